@@ -1,0 +1,3 @@
+"""skyhash: similarity tables for astronomical image archives, built by Spark."""
+
+__version__ = "0.1.0"

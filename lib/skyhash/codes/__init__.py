@@ -1,0 +1,1 @@
+"""Codes: packing, binarisation, and the classical coders (PCA, ITQ, LSH)."""

@@ -1,0 +1,82 @@
+"""Named errors.
+
+Two families. A `UserError` is a mistake of whoever started the job: it is told in one line (what, found, expected) and
+the process ends with exit code 2. A `BadFile` is a fault of one file of the archive: it becomes a row of `quarantine`
+and the job goes on.
+"""
+
+
+class SkyhashError(Exception):
+    """Root of every error that skyhash raises on purpose."""
+
+
+class UserError(SkyhashError):
+    """A setting, path or input that cannot be worked with.
+
+    Parameters
+    ----------
+    what : str
+        The setting, file or table at fault, by the name its user knows it under (``neighbours.k``, a path).
+    found : object
+        What was there.
+    expected : str
+        What would have been right.
+    """
+
+    exit_code = 2
+
+    def __init__(self, what: str, found: object, expected: str):
+        self.what, self.found, self.expected = what, found, expected
+        super().__init__(what, found, expected)
+
+    def __str__(self) -> str:
+        line = f"{self.what}: found {self.found}, expected {self.expected}"
+        return " ".join(line.split())
+
+
+class ConfigError(UserError):
+    """A setting is unknown, missing or out of its range."""
+
+
+class InputError(UserError):
+    """An input path or table is missing, empty or of the wrong form."""
+
+
+class ModelMismatch(UserError):
+    """A model was trained for another descriptor or another input size."""
+
+
+class DataLoss(SkyhashError):
+    """Fewer (or more) rows arrived than the plan says; the step stops before it is marked done."""
+
+
+class BadFile(SkyhashError):
+    """One file of the archive cannot be used.
+
+    Parameters
+    ----------
+    reason : str
+        One of `REASONS`, the code that `quarantine.reason` holds.
+    message : str
+        What exactly was found, in one line.
+    """
+
+    REASONS = (
+        "unreadable",  # not of the archive's format, or cut short
+        "not_an_image",  # opens, but holds no two-dimensional image
+        "wrong_instrument",  # an image of another instrument or product
+        "header",  # a keyword that cannot be done without is missing or makes no sense
+        "no_time",  # the observation time is missing or cannot be read
+        "quality",  # the archive's own quality flags reject it
+        "no_disk",  # the solar disk is absent, cut off or has no finite pixel
+        "duplicate",  # the same content was ingested before under another name
+    )
+
+    def __init__(self, reason: str, message: str):
+        if reason not in self.REASONS:
+            raise ValueError(f"unknown quarantine reason {reason!r}")
+        self.reason, self.message = reason, " ".join(str(message).split())
+        super().__init__(reason, self.message)
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"

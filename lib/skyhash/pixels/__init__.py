@@ -1,0 +1,1 @@
+"""Pixels: regions, grid, stretch; numpy in, numpy out."""

@@ -1,0 +1,1 @@
+"""Evaluation: windows, ranking, intervals; numpy only."""

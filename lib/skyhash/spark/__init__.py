@@ -1,0 +1,1 @@
+"""What is Spark's: session, checked store, UDFs, launchers and readers of training."""
