@@ -1,0 +1,83 @@
+"""The console script `skyhash` and the entry of every file of `jobs/`.
+
+Exit codes: 0 done, 1 the job failed, 2 the user's mistake (one line on stderr says what, found, expected).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Sequence
+
+from skyhash import __version__
+from skyhash.errors import DataLoss, UserError
+
+COMMANDS = {
+    "ingest": "read the archive's files into observations and quarantine",
+    "describe": "compute the grid descriptor of every observation",
+    "train": "train the encoder across ranks",
+    "hash": "write the hash columns by distributed inference",
+    "neighbours": "build the table of the k nearest images of every image",
+    "evaluate": "judge the neighbours against time windows, beside the baselines",
+    "rebuild": "all of these in order, only for what changed, then one release",
+    "sql": "run SQL over the tables, e.g. skyhash sql 'SELECT * FROM runs'",
+    "releases": "list the releases, or go back to one",
+    "simulate": "write a simulated archive of magnetograms",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry of the console script."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        _print_commands()
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        sys.stdout.write(f"skyhash {__version__}\n")
+        return 0
+    return job(arguments[0], arguments[1:])
+
+
+def job(name: str, argv: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    from skyhash import commands
+
+    try:
+        if name not in COMMANDS:
+            raise UserError("command", name, "one of " + ", ".join(COMMANDS))
+        return commands.run(name, _parser(name).parse_args(list(argv)))
+    except UserError as error:
+        sys.stderr.write(f"skyhash {name}: {error}\n")
+        return UserError.exit_code
+    except DataLoss as error:
+        sys.stderr.write(f"skyhash {name}: {error}\n")
+        return 1
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    from skyhash import commands
+
+    parser = argparse.ArgumentParser(
+        prog=f"skyhash {name}",
+        description=commands.teach(name),
+        epilog=commands.settings_help(name),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    commands.add_arguments(name, parser)
+    return parser
+
+
+def _print_commands() -> None:
+    lines = [f"  {name:<11} {what}" for name, what in COMMANDS.items()]
+    sys.stdout.write(
+        textwrap.dedent("""\
+        usage: skyhash COMMAND [--config FILE] [--set KEY=VALUE ...]
+
+        Similarity tables for astronomical image archives, built by Spark.
+
+        """)
+        + "\n".join(lines)
+        + "\n\n`skyhash COMMAND --help` explains each and lists its settings.\n"
+    )

@@ -1,0 +1,63 @@
+"""The Spark session: skyhash's settings, laid under the user's."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from skyhash.config import Config
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# Needed everywhere: Delta's SQL, and times that mean UTC wherever the cluster stands.
+ALWAYS = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # an image is megabytes: small batches keep a worker's memory flat and its progress visible
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "64",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.databricks.delta.snapshotCache.storageLevel": "MEMORY_ONLY",
+}
+
+# Only on one machine: 200 shuffle tasks and 50 log tasks of an empty table cost more than the work.
+LOCAL = {
+    "spark.sql.shuffle.partitions": "4",
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",
+}
+
+
+def start(config: Config, job: str) -> SparkSession:
+    """Start (or take up) the session of a job.
+
+    The master is the configuration's, else what spark-submit chose, else ``local[*]``. Workers run the interpreter of
+    the driver unless PYSPARK_PYTHON or ``spark.pyspark.python`` names another.
+    """
+    from pyspark.conf import SparkConf
+    from pyspark.sql import SparkSession
+
+    submitted = SparkConf()
+    master = config.spark.master or submitted.get("spark.master", "") or "local[*]"
+    settings = dict(ALWAYS)
+    if master.startswith("local"):
+        settings |= LOCAL
+        if not submitted.contains("spark.pyspark.python"):
+            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    # what spark-submit was told outranks our defaults, and the profile outranks both
+    settings = {key: value for key, value in settings.items() if not submitted.contains(key)}
+    settings |= config.spark.conf
+
+    builder = SparkSession.builder.appName(f"skyhash {job}").master(master)
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark

@@ -1,0 +1,89 @@
+"""What a job did: the closing table, and the row of `runs`."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from skyhash import __version__
+from skyhash.config import Config
+
+if TYPE_CHECKING:
+    from skyhash.spark.store import Store, Written
+
+
+@dataclass
+class Report:
+    """Filled while a job runs.
+
+    Attributes
+    ----------
+    job : str
+    run_id : str
+        Of every row that the job writes.
+    rows_in, rows_out : int
+    facts : dict
+        Lines of the closing table, in order: name to number or text.
+    inputs, outputs : dict
+        Table name to version read, to version written.
+    tables : list of (title, columns, rows)
+        Further tables to print under the closing one (the evaluation, the releases).
+    """
+
+    job: str
+    run_id: str = ""
+    started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    seconds: float = 0.0
+    rows_in: int = 0
+    rows_out: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, int] = field(default_factory=dict)
+    outputs: dict[str, int] = field(default_factory=dict)
+    tables: list[tuple[str, list[str], list[list[str]]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not self.run_id:
+            self.run_id = f"{self.started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}-{self.job}"
+
+    def took_in(self, store: Store, *names: str) -> None:
+        """Note the versions that the job reads, before it reads them."""
+        for name in names:
+            version = store.version(name)
+            if version is not None:
+                self.inputs[name] = version
+
+    def wrote(self, written: Written) -> None:
+        """Note one write."""
+        self.outputs[written.table] = written.version
+        self.rows_out += written.rows
+
+    def finish(self) -> Report:
+        self.seconds = (datetime.now(timezone.utc) - self.started).total_seconds()
+        return self
+
+    def record(self, store: Store, config: Config) -> None:
+        """Write the row of `runs`: last, when the work is done."""
+        row = {
+            "run_id": self.run_id,
+            "job": self.job,
+            "started": self.started.replace(tzinfo=None),
+            "seconds": self.seconds,
+            "rows_in": self.rows_in,
+            "rows_out": self.rows_out,
+            "facts": _json(self.facts),
+            "input_versions": _json(self.inputs),
+            "output_versions": _json(self.outputs),
+            "code_version": __version__,
+            "config": config.as_json(),
+        }
+        from skyhash.tables import RUNS
+
+        store.append("runs", store.spark.createDataFrame([tuple(row[n] for n in RUNS.names)], RUNS.ddl), expected=1)
+
+
+def _json(facts: Mapping[str, Any]) -> str:
+    return json.dumps(dict(facts), default=str)
