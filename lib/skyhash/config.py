@@ -32,7 +32,9 @@ class ArchiveSettings(Settings):
         "solar_hmi", description="which reader of skyhash.archives opens the files"
     )
     path: str = Field("", description="folder or glob of image files")
-    keywords: str = Field("", description="table of keywords (CSV, ECSV or JSOC text) for FITS fetched as-is; '' = none")
+    keywords: str = Field(
+        "", description="table of keywords (CSV, ECSV or JSOC text) for FITS fetched as-is; '' = none"
+    )
     reject_quality: Natural = Field(
         0xFFFFFFFF, description="bit mask: a file whose QUALITY has any of these bits goes to quarantine"
     )
@@ -86,7 +88,9 @@ class NeighbourSettings(Settings):
     exclude_same_source: bool = False
     where: str = Field("", description="SQL predicate on observations: only these images may be listed")
     public_as_of: str = Field("", description="only images released by this UTC time may be listed; '' = all")
-    category_pairs: str = Field("", description="CSV of acceptable pairs (query_category, neighbour_category); '' = any")
+    category_pairs: str = Field(
+        "", description="CSV of acceptable pairs (query_category, neighbour_category); '' = any"
+    )
 
 
 class EvaluateSettings(Settings):
@@ -106,6 +110,7 @@ class SimulateSettings(Settings):
     cadence_minutes: PositiveFloat = 60.0
     start: str = "2011-01-01T00:00:00"
     broken: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="share of files broken on purpose")
+    with_sample: bool = Field(False, description="add the one real HMI magnetogram that the sunpy package carries")
 
 
 class SparkSettings(Settings):

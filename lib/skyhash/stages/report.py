@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from skyhash import __version__
@@ -36,7 +36,7 @@ class Report:
 
     job: str
     run_id: str = ""
-    started: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
     seconds: float = 0.0
     rows_in: int = 0
     rows_out: int = 0
@@ -62,7 +62,7 @@ class Report:
         self.rows_out += written.rows
 
     def finish(self) -> Report:
-        self.seconds = (datetime.now(timezone.utc) - self.started).total_seconds()
+        self.seconds = (datetime.now(UTC) - self.started).total_seconds()
         return self
 
     def record(self, store: Store, config: Config) -> None:

@@ -1,0 +1,68 @@
+"""The grid descriptor as a pandas UDF: paths in, descriptors out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from skyhash.errors import BadFile
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DESCRIBED = (
+    "reason string, message string, regions int, region_pixels bigint, is_zero boolean, vector array<float>,"
+    " preview binary"
+)
+_FIELDS = [part.split()[0] for part in DESCRIBED.split(", ")]
+
+
+def describer(keywords: str, settings: dict[str, Any]):
+    """A pandas UDF (archive kind, path -> struct `DESCRIBED`) of the iterator kind: set up once per worker.
+
+    Parameters
+    ----------
+    keywords : str
+        Keyword table of files fetched as-is; '' = none.
+    settings : dict
+        Keyword arguments of `skyhash.pixels.describe.describe`.
+    """
+    from pyspark.sql.functions import pandas_udf
+
+    def describe_files(batches: Iterator[tuple[pd.Series, pd.Series]]) -> Iterator[pd.DataFrame]:
+        import pandas as pd
+
+        from skyhash.archives import registry
+
+        table = registry.keyword_table(keywords)
+        for kinds, paths in batches:
+            rows = [_describe(kind, path, table, settings) for kind, path in zip(kinds, paths, strict=True)]
+            yield pd.DataFrame(rows, columns=_FIELDS)
+
+    # annotations as objects, not text: pandas_udf reads the kind of function from them
+    import pandas
+
+    describe_files.__annotations__ = {
+        "batches": Iterator[tuple[pandas.Series, pandas.Series]],
+        "return": Iterator[pandas.DataFrame],
+    }
+    return pandas_udf(describe_files, DESCRIBED)
+
+
+def _describe(kind: str, path: str, keywords: Any, settings: dict[str, Any]) -> dict[str, Any]:
+    from skyhash.archives import registry
+    from skyhash.pixels.describe import describe
+    from skyhash.spark.reading import read_bytes
+
+    try:
+        magnetogram = registry.get(kind).read(read_bytes(path), path, keywords).magnetogram
+        described = describe(magnetogram, **settings)
+    except BadFile as bad:
+        return {"reason": bad.reason, "message": bad.message}
+    return {
+        "regions": described.regions,
+        "region_pixels": described.region_pixels,
+        "is_zero": described.is_zero,
+        "vector": described.vector,
+        "preview": described.preview,
+    }

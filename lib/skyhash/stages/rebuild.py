@@ -1,0 +1,81 @@
+"""Bring the whole archive up to date: ingest, describe, train, hash, neighbours, evaluate, then one release.
+
+Each job takes in only what is new, and a job whose inputs and settings are those of its last run is skipped. Readers
+of the views `current_NAME` see the last release until all of it is done; a failure leaves that release in place, and
+the next rebuild goes on where this one stopped. With simulate.images > 0 a simulated archive is written first.
+
+  spark-submit jobs/rebuild.py --config conf/demo.yaml
+  spark-submit jobs/rebuild.py --config conf/solar_hmi.yaml --set archive.path=/data/hmi --set warehouse=/data/tables
+
+reads   the files under archive.path, and every table
+writes  every table, releases, and the HTML report
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from skyhash.config import Config
+from skyhash.spark.store import Store
+from skyhash.stages import releases
+from skyhash.stages.freshness import still_stands
+from skyhash.stages.report import Report
+from skyhash.stages.running import run_job
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ORDER = ("ingest", "describe", "train", "hash", "neighbours", "evaluate")
+
+# jobs that build their table whole, and the settings they read; the others take in only what is new by themselves
+WHOLE = {"neighbours": ("neighbours", "hash"), "evaluate": ("evaluate", "hash")}
+
+
+def run(spark: SparkSession, config: Config) -> Report:
+    """Run every job that has something to do, then release."""
+    report = Report("rebuild")
+    if config.simulate.images:
+        from skyhash.stages import simulate
+
+        simulated = simulate.write(config, config.archive.path)
+        report.facts |= {name: value for name, value in simulated.facts.items()}
+    store = Store(spark, config.warehouse, config.format)
+    rows = []
+    last: dict[str, Report] = {}
+    for job in ORDER:
+        if job in WHOLE and still_stands(store, config, job, WHOLE[job]):
+            rows.append([job, "up to date", "", "", ""])
+            continue
+        began = time.monotonic()
+        done = last[job] = run_job(spark, config, job)
+        report.outputs |= done.outputs
+        report.rows_in += done.rows_in if job == "ingest" else 0
+        report.rows_out += done.rows_out
+        seconds = time.monotonic() - began
+        rows.append([job, "done", f"{done.rows_in:,}", f"{done.rows_out:,}", f"{seconds:.1f}"])
+        sys.stderr.write(f"rebuild: {job} done in {seconds:.1f} s\n")
+    report.tables.append(("what was done", ["job", "state", "rows in", "rows out", "seconds"], rows))
+    _release(store, report)
+    if "evaluate" in last:
+        report.tables += last["evaluate"].tables
+        report.facts |= {k: v for k, v in last["evaluate"].facts.items() if k in ("picture", "report")}
+    else:
+        latest = store.warehouse / "reports" / "latest.html"
+        report.facts["report"] = str(latest) if latest.exists() else "none yet"
+    return report
+
+
+def _release(store: Store, report: Report) -> None:
+    from skyhash.tables import ALL
+
+    versions = {t.name: v for t in ALL if t.name not in releases.UNRELEASED
+                and (v := store.version(t.name)) is not None}  # fmt: skip
+    before = releases.newest(store)
+    if before and before["versions"] == versions:
+        report.facts["release"] = f"{before['release_id']}, nothing changed"
+        return
+    newest_model = store.read("neighbour_runs").join(store.read("models"), "model_id").select("model_id").first()
+    model_id = newest_model["model_id"] if newest_model else ""
+    report.facts["release"] = releases.publish(store, report, versions, model_id)

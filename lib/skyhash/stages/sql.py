@@ -1,0 +1,55 @@
+"""Run one statement of Spark SQL over the tables.
+
+Every table is a view under its name (newest version), `current_NAME` is the released version, and `neighbour_pairs`
+has one row per query and neighbour (query_id, rank, neighbour_id, similarity).
+
+  skyhash sql --config conf/demo.yaml 'SELECT reason, count(*) FROM quarantine GROUP BY reason'
+  skyhash sql --config conf/demo.yaml 'SELECT * FROM current_neighbour_pairs WHERE query_id = 0 AND rank <= 5'
+
+reads   what the statement names
+writes  nothing
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skyhash.config import Config
+from skyhash.errors import InputError, UserError
+from skyhash.spark.store import Store
+from skyhash.stages import releases
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def query(spark: SparkSession, config: Config, text: str, limit: int) -> tuple[list[str], list[list[Any]], str]:
+    """Columns, rows (at most `limit`) and a note.
+
+    Raises
+    ------
+    InputError
+        The warehouse holds no table yet, or @FILE is missing.
+    UserError
+        Spark does not understand the statement, or it names what is not there.
+    """
+    from pyspark.errors import AnalysisException, ParseException
+
+    if text.startswith("@"):
+        if not Path(text[1:]).is_file():
+            raise InputError("query", text[1:], "a file with one SQL statement")
+        text = Path(text[1:]).read_text(encoding="utf-8")
+    store = Store(spark, config.warehouse, config.format)
+    released = releases.newest(store) if store.version("releases") is not None else None
+    views = store.register(released["versions"] if released else None)
+    if not views:
+        raise InputError("warehouse", f"{store.warehouse} without tables", "tables; run a job first")
+    try:
+        frame = spark.sql(text.strip().rstrip(";"))
+    except (AnalysisException, ParseException) as error:
+        first = str(error).strip().splitlines()[0]
+        raise UserError("query", first, "a statement over " + ", ".join(views)) from None
+    rows = [list(row) for row in frame.limit(limit + 1).collect()]
+    note = f"first {limit} rows; --limit shows more" if len(rows) > limit else ""
+    return frame.columns, rows[:limit], note
