@@ -83,7 +83,7 @@ def _describe(spark, config: Config, store: Store, report: Report, todo, wanted:
         bad = made.where("reason IS NOT NULL")
         failures = bad.count()
         if failures:
-            # it was an observation once: the message says so, for files seen = observations + quarantine counts it there
+            # an observation once: files seen = observations + quarantine counts it there, and the message says so
             message = f.concat(f.lit("ingested as image "), f.col("image_id"), f.lit(", then: "), f.col("message"))
             report.wrote(store.append("quarantine", bad.withColumn("message", message), expected=failures))
         good = made.where("reason IS NULL").orderBy("image_id")

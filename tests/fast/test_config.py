@@ -1,0 +1,74 @@
+"""Settings: what is right is read, what is wrong is told in one line that names the key."""
+
+from pathlib import Path
+
+import pytest
+
+from skyhash.config import Config, load
+from skyhash.errors import ConfigError
+
+PROFILES = sorted((Path(__file__).resolve().parents[2] / "conf").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: p.stem)
+def test_every_profile_is_valid_and_has_the_settings_that_all_have(profile):
+    config = load(profile)
+    assert config.archive.kind and config.warehouse
+    assert load(profile, ["archive.path=/x", "warehouse=/y", "seed=7", "hash.model=/z"]).hash.model == "/z"
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("neighbours.k=-1", "neighbours.k: found -1, expected"),
+        ("neighbours.k=0", "neighbours.k: found 0, expected"),
+        ("neighbours.kk=5", "neighbours.kk: found an unknown key, expected one of category_pairs"),
+        ("colour=red", "colour: found an unknown key, expected one of archive"),
+        ("neighbours=5", "neighbours: found 5, expected"),
+        ("neighbours.k.x=5", "neighbours.k: found {'x': 5}, expected"),
+        ("train.fraction=1.5", "train.fraction: found 1.5, expected"),
+        ("archive.kind=solar", "archive.kind: found 'solar', expected"),
+        ("neighbours.k", "--set: found 'neighbours.k', expected key=value"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it(override, line):
+    with pytest.raises(ConfigError) as error:
+        load(None, [override])
+    assert str(error.value).startswith(line)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [1\n", "just text\n"])
+def test_a_profile_that_is_no_mapping_is_refused(tmp_path, text):
+    profile = tmp_path / "p.yaml"
+    profile.write_text(text)
+    with pytest.raises(ConfigError, match=r"p\.yaml"):
+        load(profile)
+
+
+def test_a_missing_profile_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"--config: found .*none\.yaml, expected a YAML file"):
+        load(tmp_path / "none.yaml")
+
+
+def test_overrides_are_read_as_yaml_and_an_emptied_one_is_the_empty_string():
+    config = load(None, ["evaluate.window_hours=[48]", "archive.keywords=", "evaluate.baselines=false"])
+    assert config.evaluate.window_hours == (48.0,)
+    assert config.archive.keywords == ""
+    assert config.evaluate.baselines is False
+
+
+def test_resolved_settings_can_be_read_back():
+    config = load(None, ["neighbours.k=10"])
+    assert Config.model_validate_json(config.as_json()) == config
+
+
+def test_settings_cannot_be_changed_after_reading():
+    with pytest.raises(ValueError, match="frozen"):
+        load().seed = 3
+
+
+def test_every_setting_says_what_it_is_in_its_own_words():
+    for name, field in Config.model_fields.items():
+        inner = getattr(field.annotation, "model_fields", {})
+        assert not [f"{name}.{k}" for k, f in inner.items() if f.description == ""]

@@ -1,0 +1,35 @@
+"""One Spark session for all tests that need one: starting it costs more than most of them."""
+
+import os
+import sys
+
+import pytest
+
+from skyhash.config import load
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory):
+    """A session on two local cores, with Delta, as `skyhash.spark.session` starts it for the jobs."""
+    from skyhash.spark.session import start
+
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, ["lib", *sys.path]))
+    os.environ["OMP_NUM_THREADS"] = "1"
+    scratch = tmp_path_factory.mktemp("spark")
+    conf = {
+        "spark.local.dir": str(scratch),
+        "spark.sql.warehouse.dir": str(scratch / "sql"),
+        "spark.driver.memory": "2g",
+        # the tables of tests are tiny: one shuffle task each
+        "spark.sql.shuffle.partitions": "2",
+    }
+    session = start(load(None, ["spark.master=local[2]", f"spark.conf={conf}"]), "tests")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def warehouse(tmp_path):
+    """A fresh folder for the tables of one test."""
+    return tmp_path / "warehouse"

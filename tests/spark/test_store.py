@@ -1,0 +1,77 @@
+"""The checked store, in both layouts, with DuckDB and delta-rs as second readers."""
+
+import duckdb
+import pytest
+
+from skyhash.errors import DataLoss, InputError
+from skyhash.spark.store import Store
+from skyhash.tables import QUARANTINE
+
+COLUMNS = ", ".join(f"{c.name} {c.type}" for c in QUARANTINE.columns)
+
+
+@pytest.fixture(params=["delta", "parquet"])
+def store(spark, warehouse, request):
+    return Store(spark, str(warehouse), request.param)
+
+
+def quarantined(spark, *paths):
+    return spark.createDataFrame([(p, "c0", 1, "solar_hmi", "header", "m", "r") for p in paths], COLUMNS)
+
+
+def test_a_table_that_is_not_there_reads_as_empty_and_has_no_version(store):
+    assert store.version("quarantine") is None
+    assert store.read("quarantine").count() == 0
+
+
+def test_require_names_the_job_to_run_first(store):
+    with pytest.raises(InputError, match="run the job ingest first"):
+        store.require("observations", made_by="ingest")
+
+
+def test_every_write_is_a_version_and_old_versions_stay_readable(spark, store):
+    first = store.append("quarantine", quarantined(spark, "a"), expected=1)
+    second = store.append("quarantine", quarantined(spark, "b", "c"), expected=2)
+    third = store.overwrite("quarantine", quarantined(spark, "d"), expected=1)
+    assert (first.version, second.version, third.version) == (0, 1, 2)
+    assert [store.read("quarantine", v).count() for v in (0, 1, 2)] == [1, 3, 1]
+
+
+def test_files_are_those_of_one_version_and_a_second_engine_reads_them(spark, store):
+    store.append("quarantine", quarantined(spark, "a", "b"))
+    store.overwrite("quarantine", quarantined(spark, "c"))
+    files = [f.removeprefix("file:") for f in store.files("quarantine")]
+    assert duckdb.sql(f"SELECT path FROM read_parquet({files})").fetchall() == [("c",)]
+
+
+def test_delta_rs_reads_the_delta_layout(spark, warehouse):
+    from deltalake import DeltaTable, QueryBuilder
+
+    store = Store(spark, str(warehouse), "delta")
+    store.append("quarantine", quarantined(spark, "a", "b"))
+    table = DeltaTable(str(warehouse / "quarantine"))
+    rows = QueryBuilder().register("q", table).execute("SELECT path FROM q ORDER BY path").read_all()
+    assert rows.column("path").to_pylist() == ["a", "b"]
+
+
+def test_a_count_that_does_not_add_up_stops_the_job(spark, store):
+    with pytest.raises(DataLoss, match="1 rows read back after the write, 2 were to be written"):
+        store.append("quarantine", quarantined(spark, "a"), expected=2)
+
+
+def test_views_show_the_released_version_beside_the_newest(spark, store):
+    store.append("quarantine", quarantined(spark, "a"))
+    store.append("quarantine", quarantined(spark, "b"))
+    assert store.register({"quarantine": 0}) == ["quarantine", "current_quarantine"]
+    assert spark.sql("SELECT count(*) FROM quarantine").first()[0] == 2
+    assert spark.sql("SELECT path FROM current_quarantine").collect() == [("a",)]
+
+
+def test_a_writer_that_comes_second_is_refused(spark, warehouse):
+    from skyhash.spark.parquet_layout import ParquetLayout
+
+    store = Store(spark, str(warehouse), "parquet")
+    store.append("quarantine", quarantined(spark, "a"))
+    with pytest.raises(DataLoss, match="written by another job meanwhile"):
+        ParquetLayout(spark)._commit(store.folder("quarantine"), 0, [])
+    assert store.read("quarantine").count() == 1
