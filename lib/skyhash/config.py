@@ -97,7 +97,7 @@ class EvaluateSettings(Settings):
     window_hours: tuple[PositiveFloat, ...] = Field((12.0, 24.0, 48.0, 96.0), description="whole width of the window")
     exclusion_minutes: tuple[Annotated[float, Field(ge=0)], ...] = (0.0, 30.0, 120.0)
     retrieved_fraction: PositiveFloat = Field(0.8795, description="RI / SI, images retrieved per similar one")
-    split: Literal["later", "all"] = Field("later", description="judge images after the training stretch, or all")
+    split: Literal["unseen", "all"] = Field("unseen", description="judge images outside the training stretch, or all")
     baselines: bool = True
     components: Positive = Field(32, description="of the principal-component baseline")
     bootstrap: Positive = Field(1000, description="resamples of the intervals")

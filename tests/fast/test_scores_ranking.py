@@ -1,0 +1,79 @@
+"""Tie-aware measures against the mean over every permutation, and against scikit-learn where nothing is tied."""
+
+from itertools import pairwise, permutations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score
+
+from skyhash.scores.ranking import average_precision, precision_at
+
+
+def orderings(scores, relevant):
+    """Relevance in every order that the scores allow."""
+    for order in permutations(range(len(scores))):
+        if all(scores[a] >= scores[b] for a, b in pairwise(order)):
+            yield [relevant[i] for i in order]
+
+
+def slow_average_precision(ranked, k):
+    hits, total = 0, 0.0
+    for place, hit in enumerate(ranked[:k], start=1):
+        if hit:
+            hits += 1
+            total += hits / place
+    return total / min(k, sum(ranked))
+
+
+tied = st.integers(1, 6).flatmap(
+    lambda n: st.tuples(st.lists(st.integers(-2, 1), min_size=n, max_size=n),
+                        st.lists(st.booleans(), min_size=n, max_size=n), st.integers(1, n))
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(tied)
+def test_expected_values_are_means_over_all_orderings(case):
+    scores, relevant, k = case
+    s, r = np.array([scores], dtype=float), np.array([relevant])
+    every = list(orderings(scores, relevant))
+    assert precision_at(s, r, k).item() == pytest.approx(np.mean([sum(o[:k]) / k for o in every]))
+    if any(relevant):
+        assert average_precision(s, r, k).item() == pytest.approx(
+            np.mean([slow_average_precision(o, k) for o in every])
+        )
+    else:
+        assert np.isnan(average_precision(s, r, k)).all()
+
+
+def test_without_ties_it_is_the_usual_average_precision():
+    generator = np.random.default_rng(5)
+    scores, relevant = generator.normal(size=(20, 200)), generator.random((20, 200)) < 0.3
+    expected = [average_precision_score(r, s) for r, s in zip(relevant, scores, strict=True)]
+    assert average_precision(scores, relevant) == pytest.approx(expected)
+
+
+def test_the_order_of_the_items_does_not_matter():
+    generator = np.random.default_rng(6)
+    scores, relevant = generator.integers(0, 4, (5, 60)), generator.random((5, 60)) < 0.3
+    order = generator.permutation(60)
+    again = average_precision(scores[:, order], relevant[:, order], 10)
+    assert average_precision(scores, relevant, 10) == pytest.approx(again)
+
+
+def test_all_tied_is_the_chance_level():
+    relevant = np.array([[True] * 25 + [False] * 75])
+    assert precision_at(np.zeros((1, 100)), relevant, 7).item() == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("k", [0, 5])
+def test_k_out_of_range_is_refused(k):
+    with pytest.raises(ValueError, match="expected 1 to 4"):
+        precision_at(np.zeros((1, 4)), np.ones((1, 4), bool), k)
+
+
+def test_nan_scores_are_refused():
+    with pytest.raises(ValueError, match="NaN"):
+        average_precision(np.array([[np.nan, 1.0]]), np.array([[True, False]]))
