@@ -1,0 +1,140 @@
+"""FITS bytes to header and stored image.
+
+Files are decoded from memory, never mapped: a worker's mapped file outlives its task, and an object store has none.
+The image is the first two-dimensional one, plain or tile-compressed; axes of length 1 do not count (some archives
+write four). The stored numbers stay as they are, BSCALE, BZERO and BLANK are handed on: astropy's scaling would turn
+every image into float64.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+from astropy.io import fits
+
+from skyhash.errors import BadFile
+
+MAX_PIXELS = 16384 * 16384
+MAX_BYTES = 4 << 30
+
+
+@dataclass(frozen=True)
+class FitsImage:
+    """The first image of a FITS file.
+
+    Parameters
+    ----------
+    header : dict
+        Keywords in capitals -> values; cards that cannot be read are left out, of repeated ones the last counts.
+    width, height : int
+        Pixels.
+    values : ndarray, shape (height, width), or None
+        Stored values, the bottom row first; None where only the header was asked for.
+    scale, offset : float
+        BSCALE and BZERO still to be applied to `values`.
+    blank : int or None
+        BLANK of integer values.
+    """
+
+    header: dict[str, Any]
+    width: int
+    height: int
+    values: npt.NDArray | None
+    scale: float
+    offset: float
+    blank: int | None
+
+
+def read(data: bytes, decode: bool = True) -> FitsImage:
+    """Find and decode the first image.
+
+    Raises
+    ------
+    BadFile
+        ``unreadable`` (not FITS, cut short, damaged) or ``not_an_image``.
+    """
+    data = _unzipped(data)
+    if not data:
+        raise BadFile("unreadable", "the file is empty")
+    if not data.startswith(b"SIMPLE"):
+        raise BadFile("unreadable", f"not FITS: starts with {data[:16]!r}")
+    with fits.open(
+        io.BytesIO(data), memmap=False, lazy_load_hdus=True, do_not_scale_image_data=True, ignore_missing_simple=False
+    ) as hdus:
+        index = 0
+        while True:
+            try:
+                hdu = hdus[index]
+            except IndexError:
+                break
+            shape = _image_shape(hdu)
+            if shape is not None:
+                return _image(hdu, shape, decode, len(data))
+            index += 1
+    raise BadFile("not_an_image", f"none of its {index} parts is a two-dimensional image")
+
+
+def _image_shape(hdu) -> tuple[int, int] | None:
+    if not isinstance(hdu, (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)) or isinstance(hdu, fits.GroupsHDU):
+        return None
+    header = hdu.header
+    sizes = [int(header[f"NAXIS{i}"]) for i in range(int(header.get("NAXIS", 0)), 0, -1)]
+    longer = [size for size in sizes if size != 1]
+    if len(longer) != 2 or math.prod(longer) == 0:
+        return None
+    return longer[0], longer[1]
+
+
+def _image(hdu, shape: tuple[int, int], decode: bool, size: int) -> FitsImage:
+    height, width = shape
+    header = _as_dict(hdu.header)
+    if height * width > MAX_PIXELS:
+        raise BadFile("unreadable", f"the header says {width} x {height} px, more than any image of the archive has")
+    compressed = isinstance(hdu, fits.CompImageHDU)
+    bits = int(header["BITPIX"])
+    if not compressed:
+        start = int(hdu.fileinfo()["datLoc"])
+        if start + height * width * abs(bits) // 8 > size:
+            raise BadFile(
+                "unreadable", f"cut short: {width} x {height} px of {abs(bits)} bits do not fit into its {size} bytes"
+            )
+    values = hdu.data if decode else None
+    if values is not None:
+        values = values.reshape(shape)
+        if not values.dtype.isnative:
+            values = values.astype(values.dtype.newbyteorder("="))
+    blank = header.get("BLANK") if bits > 0 else None
+    return FitsImage(header, width, height, values, float(header.get("BSCALE", 1.0)), float(header.get("BZERO", 0.0)),
+                     None if blank is None else int(blank))  # fmt: skip
+
+
+def _as_dict(header: fits.Header) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for card in header.cards:
+        if card.keyword in ("COMMENT", "HISTORY", ""):
+            continue
+        try:
+            value = card.value
+        except (fits.VerifyError, ValueError):  # e.g. an unquoted nan, which JSOC's own synoptic maps have
+            continue
+        if not isinstance(value, fits.card.Undefined):
+            found[card.keyword.upper()] = value
+    return found
+
+
+def _unzipped(data: bytes) -> bytes:
+    if not data.startswith(b"\x1f\x8b"):
+        return data
+    unzip = zlib.decompressobj(wbits=31)
+    try:
+        inner = unzip.decompress(data, MAX_BYTES)
+    except zlib.error as error:
+        raise BadFile("unreadable", f"damaged gzip file: {error}") from None
+    if not unzip.eof:
+        raise BadFile("unreadable", "gzip file cut short, or too large when unpacked")
+    return inner
