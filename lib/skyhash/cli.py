@@ -81,3 +81,7 @@ def _print_commands() -> None:
         + "\n".join(lines)
         + "\n\n`skyhash COMMAND --help` explains each and lists its settings.\n"
     )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -110,7 +110,7 @@ class SimulateSettings(Settings):
     cadence_minutes: PositiveFloat = 60.0
     start: str = "2011-01-01T00:00:00"
     broken: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="share of files broken on purpose")
-    with_sample: bool = Field(False, description="add the one real HMI magnetogram that the sunpy package carries")
+    with_sample: bool = Field(False, description="add the one real HMI image that the sunpy package carries")
 
 
 class SparkSettings(Settings):

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from skyhash import archives
 from skyhash.errors import BadFile
+from skyhash.pixels.describe import describe
+from skyhash.spark.reading import keyword_table, read_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,9 +35,7 @@ def describer(keywords: str, settings: dict[str, Any]):
     def describe_files(batches: Iterator[tuple[pd.Series, pd.Series]]) -> Iterator[pd.DataFrame]:
         import pandas as pd
 
-        from skyhash.archives import registry
-
-        table = registry.keyword_table(keywords)
+        table = keyword_table(keywords)
         for kinds, paths in batches:
             rows = [_describe(kind, path, table, settings) for kind, path in zip(kinds, paths, strict=True)]
             yield pd.DataFrame(rows, columns=_FIELDS)
@@ -50,12 +51,8 @@ def describer(keywords: str, settings: dict[str, Any]):
 
 
 def _describe(kind: str, path: str, keywords: Any, settings: dict[str, Any]) -> dict[str, Any]:
-    from skyhash.archives import registry
-    from skyhash.pixels.describe import describe
-    from skyhash.spark.reading import read_bytes
-
     try:
-        magnetogram = registry.get(kind).read(read_bytes(path), path, keywords).magnetogram
+        magnetogram = archives.get(kind).read(read_bytes(path), path, keywords).magnetogram
         described = describe(magnetogram, **settings)
     except BadFile as bad:
         return {"reason": bad.reason, "message": bad.message}

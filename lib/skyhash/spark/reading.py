@@ -10,6 +10,8 @@ import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from skyhash import archives
+from skyhash.archives.keywords import KeywordTable, load
 from skyhash.errors import BadFile
 from skyhash.tables import OBSERVATIONS
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 INGESTED = "reason string, message string, " + ", ".join(
     f"`{c.name}` {c.type}" for c in OBSERVATIONS.columns if c.name not in ("image_id", "run_id")
 )
+
+TIMES = [c.name for c in OBSERVATIONS.columns if c.type == "timestamp"]
 
 
 def reader_of_facts(
@@ -40,16 +44,23 @@ def reader_of_facts(
     def read(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         import pandas as pd
 
-        from skyhash.archives import registry
-
-        archive = registry.get(kind)
-        table = registry.keyword_table(keywords)
+        archive = archives.get(kind)
+        table = keyword_table(keywords)
         names = [part.split()[0].strip("`") for part in INGESTED.split(", ")]
         for batch in batches:
             rows = [_facts(archive, kind, path, table, verify) for path in batch["path"]]
-            yield pd.DataFrame(rows, columns=names)
+            # as objects: a batch without a single value would else become floats, which are no timestamps
+            frame = pd.DataFrame(rows, columns=names, dtype=object)
+            for time in TIMES:
+                frame[time] = pd.to_datetime(frame[time], utc=True)
+            yield frame.where(frame.notna(), None)
 
     return read
+
+
+def keyword_table(path: str) -> KeywordTable | None:
+    """The table of keywords of files fetched as-is; None where no path is given."""
+    return load(path) if path else None
 
 
 def _facts(archive: Any, kind: str, path: str, keywords: Any, verify: str) -> dict[str, Any]:

@@ -15,11 +15,11 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from skyhash.archives import registry
+from skyhash import archives
 from skyhash.config import Config
 from skyhash.errors import DataLoss
 from skyhash.spark.progress import progress
-from skyhash.spark.reading import INGESTED, reader_of_facts
+from skyhash.spark.reading import INGESTED, keyword_table, reader_of_facts
 from skyhash.spark.store import Store
 from skyhash.stages.listing import list_files
 from skyhash.stages.report import Report
@@ -41,9 +41,9 @@ def run(spark: SparkSession, config: Config) -> Report:
         Rows read back do not add up to the files seen.
     """
     report = Report("ingest")
-    archive = registry.get(config.archive.kind)
-    registry.keyword_table(config.archive.keywords)  # a bad table is told before any file is opened
-    files = list_files(config.archive.path, archive.looks_like)
+    archive = archives.get(config.archive.kind)
+    keyword_table(config.archive.keywords)  # a bad table is told before any file is opened
+    files = list_files(config.archive.path, lambda path: archive.looks_like(path, config.archive.keywords))
     store = Store(spark, config.warehouse, config.format)
     report.took_in(store, "observations", "quarantine")
 

@@ -45,12 +45,15 @@ def write(config: Config, folder: str) -> Report:
     report.facts |= {"simulated archive": folder, "simulated images": asked.images}
     report.facts |= {f"  {name}": value for name, value in summary.items()}
     if asked.with_sample:
-        report.facts["real magnetogram (sunpy's sample)"] = _copy_sample(Path(folder)).name
+        report.facts["real HMI image (sunpy's sample)"] = _copy_sample(Path(folder)).name
     return report.finish()
 
 
 def _copy_sample(folder: Path) -> Path:
-    """The one real HMI magnetogram that the sunpy package carries, beside the simulated ones."""
+    """The one real HMI image that the sunpy package carries, beside the simulated ones.
+
+    Its header says continuum intensity, not magnetogram: ingest puts it into quarantine as another product's image.
+    """
     import importlib.resources
 
     sample = Path(str(importlib.resources.files("sunpy"))) / "data" / "test" / "resampled_hmi.fits"

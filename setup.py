@@ -1,0 +1,51 @@
+"""The package skyhash: `pip install .` for the console script, `python setup.py package` for spark-submit."""
+
+import re
+import zipfile
+from pathlib import Path
+
+from setuptools import Command, find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+LIB = ROOT / "lib"
+VERSION = re.search(r'__version__ = "(.+)"', (LIB / "skyhash" / "__init__.py").read_text()).group(1)
+
+
+class Package(Command):
+    """Zip the package for spark-submit's --py-files."""
+
+    description = "write skyhash-VERSION.zip for --py-files"
+    user_options = [("folder=", None, "where the zip goes")]  # noqa: RUF012  setuptools reads it from the class
+
+    def initialize_options(self):
+        self.folder = str(ROOT / "dist")
+
+    def finalize_options(self):
+        self.folder = Path(self.folder)
+
+    def run(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        target = self.folder / f"skyhash-{VERSION}.zip"
+        part = target.with_suffix(".part")
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted(f for f in LIB.rglob("*") if f.is_file() and "__pycache__" not in f.parts):
+                if "egg-info" not in str(file.relative_to(LIB)):
+                    # a fixed time: equal code gives an equal zip
+                    entry = zipfile.ZipInfo(str(file.relative_to(LIB)), (1980, 1, 1, 0, 0, 0))
+                    entry.external_attr = 0o644 << 16
+                    archive.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)
+        part.replace(target)
+
+
+setup(
+    name="skyhash",
+    version=VERSION,
+    description="Similarity tables for astronomical image archives, built by Spark",
+    license="BSD-3-Clause",
+    python_requires=">=3.11,<3.12",
+    package_dir={"": "lib"},
+    packages=find_packages("lib"),
+    package_data={"skyhash": ["pages/*.html", "pages/*.css", "pages/**/*.html", "pages/**/*.css"]},
+    entry_points={"console_scripts": ["skyhash = skyhash.cli:main"]},
+    cmdclass={"package": Package},
+)
