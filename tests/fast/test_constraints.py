@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skyhash.errors import InputError
-from skyhash.topk import constraints, shortfall
+from skyhash.topk import constraints, rules, shortfall
+from skyhash.topk.rules import UNKNOWN_TIME
 
 
 @dataclass
@@ -71,21 +72,23 @@ def some_images(n: int, seed: int) -> list[Image]:
     ]
 
 
-def as_facts(rules, images, categories):
+def as_rules(images, chosen, pairs=None):
     def column(name):
         return [getattr(image, name) for image in images]
 
-    return constraints.facts(
-        rules,
-        column("id"),
-        listable=column("listable"),
-        seconds=column("seconds"),
+    times = [UNKNOWN_TIME if math.isnan(image.seconds) else int(image.seconds * 1e6) for image in images]
+    return constraints.build(
+        len(images),
+        within_seconds=chosen["within_seconds"],
+        within_degrees=chosen["within_degrees"],
+        obs_time_us=times,
         ra_deg=column("ra"),
         dec_deg=column("dec"),
-        checksum=column("checksum"),
-        source=column("source"),
+        checksum=column("checksum") if chosen["same_checksum"] else None,
+        source=column("source") if chosen["same_source"] else None,
         category=column("category"),
-        categories=categories,
+        pairs=pairs,
+        listable=column("listable") if chosen["listable"] else None,
     )
 
 
@@ -105,112 +108,106 @@ CHOICES = st.fixed_dictionaries(
 @given(CHOICES, st.booleans(), st.integers(0, 10_000))
 def test_every_pair_is_judged_as_the_settings_read(chosen, with_pairs, seed):
     images = some_images(12, seed)
-    categories, table = constraints.pair_table(PAIRS)
-    rules = constraints.rules(**chosen, pairs=table if with_pairs else None)
-    facts = as_facts(rules, images, categories)
-    part = facts.take(np.arange(3, 12))
+    made = as_rules(images, chosen, PAIRS if with_pairs else None)
     for i, a in enumerate(images):
         for j, b in enumerate(images):
             expected = may_list(a, b, chosen, PAIRS if with_pairs else [])
-            assert constraints.allowed(rules, facts, i, facts, j) == expected
-            if j >= 3:
-                assert constraints.allowed(rules, facts, i, part, j - 3) == expected
+            assert rules.allowed(made, i, j) == expected, (a, b)
+
+
+OFF = {"listable": False, "same_checksum": False, "same_source": False, "within_seconds": 0.0, "within_degrees": 0.0}
 
 
 @settings(max_examples=40, deadline=None)
 @given(CHOICES, st.booleans(), st.integers(0, 10_000))
 def test_counts_from_sorted_columns_equal_counting_pairs_one_by_one(chosen, with_pairs, seed):
     images = some_images(25, seed)
-    categories, table = constraints.pair_table(PAIRS)
-    rules = constraints.rules(**chosen, pairs=table if with_pairs else None)
-    facts = as_facts(rules, images, categories)
+    pairs = PAIRS if with_pairs else None
+    made = as_rules(images, chosen, pairs)
     rows = np.arange(len(images))
-    found = shortfall.forbidden_counts(rules, facts, rows)
+    found = shortfall.forbidden_counts(made, len(images), rows)
     alone = {
-        "predicate": {"listable": True},
-        "checksum": {"same_checksum": True},
-        "source": {"same_source": True},
+        "predicate": {"listable": chosen["listable"]},
+        "checksum": {"same_checksum": chosen["same_checksum"]},
+        "source": {"same_source": chosen["same_source"]},
         "time": {"within_seconds": chosen["within_seconds"]},
         "sky": {"within_degrees": chosen["within_degrees"]},
         "category": {},
     }
-    off = {
-        "listable": False,
-        "same_checksum": False,
-        "same_source": False,
-        "within_seconds": 0.0,
-        "within_degrees": 0.0,
-    }
     for name, one in alone.items():
-        expected = np.zeros(len(images), dtype=int)
-        if name in rules.active:
-            pairs = PAIRS if name == "category" else []
-            for i, a in enumerate(images):
-                expected[i] = sum(not may_list(a, b, off | one, pairs) for b in images if b.id != a.id)
-        np.testing.assert_array_equal(found[:, constraints.REASONS.index(name)], expected, err_msg=name)
-    bound = shortfall.at_most(rules, facts, rows)
-    truth = [sum(may_list(a, b, chosen, PAIRS if with_pairs else []) for b in images) for a in images]
-    assert (bound >= truth).all()
+        kinds = PAIRS if name == "category" and with_pairs else []
+        expected = [sum(not may_list(a, b, OFF | one, kinds) for b in images if b.id != a.id) for a in images]
+        np.testing.assert_array_equal(found[:, shortfall.REASONS.index(name)], expected, err_msg=name)
+    truth = [sum(may_list(a, b, chosen, pairs or []) for b in images) for a in images]
+    assert (shortfall.at_most(made, len(images), rows) >= truth).all()
+    # a list is explained by a rule exactly when it holds all that may be listed
+    complete = shortfall.short_reasons(made, len(images), rows, np.array(truth), 100)
+    assert "not_found" not in complete and sum(complete.values()) == len(images)
+    missing = np.array([i for i in rows if truth[i] > 0])
+    lengths = np.array([truth[i] - 1 for i in missing])
+    assert set(shortfall.short_reasons(made, len(images), missing, lengths, 100)) <= {"not_found"}
 
 
 def test_a_pair_at_the_very_limit_is_excluded():
-    rules = constraints.rules(within_seconds=60, within_degrees=1)
-    facts = constraints.facts(
-        rules, [0, 1, 2, 3], seconds=[0, 60, 1000, 2000], ra_deg=[0, 10, 20, 21], dec_deg=[0, 0, 0, 0]
+    made = constraints.build(
+        4,
+        within_seconds=60,
+        within_degrees=1,
+        obs_time_us=np.array([0, 60, 1000, 2000]) * 1_000_000,
+        ra_deg=[0, 10, 20, 21],
+        dec_deg=[0, 0, 0, 0],
     )
-    assert not constraints.allowed(rules, facts, 0, facts, 1)
-    assert not constraints.allowed(rules, facts, 2, facts, 3)
-    assert constraints.allowed(rules, facts, 0, facts, 3)
+    assert not rules.allowed(made, 0, 1)
+    assert not rules.allowed(made, 2, 3)
+    assert rules.allowed(made, 0, 3)
 
 
 def test_an_arcsecond_is_told_from_two():
-    rules = constraints.rules(within_degrees=1 / 3600)
-    facts = constraints.facts(rules, [0, 1, 2], ra_deg=[80, 80, 80], dec_deg=[30, 30 + 0.9 / 3600, 30 + 1.1 / 3600])
-    assert not constraints.allowed(rules, facts, 0, facts, 1)
-    assert constraints.allowed(rules, facts, 0, facts, 2)
+    made = constraints.build(
+        3, within_degrees=1 / 3600, ra_deg=[80, 80, 80], dec_deg=[30, 30 + 0.9 / 3600, 30 + 1.1 / 3600]
+    )
+    assert not rules.allowed(made, 0, 1)
+    assert rules.allowed(made, 0, 2)
 
 
 def test_category_pairs_are_directed():
-    categories, table = constraints.pair_table([("galaxy", "star")])
-    rules = constraints.rules(pairs=table)
-    facts = constraints.facts(rules, [0, 1], category=["galaxy", "star"], categories=categories)
-    assert constraints.allowed(rules, facts, 0, facts, 1)
-    assert not constraints.allowed(rules, facts, 1, facts, 0)
-    assert not rules.symmetric
-    assert constraints.rules(within_seconds=5).symmetric
+    made = constraints.build(3, category=["galaxy", "star", None], pairs=[("galaxy", "star")])
+    assert [(i, j) for i in range(3) for j in range(3) if rules.allowed(made, i, j)] == [(0, 1)]
 
 
 def test_public_as_of_a_date_counts_images_without_a_release_time():
-    np.testing.assert_array_equal(constraints.public([np.nan, 10.0, 11.0], 10.0), [True, True, False])
+    np.testing.assert_array_equal(constraints.public([UNKNOWN_TIME, 10, 11], 10), [True, True, False])
 
 
 def test_a_missing_or_short_column_is_named():
-    rules = constraints.rules(same_source=True)
+    with pytest.raises(InputError, match="obs_time"):
+        constraints.build(2, within_seconds=1.0)
     with pytest.raises(InputError, match="source_id"):
-        constraints.facts(rules, [0, 1])
-    with pytest.raises(InputError, match="source_id"):
-        constraints.facts(rules, [0, 1], source=["sun"])
-    with pytest.raises(InputError, match="category pairs"):
-        constraints.rules(pairs=np.ones((2, 3), dtype=bool))
+        constraints.build(2, source=["sun"])
+    with pytest.raises(InputError, match="within_degrees"):
+        constraints.build(2, within_degrees=-1)
 
 
 def test_columns_that_no_rule_reads_are_not_kept():
-    facts = constraints.facts(constraints.rules(), [5, 6], seconds=[1.0, 2.0], source=["a", "b"])
-    assert [len(array) for array in facts] == [2, 0, 0, 0, 0, 0, 0]
+    assert rules.is_off(constraints.build(2, obs_time_us=[1, 2], ra_deg=[1, 2], dec_deg=[1, 2], category=["a", "b"]))
 
 
 def test_short_lists_say_why():
     def reasons(k, lengths, n=6, **chosen):
-        rules = constraints.rules(**chosen)
-        facts = constraints.facts(
-            rules, np.arange(n), seconds=np.arange(n) * 60.0, source=["a"] * (n - 1) + ["b"], listable=np.arange(n) < 2
+        sources = ["a"] * (n - 1) + ["b"]
+        made = constraints.build(
+            n,
+            within_seconds=chosen.get("within_seconds", 0),
+            obs_time_us=np.arange(n) * 60_000_000,
+            source=sources if chosen.get("same_source") else None,
+            listable=np.arange(n) < 2 if chosen.get("listable") else None,
         )
-        return shortfall.short_reasons(rules, facts, np.arange(n), np.asarray(lengths), k)
+        return shortfall.short_reasons(made, n, np.arange(n), np.asarray(lengths), k)
 
     assert reasons(10, [5] * 6) == {"few_images": 6}
     assert reasons(5, [3, 2, 1, 1, 2, 3], within_seconds=120) == {"time": 6}
     assert reasons(5, [2, 2, 1, 1, 2, 3], within_seconds=120) == {"time": 5, "not_found": 1}
-    assert reasons(5, [1, 1, 1, 1, 1, 5], same_source=True) == {"source": 5, "not_found": 1}
+    assert reasons(6, [1, 1, 1, 1, 1, 5], same_source=True) == {"source": 5, "few_images": 1}
     assert reasons(3, [1, 1, 2, 2, 2, 2], listable=True) == {"predicate": 6}
     assert reasons(5, [4] * 6) == {"not_found": 6}
-    assert reasons(4, [0] * 6, same_source=True, within_seconds=120) == {"not_found": 4, "source": 2}
+    assert reasons(4, [0] * 6, same_source=True, within_seconds=120) == {"not_found": 4, "source": 1, "time": 1}

@@ -11,153 +11,127 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skyhash.topk.compiled import compiled
-from skyhash.topk.constraints import REASONS, Facts, Rules, forbids
+from skyhash.topk.rules import UNKNOWN_TIME, Rules, allowed
+
+REASONS = ("predicate", "category", "time", "checksum", "source", "sky")
 
 
-def forbidden_counts(rules: Rules, facts: Facts, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many images each rule alone forbids for each query, the query itself not counted.
+def forbidden_counts(rules: Rules, n: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many images each rule alone keeps out of each query's list, the query itself not counted.
 
     Counted from sorted columns, so one query costs about log n, not n (by angle: the images of its declination band).
 
     Parameters
     ----------
-    rules, facts
-        Of all n images.
+    rules : Rules
+    n : int
+        Number of images.
     rows : array of int64, shape (m,)
-        The queries, as rows of `facts`.
+        The queries.
 
     Returns
     -------
     array of int64, shape (m, len(REASONS))
-        Column by `REASONS`; "allowed" and "self" stay 0.
+        0 where a rule is off.
     """
     counts = np.zeros((len(rows), len(REASONS)), dtype=np.int64)
-    for name in rules.active:
-        counts[:, REASONS.index(name)] = _COUNTERS[name](rules, facts, rows)
+    if len(rules.listable):
+        counts[:, 0] = np.count_nonzero(~rules.listable) - (~rules.listable[rows]).astype(np.int64)
+    if len(rules.pairs):
+        images = np.bincount(rules.category, minlength=len(rules.pairs))
+        own = rules.category[rows]
+        counts[:, 1] = n - 1 - (rules.pairs.astype(np.int64) @ images)[own] + np.diag(rules.pairs)[own]
+    if len(rules.time):
+        counts[:, 2] = _near_in_time(rules.time, rules.min_gap, rows)
+    if len(rules.checksum):
+        counts[:, 3] = _equal(rules.checksum, rows)
+    if len(rules.source):
+        counts[:, 4] = _equal(rules.source, rows)
+    if len(rules.sky):
+        known = rules.sky[~np.isnan(rules.sky).any(axis=1)]
+        by_height = np.ascontiguousarray(known[np.argsort(known[:, 2], kind="stable")])
+        counts[:, 5] = _near_on_sky(by_height, np.ascontiguousarray(rules.sky[rows]), rules.min_chord2)
     return counts
 
 
-def at_most(rules: Rules, facts: Facts, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """An upper bound of how many images may be listed for each query, shape (m,): others minus the strictest rule's."""
-    return len(facts.ids) - 1 - forbidden_counts(rules, facts, rows).max(axis=1)
+def at_most(rules: Rules, n: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """An upper bound of each list's length, shape (m,): the other images less those that the strictest rule forbids."""
+    return n - 1 - forbidden_counts(rules, n, rows).max(axis=1)
 
 
-def short_reasons(
-    rules: Rules, facts: Facts, rows: NDArray[np.int64], lengths: NDArray[np.int64], k: int
-) -> dict[str, int]:
+def short_reasons(rules: Rules, n: int, rows: NDArray[np.int64], lengths: NDArray[np.int64], k: int) -> dict[str, int]:
     """How many lists are short for which reason.
 
     Parameters
     ----------
+    rules : Rules
+    n : int
+        Number of images.
     rows : array of int64, shape (m,)
         Queries whose lists are short.
     lengths : array of int64, shape (m,)
-        How many neighbours each list holds, below k.
+        How many neighbours each of these lists holds, below k.
+    k : int
 
     Returns
     -------
     dict
-        Reason -> lists, in order of the number of lists.
+        Reason -> lists, most first.
     """
-    n = len(facts.ids)
+    counts = forbidden_counts(rules, n, rows)
     reasons: dict[str, int] = {}
-    if len(rows) == 0:
-        return reasons
-    if n - 1 < k and not rules.active:
-        return {"few_images": len(rows)}
-    counts = forbidden_counts(rules, facts, rows)
-    held = counts.max(axis=1) if rules.active else np.zeros(len(rows), dtype=np.int64)
-    strictest = counts.argmax(axis=1)
-    # several rules may forbid different images, so the truth is counted where their sum leaves it open
-    for i, row in enumerate(rows):
-        if held[i] == 0:
-            name = "few_images" if n - 1 < k else "not_found"
+    for row, forbidden, length in zip(rows, counts, lengths, strict=True):
+        could = n - 1 - int(forbidden.max())
+        if could > length and np.count_nonzero(forbidden) > 1:
+            could = _may_list(rules, n, row)  # several rules forbid different images: only counting pairs tells
+        if could > length:
+            name = "not_found"
+        elif n - 1 < k and not forbidden.any():
+            name = "few_images"
         else:
-            could = n - 1 - held[i]
-            if counts[i].sum() > held[i] and could > lengths[i]:
-                could = _may_list(rules, facts, row)
-            name = REASONS[strictest[i]] if could <= lengths[i] else "not_found"
-            if n - 1 < k and could <= lengths[i] and held[i] < k - (n - 1):
-                name = "few_images"
+            name = REASONS[int(forbidden.argmax())]
         reasons[name] = reasons.get(name, 0) + 1
     return dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
 
 
-@compiled
-def _may_list(rules: Rules, facts: Facts, row: int) -> int:
-    count = 0
-    for j in range(len(facts.ids)):
-        if forbids(rules, facts, row, facts, j) == 0:
-            count += 1
-    return count
-
-
-def _by_predicate(rules: Rules, facts: Facts, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    unlisted = ~facts.listable
-    return int(unlisted.sum()) - unlisted[rows].astype(np.int64)
-
-
-def _by_category(rules: Rules, facts: Facts, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    known = facts.category >= 0
-    images = np.bincount(facts.category[known], minlength=len(rules.pairs))
-    may = np.append(rules.pairs @ images, 0)  # the last entry serves category -1
-    own = facts.category[rows]
-    lists_itself = np.append(np.diag(rules.pairs), False)[own]
-    return len(facts.ids) - 1 - (may[own] - lists_itself)
-
-
-def _by_equal(values: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def _equal(values: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
     sizes = np.bincount(values[values >= 0], minlength=1)
     own = values[rows]
     return np.where(own >= 0, sizes[own] - 1, 0)
 
 
-def _by_checksum(rules: Rules, facts: Facts, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    return _by_equal(facts.checksum, rows)
-
-
-def _by_source(rules: Rules, facts: Facts, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    return _by_equal(facts.source, rows)
-
-
-def _by_time(rules: Rules, facts: Facts, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    times = np.sort(facts.seconds[~np.isnan(facts.seconds)])
-    own = facts.seconds[rows]
-    low = np.searchsorted(times, own - rules.within_seconds, side="left")
-    high = np.searchsorted(times, own + rules.within_seconds, side="right")
-    return np.where(np.isnan(own), 0, high - low - 1)
-
-
-def _by_sky(rules: Rules, facts: Facts, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    known = ~np.isnan(facts.sky).any(axis=1)
-    sky = facts.sky[known]
-    sky = np.ascontiguousarray(sky[np.argsort(sky[:, 2], kind="stable")])
-    return _within_chord(sky, np.ascontiguousarray(facts.sky[rows]), rules.chord2)
+def _near_in_time(times: NDArray[np.int64], min_gap: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    known = np.sort(times[times != UNKNOWN_TIME])
+    own = times[rows]
+    safe = np.where(own == UNKNOWN_TIME, 0, own)
+    low = np.searchsorted(known, safe - min_gap, side="right")
+    high = np.searchsorted(known, safe + min_gap, side="left")
+    return np.where(own == UNKNOWN_TIME, 0, high - low - 1)
 
 
 @compiled
-def _within_chord(sky: NDArray[np.float64], own: NDArray[np.float64], chord2: float) -> NDArray[np.int64]:
+def _near_on_sky(by_height, own, chord2):
     counts = np.zeros(len(own), dtype=np.int64)
     reach = np.sqrt(chord2)
     for i in range(len(own)):
-        if np.isnan(own[i, 0]) or np.isnan(own[i, 2]):
+        if np.isnan(own[i, 0]):
             continue
-        low = np.searchsorted(sky[:, 2], own[i, 2] - reach)
-        for j in range(low, len(sky)):
-            if sky[j, 2] > own[i, 2] + reach:
+        for j in range(np.searchsorted(by_height[:, 2], own[i, 2] - reach), len(by_height)):
+            if by_height[j, 2] > own[i, 2] + reach:
                 break
-            dx, dy, dz = sky[j, 0] - own[i, 0], sky[j, 1] - own[i, 1], sky[j, 2] - own[i, 2]
-            if dx * dx + dy * dy + dz * dz <= chord2:
+            squared = 0.0
+            for axis in range(3):
+                squared += (own[i, axis] - by_height[j, axis]) ** 2
+            if squared < chord2:
                 counts[i] += 1
-        counts[i] -= 1
+        counts[i] -= 1  # the query itself
     return counts
 
 
-_COUNTERS = {
-    "predicate": _by_predicate,
-    "category": _by_category,
-    "checksum": _by_checksum,
-    "source": _by_source,
-    "time": _by_time,
-    "sky": _by_sky,
-}
+@compiled
+def _may_list(rules, n, row):
+    count = 0
+    for other in range(n):
+        if allowed(rules, row, other):
+            count += 1
+    return count
