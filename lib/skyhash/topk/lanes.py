@@ -1,0 +1,220 @@
+"""The vector instructions of the kernel, written as LLVM vectors so that every processor computes the same numbers.
+
+A float32 sum runs in 64 lanes: element e of a row is added, by a fused multiply-add, to lane e mod 64; the lanes are then
+added in a fixed tree. The order depends on the row's length alone: not on the processor's vector width, the shape of
+a block, or which of the two rows comes first.
+
+Addresses are integers (``array.ctypes.data``); rows are contiguous float32, a multiple of 16 long.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+LANES = 16
+ACCUMULATORS = 4
+WIDTH = 64  # columns that one mask covers
+_FLOATS = ir.VectorType(ir.FloatType(), LANES)
+_WORDS = ir.VectorType(ir.IntType(64), 8)
+
+
+def _vector(builder: Any, address: Any, kind: Any, align: int) -> Any:
+    return builder.load(builder.inttoptr(address, kind.as_pointer()), align=align)
+
+
+def _splat(builder: Any, value: Any, kind: Any) -> Any:
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+    order = ir.Constant(ir.VectorType(ir.IntType(32), kind.count), [0] * kind.count)
+    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), order)
+
+
+def _call(builder: Any, name: str, kind: Any, *values: Any) -> Any:
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [v.type for v in values]), name)
+    return builder.call(function, values)
+
+
+def _sum_of_lanes(builder: Any, vector: Any) -> Any:
+    count = vector.type.count
+    while count > 1:
+        half = ir.VectorType(ir.IntType(32), count // 2)
+        low = builder.shuffle_vector(vector, vector, ir.Constant(half, list(range(count // 2))))
+        high = builder.shuffle_vector(vector, vector, ir.Constant(half, list(range(count // 2, count))))
+        vector, count = builder.fadd(low, high), count // 2
+    return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
+
+
+def _lane_sum(term: Any) -> Any:
+    """An intrinsic (address, address, count of 16-element pieces) -> float32: the sum of `term` over all elements."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        a, b, pieces = args
+        zero = ir.Constant(_FLOATS, [0.0] * LANES)
+        sums = [cgutils.alloca_once_value(builder, zero) for _ in range(ACCUMULATORS)]
+        size = ir.Constant(pieces.type, 4 * LANES)
+        groups = builder.sdiv(pieces, ir.Constant(pieces.type, ACCUMULATORS))
+
+        def add(slot: Any, piece: Any) -> None:
+            offset = builder.mul(piece, size)
+            left = _vector(builder, builder.add(a, offset), _FLOATS, 4)
+            right = _vector(builder, builder.add(b, offset), _FLOATS, 4)
+            builder.store(term(builder, left, right, builder.load(slot)), slot)
+
+        with cgutils.for_range(builder, groups) as loop:
+            first = builder.mul(loop.index, ir.Constant(pieces.type, ACCUMULATORS))
+            for number, slot in enumerate(sums):
+                add(slot, builder.add(first, ir.Constant(pieces.type, number)))
+        done = builder.mul(groups, ir.Constant(pieces.type, ACCUMULATORS))
+        for number, slot in enumerate(sums[:-1]):
+            piece = builder.add(done, ir.Constant(pieces.type, number))
+            with builder.if_then(builder.icmp_signed("<", piece, pieces)):
+                add(slot, piece)
+        s = [builder.load(slot) for slot in sums]
+        return _sum_of_lanes(builder, builder.fadd(builder.fadd(s[0], s[1]), builder.fadd(s[2], s[3])))
+
+    def declare(typingctx: Any, a: Any, b: Any, pieces: Any) -> Any:
+        return types.float32(types.intp, types.intp, types.intp), codegen
+
+    return declare
+
+
+def _product(builder: Any, a: Any, b: Any, total: Any) -> Any:
+    return _call(builder, "llvm.fma.v16f32", _FLOATS, a, b, total)
+
+
+def _square_of_difference(builder: Any, a: Any, b: Any, total: Any) -> Any:
+    difference = builder.fsub(a, b)
+    return _product(builder, difference, difference, total)
+
+
+def _cube_of_difference(builder: Any, a: Any, b: Any, total: Any) -> Any:
+    size = _call(builder, "llvm.fabs.v16f32", _FLOATS, builder.fsub(a, b))
+    return _product(builder, builder.fmul(size, size), size, total)
+
+
+dot = intrinsic(_lane_sum(_product))
+squares = intrinsic(_lane_sum(_square_of_difference))
+cubes = intrinsic(_lane_sum(_cube_of_difference))
+
+
+def _mask_of(lanes: int, compare: Any) -> Any:
+    """Code that asks `compare` for each piece of `lanes` of the 64 columns and packs the answers, column 0 lowest."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word = ir.IntType(64)
+        mask = ir.Constant(word, 0)
+        for piece in range(WIDTH // lanes):
+            bits = builder.bitcast(compare(builder, args, piece), ir.IntType(lanes))
+            mask = builder.or_(mask, builder.shl(builder.zext(bits, word), ir.Constant(word, piece * lanes)))
+        return mask
+
+    return codegen
+
+
+def _reaches(builder: Any, scores: Any, columns: Any, piece: int, row: Any) -> Any:
+    offset = ir.Constant(columns.type, piece * 4 * LANES)
+    floors = _vector(builder, builder.add(columns, offset), _FLOATS, 4)
+    either = builder.fcmp_ordered(">=", scores, _splat(builder, row, _FLOATS))
+    return builder.or_(either, builder.fcmp_ordered(">=", scores, floors))
+
+
+@intrinsic
+def reached_float32(typingctx: Any, scores: Any, columns: Any, row: Any) -> Any:
+    """64-bit mask: which of 64 float32 scores reach their column's floor (float32) or the row's."""
+
+    def compare(builder: Any, args: Any, piece: int) -> Any:
+        address, columns, row = args
+        offset = ir.Constant(address.type, piece * 4 * LANES)
+        return _reaches(builder, _vector(builder, builder.add(address, offset), _FLOATS, 4), columns, piece, row)
+
+    return types.uint64(types.intp, types.intp, types.float32), _mask_of(LANES, compare)
+
+
+@intrinsic
+def reached_bfloat16(typingctx: Any, scores: Any, columns: Any, row: Any) -> Any:
+    """As `reached_float32`, of bfloat16 scores; the floors stay float32."""
+    halves, wide = ir.VectorType(ir.IntType(16), LANES), ir.VectorType(ir.IntType(32), LANES)
+
+    def compare(builder: Any, args: Any, piece: int) -> Any:
+        address, columns, row = args
+        offset = ir.Constant(address.type, piece * 2 * LANES)
+        bits = builder.zext(_vector(builder, builder.add(address, offset), halves, 2), wide)
+        scores = builder.bitcast(builder.shl(bits, ir.Constant(wide, [16] * LANES)), _FLOATS)
+        return _reaches(builder, scores, columns, piece, row)
+
+    return types.uint64(types.intp, types.intp, types.float32), _mask_of(LANES, compare)
+
+
+@intrinsic
+def within_hamming(typingctx: Any, a: Any, b: Any, stride: Any, words: Any, columns: Any, row: Any) -> Any:
+    """64-bit mask: which of 64 codes lie within their column's radius (int64) of code `a`, or within the row's.
+
+    The 64 codes lie word by word: word w of column c is at ``b + w * stride + 8 c``.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        a, b, stride, words, columns, row = args
+        pieces = WIDTH // 8
+        sums = [cgutils.alloca_once_value(builder, ir.Constant(_WORDS, [0] * 8)) for _ in range(pieces)]
+        with cgutils.for_range(builder, words) as loop:
+            place = builder.add(a, builder.mul(loop.index, ir.Constant(loop.index.type, 8)))
+            own = _splat(builder, _vector(builder, place, ir.IntType(64), 8), _WORDS)
+            line = builder.add(b, builder.mul(loop.index, stride))
+            for piece, slot in enumerate(sums):
+                other = _vector(builder, builder.add(line, ir.Constant(line.type, piece * 64)), _WORDS, 8)
+                count = _call(builder, "llvm.ctpop.v8i64", _WORDS, builder.xor(own, other))
+                builder.store(builder.add(builder.load(slot), count), slot)
+
+        def compare(builder: Any, args: Any, piece: int) -> Any:
+            distance = builder.load(sums[piece])
+            radii = _vector(builder, builder.add(columns, ir.Constant(columns.type, piece * 64)), _WORDS, 8)
+            either = builder.icmp_signed("<=", distance, _splat(builder, row, _WORDS))
+            return builder.or_(either, builder.icmp_signed("<=", distance, radii))
+
+        return _mask_of(8, compare)(context, builder, signature, args)
+
+    return types.uint64(*[types.intp] * 5, types.int64), codegen
+
+
+@intrinsic
+def lowest_bit(typingctx: Any, mask: Any) -> Any:
+    """Number of the lowest set bit of a mask that is not zero."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), codegen
+
+
+@intrinsic
+def popcount(typingctx: Any, word: Any) -> Any:
+    """Number of set bits."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.int64(types.uint64), codegen
+
+
+@intrinsic
+def bits_of(typingctx: Any, value: Any) -> Any:
+    """The 32 bits of a float32, as an unsigned integer of 64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.zext(builder.bitcast(args[0], ir.IntType(32)), ir.IntType(64))
+
+    return types.uint64(types.float32), codegen
+
+
+@intrinsic
+def word_at(typingctx: Any, address: Any) -> Any:
+    """The unsigned 64-bit word at an address."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _vector(builder, args[0], ir.IntType(64), 8)
+
+    return types.uint64(types.intp), codegen
