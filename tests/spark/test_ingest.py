@@ -1,0 +1,134 @@
+"""Ingest and describe: every file seen becomes an observation or a quarantine row, once."""
+
+import importlib.resources
+import shutil
+
+import numpy as np
+import pytest
+
+from skyhash.config import load
+from skyhash.errors import InputError
+from skyhash.simulated import archive
+from skyhash.spark.store import Store
+from skyhash.stages import describe, ingest
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    """Twelve simulated magnetograms and one broken file of several kinds."""
+    folder = tmp_path_factory.mktemp("archive")
+    archive.write(folder=folder, images=20, side_px=64, cadence_minutes=120, start="2011-01-01T00:00:00", seed=5,
+                  broken=0.4)  # fmt: skip
+    return folder
+
+
+def settings(folder, warehouse, *more):
+    return load(None, [f"archive.path={folder}", f"warehouse={warehouse}", *more])
+
+
+def counts(spark, warehouse):
+    store = Store(spark, str(warehouse))
+    return store.read("observations").count(), store.read("quarantine").count()
+
+
+def test_files_seen_are_observations_plus_quarantine(spark, warehouse, simulated):
+    report = ingest.run(spark, settings(simulated, warehouse))
+    good, bad = counts(spark, warehouse)
+    seen = len([f for f in simulated.rglob("*") if f.is_file() and not f.name.startswith(".")])
+    assert good + bad == seen == report.facts["files seen"]
+    assert good > 0 and bad > 3
+    reasons = {r["reason"] for r in Store(spark, str(warehouse)).read("quarantine").collect()}
+    assert len(reasons) >= 3
+
+
+def test_image_ids_follow_time_and_a_second_run_takes_in_only_what_is_new(spark, warehouse, simulated, tmp_path):
+    folder = tmp_path / "growing"
+    files = sorted(f for f in simulated.rglob("*.fits"))
+    folder.mkdir()
+    for file in files[: len(files) // 2]:
+        shutil.copy(file, folder)
+    first = ingest.run(spark, settings(folder, warehouse))
+    for file in files[len(files) // 2 :]:
+        shutil.copy(file, folder)
+    second = ingest.run(spark, settings(folder, warehouse))
+    again = ingest.run(spark, settings(folder, warehouse))
+    assert first.rows_in + second.rows_in == len(files) and again.rows_in == 0
+    rows = Store(spark, str(warehouse)).read("observations").orderBy("image_id").collect()
+    assert [r["image_id"] for r in rows] == list(range(len(rows)))
+    times = [r["obs_time"] for r in rows if r["run_id"] == first.run_id]
+    assert times == sorted(times)
+
+
+def test_equal_content_under_a_second_name_is_a_duplicate(spark, warehouse, tmp_path):
+    folder = tmp_path / "twins"
+    archive.write(folder=folder, images=1, side_px=64, cadence_minutes=60, start="2011-01-01", seed=1, broken=0)
+    (only,) = folder.glob("*.fits")
+    shutil.copy(only, folder / "zz_copy.fits")
+    ingest.run(spark, settings(folder, warehouse))
+    (row,) = Store(spark, str(warehouse)).read("quarantine").collect()
+    assert (row["reason"], row["path"]) == ("duplicate", str(folder / "zz_copy.fits"))
+    assert str(only) in row["message"]
+
+
+def test_every_fits_file_that_astropy_and_sunpy_ship_is_a_row_with_a_reason(spark, warehouse, tmp_path):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    for package, path in (("astropy", "io/fits/tests/data"), ("sunpy", "data/test")):
+        source = importlib.resources.files(package).joinpath(path)
+        for file in sorted(f for f in source.rglob("*") if f.is_file() and ".fit" in f.name.lower()):
+            shutil.copy(file, folder / f"{package}-{file.name}")
+    seen = len(list(folder.iterdir()))
+    assert seen > 30
+    for kind in ("solar_hmi", "solar_mdi"):
+        place = warehouse / kind
+        ingest.run(spark, settings(folder, place, f"archive.kind={kind}"))
+        assert sum(counts(spark, place)) == seen
+        for row in Store(spark, str(place)).read("quarantine").collect():
+            assert row["reason"] and row["message"] and "\n" not in row["message"], row
+
+
+def test_an_archive_without_files_is_one_clear_line(spark, warehouse, tmp_path):
+    with pytest.raises(InputError, match=r"archive\.path: found .* which does not exist"):
+        ingest.run(spark, settings(tmp_path / "none", warehouse))
+    assert not warehouse.exists()
+
+
+def test_descriptors_equal_those_of_one_process_and_are_made_once(spark, warehouse, simulated):
+    from skyhash import archives
+    from skyhash.pixels.describe import describe as describe_one
+
+    config = settings(simulated, warehouse)
+    ingest.run(spark, config)
+    report = describe.run(spark, config)
+    again = describe.run(spark, config)
+    assert report.facts["described now"] == counts(spark, warehouse)[0] and again.facts["described now"] == 0
+    store = Store(spark, str(warehouse))
+    rows = store.read("descriptors").join(store.read("observations").select("image_id", "path"), "image_id").collect()
+    for row in rows[:5]:
+        with open(row["path"], "rb") as file:
+            magnetogram = archives.get("solar_hmi").read(file.read(), row["path"], None).magnetogram
+        expected = describe_one(magnetogram, **config.describe.model_dump())
+        np.testing.assert_array_equal(np.array(row["vector"], np.float32), expected.vector)
+        assert bytes(row["preview"]) == expected.preview
+
+
+def test_a_file_gone_since_ingest_is_told_and_the_job_goes_on(spark, warehouse, simulated, tmp_path):
+    folder = tmp_path / "shrinking"
+    shutil.copytree(simulated, folder)
+    config = settings(folder, warehouse)
+    ingest.run(spark, config)
+    images, _ = counts(spark, warehouse)
+    first = Store(spark, str(warehouse)).read("observations").orderBy("image_id").first()
+    (folder / first["path"].rsplit("/", 1)[1]).unlink()
+    report = describe.run(spark, config)
+    assert report.facts["described now"] == images - 1
+    row = Store(spark, str(warehouse)).read("quarantine").where(f"path = '{first['path']}'").first()
+    assert row["reason"] == "unreadable" and row["message"].startswith("ingested as image 0, then:")
+
+
+def test_header_facts_are_readable_by_sql(spark, warehouse, simulated):
+    ingest.run(spark, settings(simulated, warehouse))
+    Store(spark, str(warehouse)).register()
+    rows = spark.sql("SELECT get_json_object(header, '$.TELESCOP') AS t, simulated FROM observations").distinct()
+    (row,) = rows.collect()
+    assert row["simulated"] and "SDO" in row["t"]
