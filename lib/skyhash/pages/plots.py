@@ -1,0 +1,132 @@
+"""The report's plots: tables of `evaluation_summary` and `models` in, PNG out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skyhash.pages import theme
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MEASURES = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
+
+
+def by_method(rows: pd.DataFrame, published: Mapping[str, float]) -> bytes:
+    """Precision, recall and F1 of every method in one form, with intervals, beside the published values.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of `evaluation_summary` of one form.
+    published : mapping
+        Measure -> published value.
+    """
+    rows = rows.sort_values("f1", na_position="first")
+    figure = theme.figure(9, 0.42 * len(rows) + 1.3)
+    place = np.arange(len(rows))
+    all_axes = figure.subplots(1, 3, sharey=True)
+    values = [rows[name + end].to_numpy(float) for name in MEASURES for end in ("", "_low")]
+    lowest = np.nanmin(np.concatenate([*values, [min(published.values())]]))
+    for axes, (name, title) in zip(all_axes, MEASURES.items(), strict=True):
+        mean = rows[name].to_numpy(float)
+        low, high = (np.where(np.isnan(x), mean, x) for x in (rows[f"{name}_low"], rows[f"{name}_high"]))
+        axes.hlines(place, low, high, color=[theme.colour(m) for m in rows["method"]], linewidth=5, alpha=0.45)
+        axes.scatter(mean, place, s=46, color=[theme.colour(m) for m in rows["method"]], zorder=3,
+                     clip_on=False)  # fmt: skip
+        axes.axvline(published[name], color=theme.OUTSIDE, linewidth=1.2, linestyle=(0, (4, 3)))
+        for x, y, method in zip(mean, place, rows["method"], strict=True):
+            if method == "hash" and np.isfinite(x):
+                axes.annotate(f"{x:.3f}", (x, y), (0, 7), textcoords="offset points", ha="center", fontsize=8.5,
+                              color=theme.INK)  # fmt: skip
+        axes.set_title(f"{title}  (published {published[name]:.4f})", fontsize=10, color=theme.INK, loc="left")
+        axes.set_xlim(np.floor(lowest * 10 - 0.2) / 10, 1.0)
+        theme.plain(axes, "x")
+    all_axes[0].set_yticks(place, [theme.label(m) for m in rows["method"]], color=theme.INK)
+    all_axes[0].set_ylim(-0.6, len(rows) - 0.3)
+    return theme.to_png(figure)
+
+
+def by_form(rows: pd.DataFrame) -> bytes:
+    """F1 of the hash and of the best baseline against the window, one line for every exclusion.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `evaluation_summary` of one run.
+    """
+    figure = theme.figure(7.2, 3.6)
+    axes = figure.subplots()
+    exclusions = sorted(rows["exclusion_minutes"].unique())
+    windows = sorted(rows["window_hours"].unique())
+    shades = np.linspace(1.0, 0.35, len(exclusions))
+    others = rows[rows["method"] != "hash"].groupby("method")["f1"].mean()
+    shown = ["hash", *([others.idxmax()] if others.notna().any() else [])]
+    for method in shown:
+        for exclusion, shade in zip(exclusions, shades, strict=True):
+            one = rows[(rows["method"] == method) & (rows["exclusion_minutes"] == exclusion)]
+            one = one.dropna(subset=["f1"]).sort_values("window_hours")
+            if one.empty:
+                continue
+            name = "nothing left out" if exclusion == 0 else f"{exclusion:g} min left out"
+            style = "-" if method == "hash" else (0, (4, 2))
+            axes.plot([windows.index(w) for w in one["window_hours"]], one["f1"], linestyle=style, marker="o",
+                      markersize=4.5, color=theme.colour(method), alpha=shade,
+                      label=f"{theme.label(method)}, {name}")  # fmt: skip
+    axes.set_xticks(range(len(windows)), [f"{w:g} h" for w in windows])
+    axes.set_xlabel("window of similar images, whole width", fontsize=9, color=theme.SOFT)
+    axes.set_ylabel("F1", fontsize=9, color=theme.SOFT)
+    axes.legend(fontsize=8, frameon=False, labelcolor=theme.INK, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    theme.plain(axes)
+    return theme.to_png(figure)
+
+
+def over_time(days: pd.DataFrame, against: str | None = None) -> bytes:
+    """Mean precision and F1 of each day's queries.
+
+    Parameters
+    ----------
+    days : DataFrame
+        Columns method, day (days since 1970), precision, f1: means over the day's queries.
+    against : str, optional
+        A second method, drawn thinly.
+    """
+    import matplotlib.dates as dates
+
+    figure = theme.figure(9, 3.0)
+    all_axes = figure.subplots(1, 2, sharex=True, sharey=True)
+    for axes, name in zip(all_axes, ("precision", "f1"), strict=True):
+        for method in filter(None, (against, "hash")):
+            one = days[days["method"] == method].sort_values("day")
+            width, size = (1.8, 3.5) if method == "hash" else (1.1, 0)
+            # a day without queries breaks the line
+            one = one.set_index("day")[name].reindex(np.arange(one["day"].min(), one["day"].max() + 1))
+            when, value = one.index.to_numpy(np.int64).astype("datetime64[D]"), one.to_numpy(float)
+            axes.plot(when, value, marker="o", markersize=size, linewidth=width, color=theme.colour(method),
+                      label=theme.label(method))  # fmt: skip
+        axes.set_title(f"{MEASURES[name]} by day of the query", fontsize=10, color=theme.INK, loc="left")
+        axes.xaxis.set_major_locator(dates.AutoDateLocator(maxticks=6))
+        axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
+        theme.plain(axes)
+    low, high = all_axes[0].get_ylim()
+    all_axes[0].set_ylim(max(low, -0.02), min(high, 1.02))
+    handles, names = all_axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, fontsize=8.5, frameon=False, labelcolor=theme.INK, loc="outside lower left", ncols=2)
+    return theme.to_png(figure)
+
+
+def losses(curve: Sequence[float]) -> bytes:
+    """Training loss per epoch, logarithmic."""
+    figure = theme.figure(6.2, 2.8)
+    axes = figure.subplots()
+    axes.plot(np.arange(1, len(curve) + 1), curve, color=theme.colour("hash"), linewidth=1.8,
+              marker="o" if len(curve) < 3 else "")  # fmt: skip
+    if min(curve) > 0 and max(curve) > 3 * min(curve):
+        axes.set_yscale("log")
+    axes.set_xlabel("epoch", fontsize=9, color=theme.SOFT)
+    axes.set_ylabel("training loss", fontsize=9, color=theme.SOFT)
+    theme.plain(axes)
+    return theme.to_png(figure)

@@ -1,0 +1,162 @@
+"""What the learned hash must beat: the descriptor itself, and codes that need no training of a net.
+
+Each baseline is fitted on the encoder's training stretch and ranks the same images for the same queries. Queries are
+spread over tasks; a task reads the descriptors from the table's files, codes them, ranks them with the kernel of
+`topk` and judges the lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skyhash.scores.windows import Form
+from skyhash.spark.judging import judged_rows
+from skyhash.spark.vectors import gather, width_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_QUERIES = 4000  # above it a sample is judged; its size is the n of the baseline's rows
+MOST_FITTED = 50_000  # training rows that means, components and rotations are fitted on
+QUERIES_PER_TASK = 256
+
+
+@dataclass(frozen=True)
+class Source:
+    """Descriptors of one way of describing, in one version of the table."""
+
+    files: Sequence[str]
+    descriptor_id: str
+
+    def of(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Ids (m,) int64, ascending, and their vectors (m, width) float32; images without one are left out."""
+        where = ("descriptor_id", self.descriptor_id)
+        return gather(self.files, "vector", where, width_of(self.files, "vector", where), ids)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One method: `encode` takes (m, width) float32 to codes that `metric` compares."""
+
+    name: str
+    metric: str
+    encode: Callable[[np.ndarray], np.ndarray]
+
+
+def raw(vectors: np.ndarray) -> np.ndarray:
+    """The descriptor as it is."""
+    return vectors
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """Each cell less its mean, over its standard deviation; a cell that never changes is left out (0)."""
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    @classmethod
+    def fit(cls, rows: np.ndarray) -> Standardised:
+        return cls(rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64))
+
+    def __call__(self, vectors: np.ndarray) -> np.ndarray:
+        scale = np.where(self.deviation > 0, self.deviation, np.inf)
+        return ((vectors - self.mean) / scale).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Components:
+    """The leading principal components: (m, width) to (m, count)."""
+
+    mean: np.ndarray
+    axes: np.ndarray
+
+    @classmethod
+    def fit(cls, rows: np.ndarray, count: int) -> Components:
+        mean = rows.mean(axis=0, dtype=np.float64)
+        _, axes = np.linalg.eigh(np.cov(rows - mean, rowvar=False))
+        return cls(mean, axes[:, ::-1][:, :count])
+
+    def __call__(self, vectors: np.ndarray) -> np.ndarray:
+        return ((vectors - self.mean) @ self.axes).astype(np.float32)
+
+
+def sample(ids: np.ndarray, seed: int) -> np.ndarray:
+    """The queries of the baselines: all, or a seeded sample of `MOST_QUERIES`; ascending."""
+    if len(ids) <= MOST_QUERIES:
+        return np.sort(ids)
+    return np.sort(np.random.default_rng(seed).choice(ids, MOST_QUERIES, replace=False))
+
+
+def training_rows(source: Source, trained: np.ndarray, searched: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
+    """Descriptors to fit on, and which they are.
+
+    A model that was trained on another archive leaves no training stretch here; the baselines are then fitted on the
+    images they are judged on, which is in their favour, and the text says so.
+    """
+    of_stretch = len(trained) >= 2
+    ids = trained if of_stretch else searched
+    if len(ids) > MOST_FITTED:
+        ids = np.sort(np.random.default_rng(seed).choice(ids, MOST_FITTED, replace=False))
+    _, rows = source.of(ids)
+    return rows, f"{len(rows):,} images " + ("of the training stretch" if of_stretch else "of those judged")
+
+
+def fit(rows: np.ndarray, components: int, seed: int) -> list[Baseline]:
+    """Every baseline, fitted.
+
+    Parameters
+    ----------
+    rows : (t, width) float32
+        Descriptors of the training stretch.
+    components : int
+        Of the principal-component baseline.
+    seed : int
+        Of the rotations and hyperplanes.
+    """
+    return [
+        Baseline("raw_descriptor", "cosine", raw),
+        Baseline("standardised_descriptor", "cosine", Standardised.fit(rows)),
+        Baseline(f"pca_{components}", "cosine", Components.fit(rows, components)),
+    ]
+
+
+def judge_baselines(
+    source: Source, fitted: Any, searched: Any, k: int, forms: Sequence[Form], fraction: float
+) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
+    """Function for `mapInPandas` over a column image_id: rows of `JUDGED` for every baseline.
+
+    Parameters
+    ----------
+    source : Source
+    fitted : Broadcast of list of Baseline
+    searched : Broadcast of Searched
+    k : int
+        Length of the lists.
+    """
+
+    def judge_batches(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        ids = [batch["image_id"].to_numpy() for batch in batches]
+        queries = np.sort(np.concatenate(ids)) if ids else np.zeros(0, np.int64)
+        if not len(queries):
+            return
+        images, vectors = source.of(searched.value.ids)
+        rows = np.searchsorted(images, queries)
+        for baseline in fitted.value:
+            lists = nearest(baseline.encode(vectors), images, rows, k, baseline.metric)
+            yield judged_rows(searched.value, queries, lists, forms, fraction, baseline.name)
+
+    return judge_batches
+
+
+def nearest(codes: np.ndarray, ids: np.ndarray, rows: np.ndarray, k: int, metric: str) -> np.ndarray:
+    """Ids of the k nearest of each query, itself left out; (m, k) int64, -1 where there are no more."""
+    unit = codes / np.maximum(np.linalg.norm(codes, axis=1, keepdims=True), 1e-30)
+    scores = unit[rows] @ unit.T
+    scores[np.arange(len(rows)), rows] = -np.inf
+    order = np.argsort(-scores, axis=1, kind="stable")[:, : min(k, len(ids) - 1)]
+    return ids[order]

@@ -1,0 +1,112 @@
+"""Pictures and pages: what is asked for is on them, and nothing a table holds can break them."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from skyhash.pages import plots
+from skyhash.pages.gallery import Shot, apart, gallery
+from skyhash.pages.page import Page, Picture, Section, Sheet, render
+from skyhash.pages.theme import INSIDE, OUTSIDE
+from skyhash.scores.windows import PUBLISHED
+
+
+def png(colour=(200, 30, 30)):
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((16, 16, 3), colour, np.uint8)).save(buffer, format="png")
+    return buffer.getvalue()
+
+
+def pixels(data):
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).reshape(-1, 3)
+
+
+def holds(data, colour):
+    """Whether the picture has a good many pixels of that colour (#rrggbb)."""
+    wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    return (np.abs(pixels(data).astype(int) - wanted).max(axis=1) <= 2).sum() > 50
+
+
+def shots(*inside, preview=True):
+    start = np.datetime64("2011-01-01T00:00", "us")
+    query = Shot(start, png() if preview else None)
+    return query, [
+        Shot(start + np.timedelta64(600 * (i + 1), "m"), png() if preview else None, 0.9, 600.0 * (i + 1), one)
+        for i, one in enumerate(inside)
+    ]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Summary rows of three methods; the hash has no interval (one day) and one form with nothing to judge."""
+    made = []
+    for method, base in (("hash", 0.9), ("raw_descriptor", 0.85), ("something_new", 0.8)):
+        for window in (12.0, 48.0):
+            for exclusion in (0.0, 120.0):
+                value = np.nan if (method, window, exclusion) == ("hash", 12.0, 120.0) else base - exclusion / 4000
+                row = {"method": method, "window_hours": window, "exclusion_minutes": exclusion, "n": 5}
+                for name in ("precision", "recall", "f1"):
+                    ends = (np.nan, np.nan) if method == "hash" else (value - 0.02, value + 0.02)
+                    row |= {name: value, f"{name}_low": ends[0], f"{name}_high": ends[1]}
+                made.append(row)
+    return pd.DataFrame(made)
+
+
+def test_frames_tell_inside_from_outside():
+    both = gallery([shots(True, False)], 48.0, simulated=True)
+    assert holds(both, INSIDE) and holds(both, OUTSIDE)
+    assert not holds(gallery([shots(True, True)], 48.0, simulated=True), OUTSIDE)
+
+
+def test_a_gallery_needs_neither_previews_nor_neighbours():
+    assert len(pixels(gallery([shots(True, preview=False), shots()], 48.0, simulated=False)))
+
+
+@pytest.mark.parametrize(("minutes", "text"), [(690, "+11.5 h"), (-90, "-1.5 h"), (-4608, "-3.2 d")])
+def test_time_differences_read_as_people_say_them(minutes, text):
+    assert apart(minutes) == text
+
+
+def test_plots_draw_whatever_rows_there_are(rows):
+    best = rows[(rows["window_hours"] == 48) & (rows["exclusion_minutes"] == 0)]
+    assert holds(plots.by_method(best, PUBLISHED), "#1f5fa8")
+    assert holds(plots.by_form(rows), "#1f5fa8")
+    days = pd.DataFrame(
+        {"method": "hash", "day": [100, 101, 102, 130], "precision": [1.0, 0.9, 0.8, 0.7], "f1": [0.9, 0.8, 0.7, 0.6]}
+    )
+    assert holds(plots.over_time(days), "#1f5fa8")
+    assert holds(plots.losses([3.0, 0.2, 0.1]), "#1f5fa8")
+    assert len(pixels(plots.losses([0.0])))
+
+
+def test_equal_tables_give_equal_pictures(rows):
+    assert plots.by_form(rows) == plots.by_form(rows.copy())
+
+
+def page(**changes):
+    sheet = Sheet(["reason"], [["<script>alert(1)</script>"]], "a & b", frozenset({0}))
+    sections = [Section("S", "text", [Picture(png(), 'alt "quoted"', "below"), sheet, {"name": "<value>"}])]
+    facts = dict(title="T", lead="L", simulated=False, figures=[("0.9", "F1")], sections=sections, footer="end")
+    return render(Page(**(facts | changes)))
+
+
+def test_a_page_is_whole_and_fetches_nothing():
+    html = page()
+    assert html.startswith("<!doctype html>") and html.rstrip().endswith("</html>")
+    assert 'name="viewport"' in html
+    assert 'src="data:image/png;base64,' in html
+    assert not [word for word in ("http:", "https:", "url(", "@import") if word in html]
+
+
+def test_what_tables_hold_is_escaped():
+    html = page()
+    assert "<script>" not in html and "&lt;script&gt;" in html
+    assert "&lt;value&gt;" in html and "a &amp; b" in html and "alt &#34;quoted&#34;" in html
+
+
+def test_simulated_images_are_called_so():
+    assert "simulated images" in page(simulated=True)
+    assert "simulated images" not in page()
