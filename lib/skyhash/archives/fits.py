@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
 
@@ -21,6 +24,7 @@ from skyhash.errors import BadFile
 
 MAX_PIXELS = 16384 * 16384
 MAX_BYTES = 4 << 30
+_DATASUM = re.compile(rb"DATASUM = *'? *(\d+)")
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ def read(data: bytes, decode: bool = True) -> FitsImage:
         raise BadFile("unreadable", "the file is empty")
     if not data.startswith(b"SIMPLE"):
         raise BadFile("unreadable", f"not FITS: starts with {data[:16]!r}")
+    _check_counts(data)
     with fits.open(
         io.BytesIO(data), memmap=False, lazy_load_hdus=True, do_not_scale_image_data=True, ignore_missing_simple=False
     ) as hdus:
@@ -74,9 +79,41 @@ def read(data: bytes, decode: bool = True) -> FitsImage:
                 break
             shape = _image_shape(hdu)
             if shape is not None:
+                if decode:
+                    _check_sum(data, hdu.fileinfo())
                 return _image(hdu, shape, decode, len(data))
             index += 1
     raise BadFile("not_an_image", f"none of its {index} parts is a two-dimensional image")
+
+
+def _check_counts(data: bytes) -> None:
+    """Refuse more axes or columns than FITS allows: astropy would count through all 10**9 that a damaged card says."""
+    for key in (b"NAXIS   =", b"ZNAXIS  =", b"TFIELDS ="):
+        place = data.find(key)
+        while place >= 0:
+            said = data[place + len(key) : place + 80].split(b"/")[0].strip()
+            if place % 80 == 0 and len(said) > 3 and said.isdigit() and int(said) > 999:
+                raise BadFile("unreadable", f"{key.decode()[:-1].strip()} is {said.decode()}, FITS allows 999")
+            place = data.find(key, place + 1)
+
+
+def _check_sum(data: bytes, where: Mapping[str, int]) -> None:
+    """Compare the data with DATASUM where the header has it (FITS 4.0, section 4.4.2.7 and appendix J).
+
+    Rice decompression turns many damaged streams into numbers without complaint; this finds them. JSOC writes DATASUM
+    into every file.
+    """
+    found = _DATASUM.search(data, where["hdrLoc"], where["datLoc"])
+    if not found:
+        return
+    content = data[where["datLoc"] : where["datLoc"] + where["datSpan"]]
+    total = int(np.frombuffer(content, ">u4", len(content) // 4).sum(dtype=np.uint64))
+    while total >> 32:  # ones' complement: the carry comes back at the lower end
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    if len(content) < where["datSpan"]:
+        raise BadFile("unreadable", f"cut short: {len(content)} of {where['datSpan']} bytes of the image are there")
+    if total != int(found.group(1)):
+        raise BadFile("unreadable", f"damaged: DATASUM is {int(found.group(1))}, the data give {total}")
 
 
 def _image_shape(hdu) -> tuple[int, int] | None:
@@ -95,9 +132,8 @@ def _image(hdu, shape: tuple[int, int], decode: bool, size: int) -> FitsImage:
     header = _as_dict(hdu.header)
     if height * width > MAX_PIXELS:
         raise BadFile("unreadable", f"the header says {width} x {height} px, more than any image of the archive has")
-    compressed = isinstance(hdu, fits.CompImageHDU)
     bits = int(header["BITPIX"])
-    if not compressed:
+    if not isinstance(hdu, fits.CompImageHDU):
         start = int(hdu.fileinfo()["datLoc"])
         if start + height * width * abs(bits) // 8 > size:
             raise BadFile(

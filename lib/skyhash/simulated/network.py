@@ -19,6 +19,8 @@ LANE_SCALE = 5.0
 ELEMENT_SCALE = 0.75
 NETWORK_GAUSS = 11.0
 INNER_GAUSS = 3.2
+VARIANCE = 126.0
+"""Mean square of the texture, gauss squared."""
 
 
 @functools.lru_cache(maxsize=3)

@@ -23,6 +23,8 @@ CROTA2 = 179.93
 SCALE_GAUSS = 0.1
 BLANK = -2147483648
 SATURATION_GAUSS = 2300.0
+GATHERED_GAUSS = 250.0
+"""Well above this mean field a region is solid; below, its flux stands in the lanes between supergranules."""
 NOISE_GAUSS_4096 = 6.0
 
 
@@ -64,8 +66,9 @@ def stored(seed: int, moment: dt.datetime, side_px: int) -> npt.NDArray[np.int32
     where = (disk.center_x_px, disk.center_y_px, disk.radius_px, math.cos(turn), math.sin(turn),
              math.radians(ephemeris.b0_deg))  # fmt: skip
     _draw_regions(radial, sun.concentrations(seed, moment), *where)
-    return _observed(radial, noise, network.texture(seed, day), network.texture(seed, day + 1), math.cos(angle),
-                     math.sin(angle), *offsets, *where, SATURATION_GAUSS, 1.0 / SCALE_GAUSS, BLANK)  # fmt: skip
+    constants = (SATURATION_GAUSS, GATHERED_GAUSS, network.VARIANCE, 1.0 / SCALE_GAUSS, BLANK)
+    textures = (network.texture(seed, day), network.texture(seed, day + 1), math.cos(angle), math.sin(angle))
+    return _observed(radial, noise, *textures, *offsets, *where, *constants)
 
 
 def _texture_columns(now: float, start: int) -> npt.NDArray[np.float64]:
@@ -103,7 +106,7 @@ def _draw_regions(radial, parts, center_x, center_y, radius, cos, sin, b0):
 
 @compiled
 def _observed(radial, noise, today, tomorrow, weight_today, weight_tomorrow, columns_today, columns_tomorrow, center_x,
-              center_y, radius, cos, sin, b0, saturation, units, blank):  # fmt: skip
+              center_y, radius, cos, sin, b0, saturation, gathered, network_variance, units, blank):  # fmt: skip
     side, rows, columns = radial.shape[0], today.shape[0], today.shape[1]
     per_radian = rows / np.pi
     out = np.empty((side, side), np.int32)
@@ -123,7 +126,10 @@ def _observed(radial, noise, today, tomorrow, weight_today, weight_tomorrow, col
             a = int(np.floor(column - columns_today[row])) % columns
             b = int(np.floor(column - columns_tomorrow[row])) % columns
             quiet = weight_today * today[row, a] + weight_tomorrow * tomorrow[row, b]
-            strong = saturation * np.tanh(radial[y, x] / saturation)
+            # old flux has been swept into the lanes: weak fields are as uneven as the network, strong ones are not
+            whole = np.tanh(abs(radial[y, x]) / gathered)
+            uneven = min(quiet * quiet / network_variance, 6.0) * 1.25
+            strong = saturation * np.tanh(radial[y, x] * (whole + (1.0 - whole) * uneven) / saturation)
             field = (strong + quiet) * mu + noise[y, x] * (1.0 + 0.6 * (1.0 - mu))
             out[y, x] = int(np.rint(field * units))
     return out

@@ -1,0 +1,186 @@
+"""Header facts against sunpy's readings (a foreign oracle), and the forms of times and keywords."""
+
+import datetime as dt
+import importlib.resources
+import math
+from pathlib import Path
+
+import pytest
+from astropy.io import fits as astropy_fits
+
+from skyhash import archives
+from skyhash.archives import keywords, solar_header, times
+from skyhash.archives.solar_fits import is_simulated
+from skyhash.errors import BadFile, InputError
+from skyhash.simulated import archive as simulated
+
+SUNPY = Path(str(importlib.resources.files("sunpy"))) / "data" / "test"
+
+
+def header_of(name: str) -> dict:
+    path = SUNPY / name
+    read = astropy_fits.Header.fromtextfile if path.suffix == ".header" else astropy_fits.getheader
+    header = read(path)
+    return {card.keyword: card.value for card in header.cards if card.keyword and card.keyword != "COMMENT"}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_radius_from_the_distance_is_the_header_s_own():
+    header = header_of("resampled_hmi.fits")
+    told = header.pop("RSUN_OBS")
+    assert solar_header.solar_radius_arcsec(header) == pytest.approx(told, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2011.01.01_00:00:00_TAI", "2010-12-31T23:59:26"),
+        ("2017.01.01_00:00:37_TAI", "2017-01-01T00:00:00"),
+        ("2017.01.01_00:00:36.5_TAI", "2016-12-31T23:59:59.999999"),  # inside the leap second
+        ("2012.07.01_00:00:34_TAI", "2012-06-30T23:59:59.999999"),
+        ("2024.06.28_00:00:08.212_TAI", "2024-06-27T23:59:31.212"),
+        ("2011-01-01T00:00:00", "2011-01-01T00:00:00"),
+        ("2011-01-01T00:00:00.25Z", "2011-01-01T00:00:00.25"),
+        ("2011/01/01 12:30", "2011-01-01T12:30:00"),
+        ("03-31-11", "2011-03-31T00:00:00"),
+        ("12-11-99", "1999-12-11T00:00:00"),
+        ("31/03/99", "1999-03-31T00:00:00"),
+        ("20110101_060000_TAI", "2011-01-01T05:59:26"),
+    ],
+)
+def test_times_in_every_form(text, utc):
+    assert times.parse(text) == dt.datetime.fromisoformat(utc).replace(tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2011-02-30T00:00:00", "2011-13-01", "13-32-11", "2011-01-01T25:00:00"]
+)
+def test_what_is_no_time_is_none(text):
+    assert times.parse(text) is None
+
+
+def test_tai_agrees_with_astropy_over_the_years():
+    from astropy.time import Time
+
+    for year in range(1996, 2027):
+        for moment in (f"{year}-01-01T00:00:20", f"{year}-07-01T12:34:56.789"):
+            theirs = Time(moment, scale="tai").utc.to_datetime(dt.UTC)
+            assert abs(times.parse(f"{moment}_TAI") - theirs) < dt.timedelta(microseconds=2)
+
+
+def test_the_time_of_day_may_stand_apart():
+    assert times.observation_time({"DATE-OBS": "03-31-11", "TAVG-UT": 17.5}).isoformat() == "2011-03-31T17:30:00+00:00"
+    header = {"DATE-OBS": "2006-10-13", "TIME-OBS": "23:54"}
+    assert times.observation_time(header).isoformat() == "2006-10-13T23:54:00+00:00"
+    with pytest.raises(BadFile, match="no_time"):
+        times.observation_time({"DATE-OBS": "soon"})
+
+
+@pytest.mark.parametrize(
+    ("found", "bits"), [(0, 0), (-2147483648, 0x80000000), ("0x00000400", 0x400), ("512", 512), ("", None)]
+)
+def test_quality_in_every_form(found, bits):
+    assert solar_header.quality({"QUALITY": found}) == bits
+
+
+def test_rotation_from_the_matrix():
+    angle = math.radians(179.93)
+    header = {"PC1_1": math.cos(angle), "PC1_2": -math.sin(angle), "PC2_1": math.sin(angle), "PC2_2": math.cos(angle)}
+    assert solar_header.rotation_deg(header) == pytest.approx(179.93)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"CTYPE1": "CRLN-CEA"}, "wrong_instrument"),
+        ({"CDELT1": -0.5}, "header"),
+        ({"CDELT2": 0.9}, "header"),
+        ({"CRPIX1": None}, "header"),
+        ({"RSUN_OBS": None}, "header"),
+        ({"RSUN_OBS": -3.0}, "header"),
+        ({"CUNIT1": "furlong"}, "header"),
+    ],
+)
+def test_a_header_that_makes_no_sense_is_refused(change, reason):
+    good = {"CDELT1": 0.5, "CDELT2": 0.5, "CRPIX1": 2048.5, "CRPIX2": 2048.5, "RSUN_OBS": 960.0, "CTYPE1": "HPLN-TAN"}
+    assert solar_header.disk(good)[0].radius_px == 1920
+    with pytest.raises(BadFile) as bad:
+        solar_header.disk({key: value for key, value in {**good, **change}.items() if value is not None})
+    assert bad.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("header", "simulated"),
+    [
+        ({"SIMULATD": True}, True),
+        ({"ORIGIN": "skyhash, simulated"}, True),
+        ({"ORIGIN": "SDO/JSOC-SDP", "TELESCOP": "SDO/HMI"}, False),
+        ({"SIMULATD": False, "ORIGIN": "SDO/JSOC-SDP"}, False),
+        ({}, False),
+    ],
+)
+def test_only_the_header_says_whether_an_image_is_simulated(header, simulated):
+    assert is_simulated(header) is simulated
+
+
+def as_is(data: bytes) -> tuple[bytes, dict]:
+    """The file as JSOC delivers it without keywords, and the keywords."""
+    import io
+
+    with astropy_fits.open(io.BytesIO(data), do_not_scale_image_data=True) as hdus:
+        header = dict(hdus[1].header)
+        bare = astropy_fits.CompImageHDU(hdus[1].data, compression_type="RICE_1")
+        bare.header["BSCALE"], bare.header["BZERO"], bare.header["BLANK"] = 0.1, 0.0, -(2**31)
+        written = io.BytesIO()
+        astropy_fits.HDUList([astropy_fits.PrimaryHDU(), bare]).writeto(written)
+    return written.getvalue(), header
+
+
+COLUMNS = ("T_REC", "T_OBS", "DATE-OBS", "TELESCOP", "INSTRUME", "CONTENT", "BUNIT", "QUALITY", "CRPIX1", "CRPIX2",
+           "CDELT1", "CDELT2", "CROTA2", "RSUN_OBS", "CRVAL1", "CRVAL2", "SIMULATD")  # fmt: skip
+
+
+@pytest.mark.parametrize("separator", ["\t", ",", " "])
+@pytest.mark.parametrize("by", ["path", "slot"])
+def test_a_file_without_keywords_and_its_table_give_the_facts_of_the_whole_file(separator, by):
+    slot = dt.datetime(2014, 4, 1)
+    whole = simulated.sound_file(slot, 64, 7)
+    bare, header = as_is(whole)
+    row = [str(header[key]).replace(" ", "_") for key in COLUMNS]
+    path = "D7/S0/magnetogram.fits" if by == "path" else "D7/S0/hmi.sim_m_720s.20140401_000000_TAI.magnetogram.fits"
+    lines = [separator.join((*COLUMNS, "magnetogram")), separator.join((*row, "/SUM1/D7/S0/magnetogram.fits")),
+             separator.join(("2014.04.01_01:00:00_TAI", *row[1:], "/SUM1/D7/S1/magnetogram.fits"))]  # fmt: skip
+    table = keywords.parse("\n".join(lines))
+    reader = archives.get("solar_hmi")
+    with pytest.raises(BadFile, match=r"wrong_instrument|no_time"):
+        reader.read(bare, path)
+    facts = reader.read(bare, path, table).facts
+    expected = reader.read(whole, "hmi.sim_m_720s.20140401_000000_TAI.magnetogram.fits").facts
+    for key in set(expected) - {"header", "natural_key"}:
+        assert facts[key] == expected[key], key
+    assert facts["natural_key"].endswith("[2014-04-01T00:00:00_TAI]")
+    assert reader.read_header(bare, path, table) == facts
+
+
+def test_an_ambiguous_file_name_finds_no_row():
+    table = keywords.parse("file\tCROTA2\nD1/magnetogram.fits\t1\nD2/magnetogram.fits\t2\n")
+    assert table.find("magnetogram.fits") == {}
+    assert table.find("/archive/D2/magnetogram.fits")["CROTA2"] == 2
+
+
+@pytest.mark.parametrize("text", ["", "T_REC\n", "a,b\n1,2\n", "T_REC,QUALITY\n2011.01.01_00:00:00_TAI\n"])
+def test_a_table_that_is_none_is_one_clear_line(text):
+    with pytest.raises(InputError, match="expected"):
+        keywords.parse(text)
+
+
+def test_a_missing_table_is_one_clear_line(tmp_path):
+    with pytest.raises(InputError, match=r"archive.keywords: found .*nowhere"):
+        keywords.load(tmp_path / "nowhere.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("0x400", 1024), ("12", 12), ("1.5", 1.5), ("MISSING", None), ("'HMI'", "HMI")]
+)
+def test_fields_of_a_table(text, value):
+    assert keywords.value(text) == value

@@ -1,0 +1,70 @@
+"""The readers on real archives."""
+
+import csv
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from skyhash import archives
+from skyhash.errors import BadFile
+from skyhash.pixels.orientation import field_gauss
+
+
+def folder_of(shared_data, name):
+    folder = shared_data / name
+    if not folder.is_dir():
+        pytest.skip(f"the data set {name} is absent")
+    return folder
+
+
+def test_every_hourly_hmi_picture_is_read(shared_data):
+    folder = folder_of(shared_data, "hmi_magnetograms_hourly")
+    reader, radii, before = archives.get("solar_hmi_jpeg"), [], None
+    with (folder / "manifest.csv").open(newline="") as manifest:
+        rows = list(csv.DictReader(manifest))
+    for row in rows:
+        path = folder / row["file"]
+        facts = reader.read(path.read_bytes(), str(path)).facts
+        assert facts["obs_time"] == dt.datetime.fromisoformat(row["timestamp"]).replace(tzinfo=dt.UTC)
+        radii.append(facts["radius_px"])
+        before = facts
+    assert len(radii) == 882
+    assert before is not None and not before["simulated"]
+    # the Earth moves away from the Sun in these weeks: 0.75 % by the almanac
+    first, last = np.mean(radii[:48]), np.mean(radii[-48:])
+    assert first / last == pytest.approx(1.0073, abs=0.0015)
+    assert np.std(radii[:24]) < 0.1
+
+
+def test_the_fitted_disk_of_a_jpeg_2000_file_is_its_header_s(shared_data):
+    path = folder_of(shared_data, "fulldisk_magnetogram_fits") / "files"
+    path = path / "2022_08_02__10_47_53_000__SDO_HMI_HMI_magnetogram.jp2"
+    facts = archives.get("solar_hmi_jpeg").read(path.read_bytes(), str(path)).facts
+    assert facts["radius_px"] == pytest.approx(945.41888 / 0.60000002, abs=0.3)  # RSUN_OBS / CDELT1 of its XML
+    assert facts["center_x_px"] == pytest.approx(2047.5, abs=1.5)
+    assert facts["obs_time"] == dt.datetime(2022, 8, 2, 10, 47, 53, tzinfo=dt.UTC)
+
+
+def test_mdi_is_read_and_everything_else_refused(shared_data):
+    folder = folder_of(shared_data, "fulldisk_magnetogram_fits") / "files"
+    read, refused = {}, {}
+    for path in sorted(folder.iterdir()):
+        try:
+            read[path.name] = archives.get("solar_mdi").read(path.read_bytes(), str(path))
+        except BadFile as bad:
+            refused[path.name] = bad.reason
+    assert all(name.startswith("mdi.fd_M") for name in read)
+    assert len(read) == 3
+    assert set(refused.values()) == {"wrong_instrument", "unreadable"}
+    frame = read["mdi.fd_M_96m_lev182.20110401_000000_TAI.data.fits"]
+    assert frame.facts["natural_key"] == "mdi.fd_m_96m_lev182[2011-04-01T00:00:00_TAI]"
+    assert frame.facts["obs_time"] == dt.datetime(2011, 4, 1, 0, 0, 26, tzinfo=dt.UTC)
+    assert frame.facts["quality"] == 512
+    assert frame.facts["rotation_deg"] == 3.0978
+    field = field_gauss(frame.magnetogram)
+    assert np.nanmin(field) == pytest.approx(-2127.0, abs=0.5)  # DATAMIN
+    assert np.isfinite(field).mean() == pytest.approx(np.pi * 487.8**2 / 1024**2, rel=0.01)
+    for path in sorted(folder.iterdir()):
+        with pytest.raises(BadFile):
+            archives.get("solar_hmi").read(path.read_bytes(), str(path))
