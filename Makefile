@@ -2,19 +2,24 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 
-PYTHON ?= $(shell command -v python3.11 || echo python3)
+# Two that a caller may set: the environment's folder, and what goes into it (dev, or run: without the tests' tools).
 VENV := .venv
+REQUIREMENTS := dev
+
+PYTHON = $(shell for p in python3.11 python3; do $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
 CACHE := $(CURDIR)/.cache
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
-RUN := . $(BIN)/activate && export SPARK_LOCAL_IP=127.0.0.1 &&
+STEP := set -e; . docker/step.sh;
+UV := env UV_HTTP_TIMEOUT=$${UV_HTTP_TIMEOUT:-180} $(BIN)/uv pip
+RUN := . $(BIN)/activate && export SPARK_HOME="$$VIRTUAL_ENV/lib/python3.11/site-packages/pyspark" SPARK_LOCAL_IP=127.0.0.1 &&
 COMPILE := uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate
 
 .PHONY: help
 help:  ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || \
-	  sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1   \2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r t w; do printf '  make %-13s %s\n' "$$t" "$$w"; done
 
 .PHONY: demo
 demo: setup  ## set up, then run the whole chain on a small simulated archive
@@ -42,33 +47,43 @@ bench-quick: setup  ## the benchmarks at small sizes: under five minutes
 
 .PHONY: package
 package: setup  ## dist/: the zip for --py-files and the environment for --archives
-	@$(RUN) python setup.py -q package && echo "packing the environment (several GB: torch carries its CUDA libraries)" && \
-	  venv-pack -q -f -p $(VENV) --exclude '*/__editable__*' -o dist/environment.tar.gz --compress-level 1 && ls -lh dist
+	@$(STEP) step "zipping the package" $(BIN)/python setup.py -q package
+	@$(MAKE) --no-print-directory VENV=.cache/environment REQUIREMENTS=run libraries
+	@$(STEP) step "packing the environment (minutes: torch carries 4 GB of CUDA libraries)" bash docker/environment.sh $(VENV) .cache/environment dist/environment.tar.gz
+	@ls -sh1 dist
 
 .PHONY: requirements
 requirements: setup  ## resolve requirements/*.in anew into pinned, hashed *.txt
-	@$(RUN) cd requirements && $(COMPILE) run.in -o run.txt && $(COMPILE) dev.in -c run.txt -o dev.txt && \
+	@. $(BIN)/activate && cd requirements && $(COMPILE) run.in -o run.txt && $(COMPILE) dev.in -c run.txt -o dev.txt && \
 	  $(COMPILE) uv.in -o uv.txt && $(COMPILE) horovod_build.in -o horovod_build.txt && \
 	  $(COMPILE) --no-deps no_deps.in -o no_deps.txt && $(COMPILE) --no-deps horovod.in -o horovod.txt
 
 .PHONY: clean
 clean:  ## remove the demo's tables and what was built; keeps the environment and the cache
-	@rm -rf demo dist build
+	@rm -rf demo dist build .cache/environment
 
 .PHONY: setup
-setup: $(STAMPS)/project  ## the environment, Horovod's wheel, Delta's jars; resumes where it was interrupted
+setup: libraries $(STAMPS)/project  ## the environment, Horovod's wheel, Delta's jars; resumes where it was interrupted
 
-$(STAMPS)/system: docker/system.sh
+.PHONY: libraries
+libraries: $(STAMPS)/horovod $(STAMPS)/spark  ## the same without the project's own code
+
+# An environment that was interrupted in the making, or whose folder was moved, is made anew.
+ifneq ($(shell cat $(VENV)/.made 2>/dev/null),$(abspath $(VENV)))
+$(VENV)/.made: AGAIN
+AGAIN:
+endif
+$(VENV)/.made:
 	@bash docker/system.sh "$(PYTHON)"
-	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit("setup: found Python %d.%d, expected 3.11; name one with make PYTHON=..." % v)'
-	@test -x $(BIN)/python || { echo "setup: making the environment in $(VENV)"; "$(PYTHON)" -m venv $(VENV); }
-	@mkdir -p $(STAMPS) && touch $@
+	@$(STEP) step "making the environment in $(VENV)" "$(PYTHON)" -m venv --clear $(VENV)
+	@mkdir -p $(STAMPS) && echo "$(abspath $(VENV))" >$@
 
-$(STAMPS)/libraries: $(STAMPS)/system requirements/uv.txt requirements/dev.txt requirements/no_deps.txt
-	@echo "setup: installing the pinned libraries (about 6 GB; a minute on a fast line)"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@$(RUN) uv pip install -q --require-hashes -r requirements/dev.txt
-	@$(RUN) uv pip install -q --no-deps --require-hashes -r requirements/no_deps.txt
+$(STAMPS)/uv: $(VENV)/.made requirements/uv.txt
+	@$(STEP) step "installing uv, which installs the rest" $(BIN)/python -m pip install -q --timeout 180 --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(STAMPS)/libraries: $(STAMPS)/uv requirements/$(REQUIREMENTS).txt requirements/no_deps.txt
+	@$(STEP) step "installing the pinned libraries (6 GB)" $(UV) sync -q --python $(BIN)/python --require-hashes requirements/uv.txt requirements/$(REQUIREMENTS).txt requirements/no_deps.txt
 	@touch $@
 
 $(STAMPS)/horovod: $(STAMPS)/libraries docker/horovod.sh requirements/horovod.txt requirements/horovod_build.txt
@@ -79,6 +94,6 @@ $(STAMPS)/spark: $(STAMPS)/libraries docker/spark_home.sh requirements/jars.sha2
 	@bash docker/spark_home.sh $(VENV) $(CACHE)
 	@touch $@
 
-$(STAMPS)/project: $(STAMPS)/horovod $(STAMPS)/spark setup.py
-	@$(RUN) uv pip install -q --no-deps --no-build-isolation -e .
+$(STAMPS)/project: $(STAMPS)/libraries setup.py
+	@$(STEP) step "installing skyhash itself, editable" $(UV) install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@

@@ -8,7 +8,10 @@ from setuptools import Command, find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
 LIB = ROOT / "lib"
+SHIPPED = (".py", ".html", ".css")  # the code and the pages' templates
 VERSION = re.search(r'__version__ = "(.+)"', (LIB / "skyhash" / "__init__.py").read_text()).group(1)
+# petastorm and horovod are not named: their own, outdated pins contradict torch's (see requirements/no_deps.in)
+REQUIRED = re.findall(r"^[a-z].*$", (ROOT / "requirements" / "run.in").read_text(), re.MULTILINE)
 
 
 class Package(Command):
@@ -28,12 +31,11 @@ class Package(Command):
         target = self.folder / f"skyhash-{VERSION}.zip"
         part = target.with_suffix(".part")
         with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
-            for file in sorted(f for f in LIB.rglob("*") if f.is_file() and "__pycache__" not in f.parts):
-                if "egg-info" not in str(file.relative_to(LIB)):
-                    # a fixed time: equal code gives an equal zip
-                    entry = zipfile.ZipInfo(str(file.relative_to(LIB)), (1980, 1, 1, 0, 0, 0))
-                    entry.external_attr = 0o644 << 16
-                    archive.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)
+            for file in sorted(f for f in (LIB / "skyhash").rglob("*") if f.suffix in SHIPPED and f.is_file()):
+                # a fixed time: equal code gives an equal zip
+                entry = zipfile.ZipInfo(file.relative_to(LIB).as_posix(), (1980, 1, 1, 0, 0, 0))
+                entry.external_attr = 0o644 << 16
+                archive.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)
         part.replace(target)
 
 
@@ -45,7 +47,8 @@ setup(
     python_requires=">=3.11,<3.12",
     package_dir={"": "lib"},
     packages=find_packages("lib"),
-    package_data={"skyhash": ["pages/*.html", "pages/*.css", "pages/**/*.html", "pages/**/*.css"]},
+    package_data={"skyhash": ["pages/*.html", "pages/*.css"]},
+    install_requires=REQUIRED,
     entry_points={"console_scripts": ["skyhash = skyhash.cli:main"]},
     cmdclass={"package": Package},
 )

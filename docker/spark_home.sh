@@ -1,31 +1,45 @@
 #!/usr/bin/env bash
-# Readies the environment's Spark: Delta's jars beside Spark's own, so that no start needs the network, and a quiet log.
+# Readies the environment's Spark: Delta's jars beside Spark's own, so that no start needs the network, a quiet log,
+# and the Java that suits it.
 #
 #   docker/spark_home.sh VENV CACHE
 #
 # The jars are fetched once, by Spark's own resolver, checked against requirements/jars.sha256 and kept in the cache.
 set -euo pipefail
-venv=$1 cache=$2
+venv=$(cd "$1" && pwd) cache=$2
 here=$(cd "$(dirname "$0")/.." && pwd)
-home=$("$venv/bin/python" -c 'import os, pyspark; print(os.path.dirname(pyspark.__file__))')
+. "$here/docker/step.sh"
+home=$("$venv/bin/python" -c 'import importlib.util as u; print(u.find_spec("pyspark").submodule_search_locations[0])')
 version=$("$venv/bin/python" -c 'from importlib.metadata import version as v; print(v("delta-spark"))')
 jars=$cache/jars/delta-$version
+JAVA_HOME=$(bash "$here/docker/java_home.sh")
+export JAVA_HOME
 
-if [ ! -d "$jars" ]; then
-  echo "setup: fetching Delta $version for Spark (three jars, 8 MB, once)"
-  part=$(mktemp -d)
-  trap 'rm -rf "$part"' EXIT
+intact() { (cd "$1" && sha256sum --check --quiet "$here/requirements/jars.sha256"); }
+
+fetch() {
   echo 'import pyspark.sql; pyspark.sql.SparkSession.builder.getOrCreate().stop()' >"$part/start.py"
-  if ! PATH=$venv/bin:$PATH SPARK_HOME=$home "$home/bin/spark-submit" --master 'local[1]' --conf spark.ui.enabled=false \
-    --conf spark.jars.ivy="$part/ivy" --packages "io.delta:delta-spark_2.13:$version" "$part/start.py" >"$part/log" 2>&1; then
-    tail -n 20 "$part/log" >&2
-    echo "setup: Delta's jars could not be fetched; the last lines of the log are above" >&2
-    exit 1
-  fi
-  (cd "$part/ivy/jars" && sha256sum --check --quiet "$here/requirements/jars.sha256")
+  PATH=$venv/bin:$PATH SPARK_HOME=$home SPARK_LOCAL_IP=127.0.0.1 "$home/bin/spark-submit" --master 'local[1]' \
+    --conf spark.ui.enabled=false --conf spark.jars.ivy="$part/ivy" --packages "io.delta:delta-spark_2.13:$version" \
+    "$part/start.py"
+}
+
+place() {
+  intact "$jars"
+  cp --remove-destination "$jars"/*.jar "$home/jars/"
+  mkdir -p "$home/conf"
+  cp --remove-destination "$here/conf/spark/log4j2.properties" "$home/conf/"
+  # a shell's own Java may be too old or too new: Spark's scripts read the right one's place from here
+  echo "[ ! -x '$JAVA_HOME/bin/java' ] || export JAVA_HOME='$JAVA_HOME'" >"$home/conf/spark-env.sh"
+}
+
+if ! [ -d "$jars" ] || ! intact "$jars" >/dev/null 2>&1; then
   mkdir -p "$cache/jars"
-  rm -rf "$jars.part" && cp -r "$part/ivy/jars" "$jars.part" && mv "$jars.part" "$jars"
+  part=$(mktemp -d "$cache/jars/part.XXXXXX")
+  trap 'rm -rf "$part"' EXIT
+  step "fetching Delta $version for Spark (three jars, 8 MB, once)" fetch
+  step "checking the jars against requirements/jars.sha256" intact "$part/ivy/jars"
+  rm -rf "$jars"
+  mv "$part/ivy/jars" "$jars"
 fi
-(cd "$jars" && sha256sum --check --quiet "$here/requirements/jars.sha256")
-cp "$jars"/*.jar "$home/jars/"
-mkdir -p "$home/conf" && cp "$here/conf/spark/log4j2.properties" "$home/conf/"
+step "laying Delta's jars and a quiet log and the place of Java into Spark" place
