@@ -63,6 +63,7 @@ class TrainSettings(Settings):
     reader: Literal["petastorm", "pyarrow"] = Field("petastorm")
     until: str = Field("", description="train on images observed before this UTC time; '' = by fraction")
     fraction: Annotated[float, Field(gt=0, le=1)] = Field(0.6, description="of the archive's time span, from its start")
+    zeros: bool = Field(False, description="train on zero descriptors (quiet Sun) too")
     checkpoint_epochs: Positive = Field(5, description="a checkpoint every so many epochs")
     threads: Natural = Field(0, description="torch threads per rank; 0 = cores divided by ranks")
 
