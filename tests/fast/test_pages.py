@@ -78,8 +78,8 @@ def test_plots_draw_whatever_rows_there_are(rows):
         {"method": "hash", "day": [100, 101, 102, 130], "precision": [1.0, 0.9, 0.8, 0.7], "f1": [0.9, 0.8, 0.7, 0.6]}
     )
     assert holds(plots.over_time(days), "#1f5fa8")
-    assert holds(plots.losses([3.0, 0.2, 0.1]), "#1f5fa8")
-    assert len(pixels(plots.losses([0.0])))
+    assert holds(plots.training([3.0, 0.2, 0.1], [0, 3, 3]), "#1f5fa8")
+    assert len(pixels(plots.training([0.0])))
 
 
 def test_equal_tables_give_equal_pictures(rows):

@@ -70,7 +70,7 @@ class Sky:
                 row("models", model_id="m", encoder="autoencoder", descriptor_id="grid-x", parameters=10,
                     training_rows=TRAINED, trained_from=when[0], trained_until=when[TRAINED - 1], launcher="horovod",
                     reader="petastorm", ranks=2, epochs=2, final_loss=0.5, seconds=1.0, run_id="r",
-                    metrics=json.dumps([{"epoch": e, "rank": r, "loss": 1.0} for e in (0, 1) for r in (0, 1)]))
+                    metrics=json.dumps([{"epoch": e, "loss": 1.0 / e, "dead_units": e} for e in (1, 2)]))
             ],
             "neighbours": [
                 row("neighbours", query_id=int(i), model_id="m", run_id=BUILD, neighbour_ids=one.tolist(),

@@ -18,6 +18,11 @@ class Picture:
     alt: str
     caption: str = ""
 
+    @property
+    def width(self) -> int:
+        """Width on the page, CSS pixels: the PNG's own at the 150 dpi of the plots, shown at about 110."""
+        return round(int.from_bytes(self.png[16:20], "big") * 0.73)
+
 
 @dataclass(frozen=True)
 class Sheet:

@@ -118,15 +118,21 @@ def over_time(days: pd.DataFrame, against: str | None = None) -> bytes:
     return theme.to_png(figure)
 
 
-def losses(curve: Sequence[float]) -> bytes:
-    """Training loss per epoch, logarithmic."""
-    figure = theme.figure(6.2, 2.8)
-    axes = figure.subplots()
-    axes.plot(np.arange(1, len(curve) + 1), curve, color=theme.colour("hash"), linewidth=1.8,
-              marker="o" if len(curve) < 3 else "")  # fmt: skip
-    if min(curve) > 0 and max(curve) > 3 * min(curve):
-        axes.set_yscale("log")
-    axes.set_xlabel("epoch", fontsize=9, color=theme.SOFT)
-    axes.set_ylabel("training loss", fontsize=9, color=theme.SOFT)
-    theme.plain(axes)
+def training(losses: Sequence[float], dead: Sequence[int] = ()) -> bytes:
+    """Training loss after each epoch, logarithmic where it spans much, and code units that are 0 for every image."""
+    figure = theme.figure(7.2 if dead else 4.2, 2.6)
+    all_axes = np.atleast_1d(figure.subplots(1, 2 if dead else 1))
+    series = [("Training loss", losses), ("Dead code units", dead)][: len(all_axes)]
+    for axes, (title, values) in zip(all_axes, series, strict=True):
+        drawn = "steps-mid" if values is dead else "default"
+        axes.plot(np.arange(1, len(values) + 1), values, color=theme.colour("hash"), linewidth=1.8, drawstyle=drawn,
+                  marker="o" if len(values) < 3 else "")  # fmt: skip
+        axes.set_title(title, fontsize=10, color=theme.INK, loc="left")
+        axes.set_xlabel("epoch", fontsize=9, color=theme.SOFT)
+        theme.plain(axes)
+    if min(losses) > 0 and max(losses) > 3 * min(losses):
+        all_axes[0].set_yscale("log")
+    if dead:
+        all_axes[1].set_ylim(0, max(*dead, 1) + 1)
+        all_axes[1].yaxis.get_major_locator().set_params(integer=True)
     return theme.to_png(figure)

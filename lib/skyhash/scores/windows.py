@@ -70,6 +70,12 @@ class Searched:
         if len(self.ids) > 1 and (np.diff(self.ids) == 0).any():
             raise ValueError("ids must be distinct")
         self.by_time = np.sort(self.times)
+        # ids are counted up at ingest, so that a table of places beats a search; foreign ids may be anything
+        span = int(self.ids[-1] - self.ids[0]) + 1 if len(self.ids) else 0
+        self._table = None
+        if 0 < span <= 8 * len(self.ids):
+            self._table = np.full(span, -1, dtype=np.int32)
+            self._table[self.ids - self.ids[0]] = np.arange(len(self.ids))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -78,6 +84,10 @@ class Searched:
         """Where each id stands in `ids`, shape of the input; -1 for an id that is not searched."""
         if not len(self.ids):
             return np.full(np.shape(ids), -1, dtype=np.int64)
+        if self._table is not None:
+            offset = np.asarray(ids) - self.ids[0]
+            inside = (offset >= 0) & (offset < len(self._table))
+            return np.where(inside, self._table[np.where(inside, offset, 0)], -1)
         place = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
         return np.where(self.ids[place] == ids, place, -1)
 
@@ -194,8 +204,11 @@ def judge(
         si[:, j] = similar(searched, times, form)
         wanted = to_retrieve(si[:, j], fraction)
         itself = np.minimum(form.counts_query, wanted)
-        taken = usable & (rank <= (wanted - itself)[:, None])
-        ri[:, j] = taken.sum(axis=1) + itself
-        tp[:, j] = (taken & (apart <= form.reach)).sum(axis=1) + itself
+        listed, held = wanted - itself, rank[:, -1] if rank.shape[1] else np.zeros(len(times), np.int32)
+        ri[:, j] = np.minimum(listed, held) + itself
+        # no list is read further than this: what is wanted and all that may have to be passed over
+        cut = int(np.max(listed + rank.shape[1] - held, initial=0))
+        taken = usable[:, :cut] & (rank[:, :cut] <= listed[:, None]) & (apart[:, :cut] <= form.reach)
+        tp[:, j] = np.count_nonzero(taken, axis=1) + itself
         short[:, j] = ri[:, j] < wanted
     return Judged(ri, si, tp, short)

@@ -26,6 +26,7 @@ from skyhash.config import Config
 from skyhash.errors import InputError, UserError
 from skyhash.scores.windows import Form, Searched, depth
 from skyhash.spark import baselines
+from skyhash.spark.arrow_batches import arrow_batches
 from skyhash.spark.judging import JUDGED, judge_neighbours
 from skyhash.spark.progress import progress
 from skyhash.spark.store import Store
@@ -33,6 +34,8 @@ from skyhash.stages.report import Report
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+QUERIES_PER_BATCH = 512  # of lists of up to some thousand neighbours
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,9 @@ def find_subject(store: Store, config: Config) -> Subject:
     ids, times = table["image_id"].to_numpy(), table["time"].to_numpy()
     if len(ids) < 2:
         raise InputError("table neighbours", f"{len(ids)} image", "2 or more: one image has no neighbours to judge")
-    seen = (times >= _micros(model["trained_from"])) & (times <= _micros(model["trained_until"]))
+    seen = np.zeros(len(times), dtype=bool)
+    if model["trained_from"] is not None and model["trained_until"] is not None:
+        seen = (times >= _micros(model["trained_from"])) & (times <= _micros(model["trained_until"]))
     judged = ~seen if config.evaluate.split == "unseen" else np.ones_like(seen)
     if judged.sum() < 2:
         outside = f"unseen, but {int(judged.sum())} of {len(ids)} images lie outside the model's training stretch"
@@ -168,7 +173,7 @@ def _judge(
     judge = judge_neighbours(searched, forms, fraction, "hash")
     lists = subject.neighbours.select("query_id", "neighbour_ids")
     rows = lists.mapInPandas(judge, JUDGED).withColumn("model_id", f.lit(subject.model["model_id"]))
-    with progress(spark, f"evaluate: {n:,} queries"):
+    with arrow_batches(spark, QUERIES_PER_BATCH), progress(spark, f"evaluate: {n:,} queries"):
         rows.write.parquet(f"{work}/hash")
     expected = n * len(forms)
     if config.evaluate.baselines:
@@ -204,6 +209,9 @@ def _baselines(
     )  # fmt: skip
     tasks = min(spark.sparkContext.defaultParallelism, -(-len(queries) // baselines.QUERIES_PER_TASK))
     frame = spark.createDataFrame([(int(i),) for i in queries], "image_id bigint").repartition(tasks, "image_id")
-    with progress(spark, f"evaluate: {len(fitted)} baselines, {len(queries):,} queries"):
+    with (
+        arrow_batches(spark, QUERIES_PER_BATCH),
+        progress(spark, f"evaluate: {len(fitted)} baselines, {len(queries):,} queries"),
+    ):
         frame.mapInPandas(judge, JUDGED).withColumn("model_id", f.lit("")).write.parquet(out)
     return len(queries), len(fitted)

@@ -74,9 +74,9 @@ def _pictures(
         others = best[best["method"] != "hash"].sort_values("f1", ascending=False)
         pictures["days"] = plots.over_time(means, others["method"].iloc[0] if len(others) else None)
     pictures["forms"] = plots.by_form(rows)
-    curve = lineage.loss_curve(subject.model)
-    if curve:
-        pictures["loss"] = plots.losses(curve)
+    losses, dead = lineage.epochs(subject.model)
+    if losses:
+        pictures["loss"] = plots.training(losses, dead)
     return pictures
 
 

@@ -14,16 +14,11 @@ if TYPE_CHECKING:
 RUNS_SHOWN = 20
 
 
-def loss_curve(model: dict[str, Any]) -> list[float]:
-    """Mean training loss of each epoch over the ranks; empty where the model's row tells none."""
-    try:
-        metrics = json.loads(model["metrics"] or "[]")
-    except json.JSONDecodeError:
-        return []
-    epochs: dict[int, list[float]] = {}
-    for entry in metrics:
-        epochs.setdefault(int(entry["epoch"]), []).append(float(entry["loss"]))
-    return [sum(epochs[e]) / len(epochs[e]) for e in sorted(epochs)]
+def epochs(model: dict[str, Any]) -> tuple[list[float], list[int]]:
+    """Training loss and dead units after each epoch; empty lists where the model's row tells none."""
+    metrics = json.loads(model["metrics"] or "[]")
+    dead = [int(entry["dead_units"]) for entry in metrics if "dead_units" in entry]
+    return [float(entry["loss"]) for entry in metrics], dead
 
 
 def dead_units(store: Store, model_id: str) -> tuple[int, int]:
@@ -71,19 +66,25 @@ def _reasons(text: str | None) -> str:
 def _training(store: Store, subject: Subject, loss_png: bytes | None) -> Section:
     model = subject.model
     dead, units = dead_units(store, model["model_id"])
+    # a model taken in from elsewhere may not tell all of its training
     facts = {
-        "encoder": f"{model['encoder']}, {model['parameters']:,} parameters",
-        "trained on": f"{model['training_rows']:,} images, {model['trained_from']:%Y-%m-%d %H:%M} to "
-        f"{model['trained_until']:%Y-%m-%d %H:%M} UTC",
-        "by": f"{model['ranks']} ranks, {model['launcher']}, read through {model['reader']}",
-        "epochs, last loss": f"{model['epochs']}, {model['final_loss']:.5g}",
+        "encoder": f"{model['encoder']}, {model['parameters'] or 0:,} parameters",
+        "trained on": _told("{:,} images", model["training_rows"]),
+        "from": _told("{:%Y-%m-%d %H:%M} UTC", model["trained_from"]),
+        "until": _told("{:%Y-%m-%d %H:%M} UTC", model["trained_until"]),
+        "by": _told("{} ranks, {}, read through {}", model["ranks"], model["launcher"], model["reader"]),
+        "epochs, last loss": _told("{}, {:.5g}", model["epochs"], model["final_loss"]),
         "dead code units": f"{dead} of {units} (0 for every image)",
-        "seconds": f"{model['seconds']:.1f}",
+        "seconds": _told("{:.1f}", model["seconds"]),
     }
     parts: list[Picture | Sheet | dict[str, str]] = [facts]
     if loss_png:
-        parts.insert(0, Picture(loss_png, "Training loss per epoch"))
+        parts.insert(0, Picture(loss_png, "Training loss and dead code units per epoch"))
     return Section("Training", "", parts)
+
+
+def _told(form: str, *values: Any) -> str:
+    return "not told" if None in values else form.format(*values)
 
 
 def _rejected(store: Store) -> Section:
