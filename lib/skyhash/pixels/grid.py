@@ -23,18 +23,27 @@ from skyhash.pixels.regions import Regions
 
 
 @compiled
+def _cell(offset, n, size):
+    return min(max(int(np.floor(offset * n / size)), 0), n - 1)
+
+
+@compiled
 def _cell_sums(values, scale, offset, row_start, begin, end, center_x, center_y, cos, sin, west, north, size_x, size_y,
                n, area):  # fmt: skip
     sums = np.zeros((n, n), np.float64)
+    columns = np.empty(values.shape[1], np.int64)
+    for x in range(columns.size):  # where the image is upright or upside down, x alone decides the column
+        columns[x] = _cell(cos * (x - center_x) - west, n, size_x)
     for y in range(values.shape[0]):
         dy = y - center_y
+        row = _cell(north - cos * dy, n, size_y)
         for i in range(row_start[y], row_start[y + 1]):
             for x in range(begin[i], end[i]):
-                dx = x - center_x
-                right = cos * dx - sin * dy - west
-                down = north - (sin * dx + cos * dy)
-                column = min(max(int(np.floor(right * n / size_x)), 0), n - 1)
-                row = min(max(int(np.floor(down * n / size_y)), 0), n - 1)
+                column = columns[x]
+                if sin != 0.0:
+                    dx = x - center_x
+                    column = _cell(cos * dx - sin * dy - west, n, size_x)
+                    row = _cell(north - (sin * dx + cos * dy), n, size_y)
                 if area:
                     sums[row, column] += 1.0
                 else:
