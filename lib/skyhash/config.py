@@ -8,17 +8,20 @@ stores: the resolved settings, defaults included.
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from skyhash.errors import ConfigError
 
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 Natural = Annotated[int, Field(ge=0)]
+# YAML reads an unquoted 2026-02-20T00:00:00 as a time of its own kind
+TimeText = Annotated[str, BeforeValidator(lambda value: value.isoformat() if isinstance(value, date) else value)]
 
 
 class Settings(BaseModel):
@@ -61,7 +64,7 @@ class TrainSettings(Settings):
     ranks: Positive = Field(2, description="training processes, one per executor")
     launcher: Literal["horovod", "torch_distributor"] = Field("horovod")
     reader: Literal["petastorm", "pyarrow"] = Field("petastorm")
-    until: str = Field("", description="train on images observed before this UTC time; '' = by fraction")
+    until: TimeText = Field("", description="train on images observed before this UTC time; '' = by fraction")
     fraction: Annotated[float, Field(gt=0, le=1)] = Field(0.6, description="of the archive's time span, from its start")
     zeros: bool = Field(False, description="train on zero descriptors (quiet Sun) too")
     checkpoint_epochs: Positive = Field(5, description="a checkpoint every so many epochs")
@@ -88,7 +91,7 @@ class NeighbourSettings(Settings):
     exclude_same_checksum: bool = False
     exclude_same_source: bool = False
     where: str = Field("", description="SQL predicate on observations: only these images may be listed")
-    public_as_of: str = Field("", description="only images released by this UTC time may be listed; '' = all")
+    public_as_of: TimeText = Field("", description="only images released by this UTC time may be listed; '' = all")
     category_pairs: str = Field(
         "", description="CSV of acceptable pairs (query_category, neighbour_category); '' = any"
     )
@@ -109,7 +112,7 @@ class SimulateSettings(Settings):
     images: Natural = Field(0, description="simulated images made before ingest; 0 = none")
     side_px: Positive = 512
     cadence_minutes: PositiveFloat = 60.0
-    start: str = "2011-01-01T00:00:00"
+    start: TimeText = "2011-01-01T00:00:00"
     broken: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="share of files broken on purpose")
     with_sample: bool = Field(False, description="add the one real HMI image that the sunpy package carries")
 
