@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skyhash.scores.windows import Form
+from skyhash.spark.asking import nearest
 from skyhash.spark.judging import judged_rows
 from skyhash.spark.vectors import gather, width_of
+from skyhash.topk.prepare import prepare
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_QUERIES = 4000  # above it a sample is judged; its size is the n of the baseline's rows
+MOST_QUERIES = 2000  # above it a sample is judged; its size is the n of the baseline's rows
 MOST_FITTED = 50_000  # training rows that means, components and rotations are fitted on
 QUERIES_PER_TASK = 256
 
@@ -147,16 +149,9 @@ def judge_baselines(
         images, vectors = source.of(searched.value.ids)
         rows = np.searchsorted(images, queries)
         for baseline in fitted.value:
-            lists = nearest(baseline.encode(vectors), images, rows, k, baseline.metric)
+            lists = nearest(prepare(images, baseline.encode(vectors), baseline.metric), rows, k)
             yield judged_rows(searched.value, queries, lists, forms, fraction, baseline.name)
 
     return judge_batches
 
 
-def nearest(codes: np.ndarray, ids: np.ndarray, rows: np.ndarray, k: int, metric: str) -> np.ndarray:
-    """Ids of the k nearest of each query, itself left out; (m, k) int64, -1 where there are no more."""
-    unit = codes / np.maximum(np.linalg.norm(codes, axis=1, keepdims=True), 1e-30)
-    scores = unit[rows] @ unit.T
-    scores[np.arange(len(rows)), rows] = -np.inf
-    order = np.argsort(-scores, axis=1, kind="stable")[:, : min(k, len(ids) - 1)]
-    return ids[order]

@@ -1,0 +1,43 @@
+"""Some queries against an archive find what the kernel finds for all, and what plain numpy finds."""
+
+import numpy as np
+import pytest
+
+from skyhash.spark.asking import nearest
+from skyhash.topk.kernel import knn
+from skyhash.topk.prepare import prepare
+
+
+def codes_of(metric, n=700):
+    """Codes with repeats, zeros and, for bits, many ties."""
+    generator = np.random.default_rng(3)
+    if metric == "hamming":
+        return generator.integers(0, 256, (n, 1), dtype=np.uint8)
+    codes = generator.normal(size=(n, 20)).astype(np.float32)
+    codes[5:9] = codes[100]
+    codes[[0, 50, 600]] = 0
+    return codes
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean", "hamming"])
+@pytest.mark.parametrize("k", [1, 40, 800])
+def test_some_queries_get_the_lists_of_all(metric, k):
+    codes = codes_of(metric)
+    ids = np.random.default_rng(4).permutation(5000)[: len(codes)]
+    archive = prepare(ids, codes, metric)
+    places = np.array([0, 3, 4, 50, 300, 699])
+    places = np.concatenate([places, np.flatnonzero(archive.zero)]) if metric == "cosine" else places
+    offsets, found, _ = knn(codes, k, metric, ids)
+    got = nearest(archive, places, k)
+    for row, place in zip(got, places, strict=True):
+        expected = found[offsets[place] : offsets[place + 1]]
+        assert row[: len(expected)].tolist() == expected.tolist()
+        assert (row[len(expected) :] == -1).all()
+
+
+def test_more_queries_than_are_asked_at_once():
+    codes = codes_of("hamming", 1500)
+    archive = prepare(np.arange(1500), codes, "hamming")
+    distance = np.unpackbits(codes[:, None] ^ codes[None], axis=2).sum(axis=2).astype(int)
+    np.fill_diagonal(distance, 99)
+    assert (nearest(archive, np.arange(1500), 25) == np.argsort(distance, axis=1, kind="stable")[:, :25]).all()
