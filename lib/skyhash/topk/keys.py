@@ -54,6 +54,14 @@ def similarity(keys: np.ndarray) -> np.ndarray:
     return np.where(order >> 31, order, order ^ np.uint32(0x7FFFFFFF)).astype(np.uint32).view(np.float32)
 
 
+def asked(limits: np.ndarray) -> np.ndarray:
+    """The similarity (float32) that a limit asks for at least: -inf for `ALL`, inf for `NOTHING`."""
+    floors = similarity(limits)
+    floors[limits == ALL] = -np.inf
+    floors[limits == NOTHING] = np.inf
+    return floors
+
+
 def rows(keys: np.ndarray) -> np.ndarray:
     """Row indices (uint32) of keys."""
     return np.asarray(keys, np.uint64).astype(np.uint32)

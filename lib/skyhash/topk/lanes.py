@@ -218,3 +218,22 @@ def word_at(typingctx: Any, address: Any) -> Any:
         return _vector(builder, args[0], ir.IntType(64), 8)
 
     return types.uint64(types.intp), codegen
+
+
+@intrinsic
+def float_at(typingctx: Any, address: Any, short: Any) -> Any:
+    """The float32 at an address, or, where `short`, the bfloat16 there as float32."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        address, short = args
+        made = cgutils.alloca_once(builder, ir.FloatType())
+        with builder.if_else(short) as (then, otherwise):
+            with then:
+                half = _vector(builder, address, ir.IntType(16), 2)
+                word = builder.shl(builder.zext(half, ir.IntType(32)), ir.Constant(ir.IntType(32), 16))
+                builder.store(builder.bitcast(word, ir.FloatType()), made)
+            with otherwise:
+                builder.store(_vector(builder, address, ir.FloatType(), 4), made)
+        return builder.load(made)
+
+    return types.float32(types.intp, types.boolean), codegen

@@ -1,0 +1,37 @@
+"""Upper bounds of the blended similarity w1 cosine + w2 / (1 + L2) + w3 / (1 + L3) over a tile of dot products.
+
+The blend is no product, so a tile of products is turned into bounds, and every pair whose bound reaches a limit is scored
+in full: the lists are exact. The bound: with the dot product raised by all that float32 can be off, the cosine is at
+most that over both lengths, L2 at least what follows from it and the lengths, and L3 >= L2 d ** (-1 / 6) (power means).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skyhash.topk.compiled import compiled
+
+
+@compiled
+def bound(tile, norms_a, norms_b, params, gamma, tiny):
+    """Replace each dot product by an upper bound of the pair's blend.
+
+    Parameters
+    ----------
+    tile : float32 (a, b)
+        Overwritten.
+    norms_a, norms_b : float64 (a,), (b,)
+    params : float64 (5,)
+        See `similarity.similarity`.
+    gamma, tiny : float
+        Error of a product, relative to the product of lengths, and absolute.
+    """
+    for i in range(tile.shape[0]):
+        n = norms_a[i]
+        for j in range(tile.shape[1]):
+            m = norms_b[j]
+            high = np.float64(tile[i, j]) + gamma * (n + m) * (n + m) + tiny
+            lengths = n * m
+            cosine = min(1.0, high / lengths) if lengths > 0.0 else 0.0
+            l2 = params[0] * np.sqrt(max(0.0, n * n + m * m - 2.0 * high))
+            tile[i, j] = params[1] * cosine + params[2] / (1.0 + l2) + params[3] / (1.0 + l2 * params[4])

@@ -1,0 +1,67 @@
+"""Partial lists of keys into neighbour lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skyhash.topk import keys as _keys
+from skyhash.topk.compiled import compiled
+from skyhash.topk.log import cut, sort_rows
+from skyhash.topk.rules import Rules, allowed
+
+Lists = tuple[NDArray[np.int64], NDArray[np.uint64]]  # offsets (m + 1,), keys (offsets[-1],)
+
+
+def merge(parts: Sequence[Lists], k: int) -> Lists:
+    """The k best of several partial lists of the same m queries: best first, the same candidate once.
+
+    Parameters
+    ----------
+    parts : sequence of (offsets int64 (m + 1,), keys uint64)
+        In any order; offsets may begin anywhere in their keys.
+    k : int
+    """
+    lengths = np.sum([np.diff(offsets) for offsets, _ in parts], axis=0, dtype=np.int64)
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    joined = np.empty(offsets[-1], np.uint64)
+    place = offsets[:-1].copy()
+    for begins, found in parts:
+        _lay(begins, found, place, joined)
+    return cut(offsets, sort_rows(offsets, joined), k)
+
+
+@compiled
+def _lay(begins, found, place, joined):
+    for row in range(len(place)):
+        for at in range(begins[row], begins[row + 1]):
+            joined[place[row]] = found[at]
+            place[row] += 1
+
+
+def decode(keys: NDArray[np.uint64], ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Neighbours' ids (int64) and similarities (float32) of keys; `ids` are the whole archive's, by row."""
+    return ids[_keys.rows(keys)], _keys.similarity(keys)
+
+
+def zero_lists(queries: NDArray[np.int64], n: int, k: int, rules: Rules) -> Lists:
+    """Lists of zero codes under cosine: every similarity is 0, so the first k rows that may be listed."""
+    found = np.empty((len(queries), min(k, max(n - 1, 0))), np.uint64)
+    lengths = _zero_lists(queries, n, rules, found)
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    return offsets, found[np.arange(found.shape[1]) < lengths[:, None]]
+
+
+@compiled
+def _zero_lists(queries, n, rules, found):
+    lengths = np.zeros(len(queries), np.int64)
+    for q in range(len(queries)):
+        for row in range(n):
+            if lengths[q] == found.shape[1]:
+                break
+            if allowed(rules, queries[q], row):
+                found[q, lengths[q]] = _keys.key(np.float32(0.0), row)
+                lengths[q] += 1
+    return lengths

@@ -1,0 +1,273 @@
+"""The work on one set of rows: tiles screened, sifted and logged, each pair once and for both sides."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skyhash.topk import keys, screens, sift, similarity
+from skyhash.topk.blend import bound
+from skyhash.topk.log import ENTRY_BYTES, GROUPED_BYTES, Log
+from skyhash.topk.prepare import Rows
+from skyhash.topk.rules import NONE, Rules, is_off
+
+Group = NDArray[np.int64] | slice  # rows by place, or a stretch of them
+SLACK_CELLS = 64
+TILE_BYTES = 4 << 20  # of one side's values: two sides and the scores share a core's caches
+
+
+def tile_rows(row_bytes: int) -> int:
+    """Rows of a tile's side: a multiple of 64 between 256 and 1024 that fits the cache."""
+    return int(min(1024, max(256, TILE_BYTES // row_bytes // 64 * 64)))
+
+
+@dataclass
+class Work:
+    """Rows that are compared among each other, their limits, and the log of what survived.
+
+    Parameters
+    ----------
+    rows : Rows
+        The m rows at hand: of the whole archive, of two blocks, or of a bucket.
+    limits : uint64 (m,)
+        A candidate is kept when its key is at most its query's limit: `keys.ALL` keeps everything, `keys.NOTHING` makes
+        a row no query. Lowered in place when the log is compacted.
+    screen : Screen
+        How tiles are computed; has no influence on the result.
+    k : int
+        How many each list needs; only compaction reads it.
+    numbers : uint32 (m,), optional
+        The rows' numbers in the whole archive (what keys and rules speak of), ascending within each part compared;
+        0 .. m - 1 unless given.
+    rules : Rules
+    weights : three floats
+        Of the blend.
+    memory_mb : int
+        Survivors in memory before they are compacted.
+    threads : int
+        0 = one for each processor at hand.
+    tile : int
+        Rows of a tile's side; 0 = by the length of a row.
+    """
+
+    rows: Rows
+    limits: NDArray[np.uint64]
+    screen: Any
+    k: int
+    numbers: NDArray[np.uint32] | None = None
+    rules: Rules = NONE
+    weights: tuple[float, float, float] = similarity.WEIGHTS
+    memory_mb: int = 1500
+    threads: int = 1
+    tile: int = 0
+    logs: list[Log] = field(default_factory=list, init=False)
+    pairs: int = field(default=0, init=False)  # pairs screened
+
+    def __post_init__(self) -> None:
+        m = len(self.rows)
+        if self.numbers is None:
+            self.numbers = np.arange(m, dtype=np.uint32)
+        self.threads = self.threads or len(os.sched_getaffinity(0))
+        self.tile = self.tile or tile_rows(self.rows.values.strides[0])
+        self.form = self.screen.form(self.rows, screens.centre_of(self.rows))
+        words = self.rows.metric == "hamming"
+        self.setting = sift.Setting(
+            self.screen.kind,
+            similarity.NUMBER[self.rows.metric],
+            similarity.pieces_of(self.rows),
+            self.rows.values.strides[0],
+            8 * (m + SLACK_CELLS) if words else 0,
+            is_off(self.rules),
+            similarity.parameters(self.rows, self.weights),
+        )
+        self.floors = np.full(m + SLACK_CELLS, np.inf, np.float32)
+        self.radii = np.full(m + SLACK_CELLS, -1, np.int64)
+        self.norms = self.rows.norms if len(self.rows.norms) else np.zeros(m)
+        self.refresh()
+        self._lock = threading.Lock()
+
+    def refresh(self) -> None:
+        """Work out anew from the limits what a screened score must reach."""
+        m = len(self.rows)
+        asked = keys.asked(self.limits)
+        if self.setting.kind == sift.BITS:
+            with np.errstate(invalid="ignore"):
+                radii = np.where(np.isfinite(asked), -asked, 0)
+            radii[asked == -np.inf], radii[asked > 0] = np.iinfo(np.int32).max, -1
+            self.radii[:m] = radii.astype(np.int64)
+            return
+        wanted = screens.needed(asked, self.rows, self.form.lengths)
+        self.floors[:m] = self.screen.floors(wanted, self.form)
+
+    def score(self, groups: Iterable[tuple[Group, Group | None]]) -> None:
+        """Compare rows and log what is within the limits.
+
+        Parameters
+        ----------
+        groups : iterable of (a, b)
+            Rows by place, as an int64 array or a slice: every row of a with every row of b; b None: all pairs within a.
+            A pair that comes twice is logged twice and counted once by `lists`. Groups are shared out among threads,
+            and so are the tiles of a single large group.
+        """
+        tiles = self._tiles(groups)
+        failures: list[BaseException] = []
+        with single_threaded():
+            if self.threads == 1:
+                self._drain(tiles, failures)
+            else:
+                workers = [threading.Thread(target=self._drain, args=(tiles, failures)) for _ in range(self.threads)]
+                for worker in workers:
+                    worker.start()
+                for worker in workers:
+                    worker.join()
+        if failures:
+            raise failures[0]
+
+    def _tiles(self, groups: Iterable[tuple[Group, Group | None]]) -> Iterator[tuple[Any, ...]]:
+        for a, b in groups:
+            left = self._part(a)
+            right = left if b is None else self._part(b)
+            for a0, a1 in spans(left.start, left.stop, self.tile):
+                for b0, b1 in spans(right.start, right.stop, self.tile):
+                    if b is None and b0 < a0:
+                        continue
+                    yield left, a0, a1, right, b0, b1, b is None and a0 == b0
+
+    def _part(self, group: Group) -> Part:
+        assert self.numbers is not None
+        if isinstance(group, slice):
+            side = sift.Side(
+                self.rows.values.ctypes.data, self._columns(self.form), self.numbers,
+                np.arange(len(self.rows), dtype=np.uint32), self.norms, self.floors, self.radii,
+            )  # fmt: skip
+            start, stop, _ = group.indices(len(self.rows))
+            return Part(self.rows.values, self.form, side, start, stop)
+        places = np.ascontiguousarray(group, np.int64)
+        values = self.rows.values[places]
+        form = self.screen.pick(self.form, places)
+        floors = np.append(self.floors[places], np.full(SLACK_CELLS, np.inf, np.float32))
+        radii = np.append(self.radii[places], np.full(SLACK_CELLS, -1))
+        side = sift.Side(
+            values.ctypes.data, self._columns(form), self.numbers[places], places.astype(np.uint32),
+            self.norms[places], floors, radii,
+        )  # fmt: skip
+        return Part(values, form, side, 0, len(places))
+
+    def _columns(self, form: screens.Form) -> int:
+        return form.right.ctypes.data if self.setting.kind == sift.BITS else 0
+
+    def _drain(self, tiles: Iterator[tuple[Any, ...]], failures: list[BaseException]) -> None:
+        log = Log()
+        with self._lock:
+            self.logs.append(log)
+        budget = self.memory_mb * 2**20 // (ENTRY_BYTES + GROUPED_BYTES) // self.threads
+        buffer = self.screen.buffer(self.tile * self.tile)
+        try:
+            while not failures:
+                with self._lock:
+                    tile = next(tiles, None)
+                    if tile is None:
+                        return
+                    self.pairs += pairs_of(*tile)
+                self._tile(log, buffer, *tile)
+                if len(log) > budget:
+                    log.keep_best(self.k, self.limits)
+                    self.refresh()
+                    budget = max(budget, 2 * len(log))
+        except BaseException as error:
+            failures.append(error)
+
+    def _tile(
+        self, log: Log, buffer: Any, left: Part, a0: int, a1: int, right: Part, b0: int, b1: int, triangle: bool
+    ) -> None:
+        setting = self.setting
+        if setting.kind == sift.BITS:
+            setting = setting._replace(line=right.form.right.strides[0])
+        first, second = left.form.left[a0:a1], right.form.right[b0:b1]
+        if getattr(self.screen, "device", None) is not None and self.screen.device.type != "cpu":
+            self._device_tile(log, buffer, first, second, left, a0, a1, right, b0, b1, triangle)
+            return
+        scores = self.screen.product(first, second, buffer)
+        if self.rows.metric == "blend":
+            tile = buffer[: (a1 - a0) * (b1 - b0)].reshape(a1 - a0, b1 - b0)
+            gamma = 2.0 * (self.rows.values.shape[1] + 16) * screens.U
+            bound(tile, left.side.norms[a0:a1], right.side.norms[b0:b1], setting.params, gamma, screens.TINY)
+        row = a0
+        while True:
+            row = sift.sift(
+                setting, scores, left.side, right.side, a0, a1, b0, b1, triangle, self.limits, self.rules,
+                log.slots, log.keys, log.count, row,
+            )  # fmt: skip
+            if row == a1:
+                return
+            log.make_room(2 * (b1 - b0))
+
+    def _device_tile(
+        self, log: Log, buffer: Any, first: Any, second: Any, left: Part, a0: int, a1: int, right: Part, b0: int,
+        b1: int, triangle: bool,
+    ) -> None:  # fmt: skip
+        floors = [self.screen.load_floors(side.floors[x:y]) for side, x, y in
+                  ((left.side, a0, a1), (right.side, b0, b1))]  # fmt: skip
+        i, j = self.screen.reached(first, second, buffer, *floors)
+        i, j, at = i + a0, j + b0, 0
+        while True:
+            at = sift.sift_listed(
+                self.setting, i, j, left.side, right.side, triangle, self.limits, self.rules,
+                log.slots, log.keys, log.count, at,
+            )  # fmt: skip
+            if at == len(i):
+                return
+            log.make_room(2)
+
+    @property
+    def scored(self) -> int:
+        """Pairs whose similarity was computed in full."""
+        return sum(int(log.count[1]) for log in self.logs)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of one side: their values are held here while compiled code has their address."""
+
+    values: NDArray[Any]
+    form: screens.Form
+    side: sift.Side
+    start: int
+    stop: int
+
+
+def pairs_of(_: Part, a0: int, a1: int, __: Part, b0: int, b1: int, triangle: bool) -> int:
+    """Pairs of a tile."""
+    return (a1 - a0) * (a1 - a0 - 1) // 2 if triangle else (a1 - a0) * (b1 - b0)
+
+
+def spans(start: int, stop: int, step: int) -> Iterator[tuple[int, int]]:
+    """Stretches of at most `step` that make up start..stop."""
+    for first in range(start, stop, step):
+        yield first, min(first + step, stop)
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Matrix products on the calling thread alone: the tiles are what is shared out among cores."""
+    import sys
+
+    from threadpoolctl import threadpool_limits
+
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 0
+    with threadpool_limits(1, user_api="blas"):
+        if torch:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            if torch:
+                torch.set_num_threads(before)

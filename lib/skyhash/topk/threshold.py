@@ -1,0 +1,201 @@
+"""A guess of each query's k-th similarity from a sample of the archive.
+
+The guess decides only how much is looked at, never the result: a query that ends with k neighbours at or above its guess
+has its exact list; one that ends with fewer is searched again with a lower one. The guess is the sample's order statistic
+of a rank that leaves fewer than k of the whole archive above it about once in a thousand queries (three standard
+deviations of the binomial count).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skyhash.topk import keys, lanes, screens, sift, similarity
+from skyhash.topk.blend import bound
+from skyhash.topk.compiled import compiled
+from skyhash.topk.pairing import single_threaded, spans
+from skyhash.topk.prepare import Rows
+from skyhash.topk.rules import NONE, Rules, allowed
+
+SMALLEST, LARGEST = 4096, 32768
+QUERIES = 512  # rows of a tile of queries against the sample
+
+
+def sample_size(n: int, k: int) -> int:
+    """Rows of the sample; 0 where a guess would save nothing (lists of a quarter of the archive)."""
+    if n < 2 * SMALLEST or 4 * k >= n:
+        return 0
+    return min(LARGEST, max(SMALLEST, n // 16))
+
+
+def draw(n: int, k: int, seed: int) -> NDArray[np.int64]:
+    """The sample's row numbers, ascending."""
+    size = sample_size(n, k)
+    return np.sort(np.random.default_rng([seed, n, 1]).choice(n, size, replace=False)) if size else np.empty(0, np.int64)
+
+
+def rank(n: int, k: int, size: int, deviations: float = 3.0) -> int:
+    """Which of the sample's scores, counted from the best, is the guess."""
+    share = min(1.0, k / max(1, n - 1))
+    mean = share * size
+    return math.ceil(mean + deviations * math.sqrt(mean * (1 - share)) + 1)
+
+
+def guess(
+    rows: Rows,
+    sample: Rows,
+    sample_numbers: NDArray[np.int64],
+    start: int,
+    n: int,
+    k: int,
+    screen: Any,
+    rules: Rules = NONE,
+    weights: tuple[float, float, float] = similarity.WEIGHTS,
+    deviations: float = 3.0,
+    numbers: NDArray[np.uint32] | None = None,
+) -> NDArray[np.uint64]:
+    """Limits of some queries.
+
+    Parameters
+    ----------
+    rows : Rows
+        The queries, m of them.
+    sample, sample_numbers : Rows, int64 (s,)
+        The sampled rows and their numbers in the archive.
+    start : int
+        Number of the first query, the others following; `numbers` (uint32 (m,)) where they do not.
+    n, k : int
+        Rows of the archive, length of the lists.
+    screen : Screen
+        How products are computed; any will do.
+    deviations : float
+        Safety of the guess, in standard deviations.
+
+    Returns
+    -------
+    uint64 (m,)
+        `keys.ALL` where too few of the sample may be listed; `keys.NOTHING` for zero codes under cosine, whose list
+        `zero_lists` makes without a search.
+    """
+    own = np.arange(start, start + len(rows), dtype=np.uint32) if numbers is None else numbers
+    limits = np.full(len(rows), keys.ALL)
+    need = rank(n, k, len(sample), deviations)
+    if len(sample) and need < len(sample):
+        limits = keys.limit(_at_rank(rows, sample, own, sample_numbers.astype(np.uint32), need, screen, rules, weights))
+        # -inf: fewer than that of the sample may be listed
+        limits[keys.similarity(limits) == -np.inf] = keys.ALL
+    if rows.metric == "cosine":
+        limits[rows.zero] = keys.NOTHING
+    return limits
+
+
+def _at_rank(
+    rows: Rows, sample: Rows, own: NDArray[np.uint32], others: NDArray[np.uint32], need: int, screen: Any, rules: Rules,
+    weights: tuple[float, float, float],
+) -> NDArray[np.float32]:  # fmt: skip
+    params, metric = similarity.parameters(rows, weights), similarity.NUMBER[rows.metric]
+    found = np.empty(len(rows), np.float32)
+    pieces = similarity.pieces_of(rows)
+    if rows.metric == "hamming":
+        _radius_at_rank(rows.values, sample.values, own, others, rules, need, found)
+        return found
+    centre = screens.centre_of(sample)
+    theirs = screen.form(sample, centre)
+    buffer = screen.buffer(QUERIES * len(sample))
+    with single_threaded():
+        for begin, end in spans(0, len(rows), QUERIES):
+            part = rows.slice(begin, end)
+            mine = screen.form(part, centre)
+            address = screen.product(mine.left, theirs.right, buffer)
+            if getattr(screen, "device", None) is not None and screen.device.type != "cpu":
+                local = buffer.to("cpu").numpy()
+                address = local.ctypes.data
+            if rows.metric == "blend":
+                tile = buffer[: len(part) * len(sample)].reshape(len(part), len(sample))
+                bound(tile, part.norms, sample.norms, params, 0.0, 0.0)
+            _scores_at_rank(
+                address, screen.kind, metric, pieces, part.values, part.norms, sample.values, sample.norms, params,
+                own[begin:end], others, rules, need, found[begin:end],
+            )  # fmt: skip
+    if rows.metric == "euclidean":
+        with np.errstate(invalid="ignore"):
+            return np.where(np.isfinite(found), -rows.scale * np.sqrt(np.maximum(-2.0 * found, 0.0)), -np.inf).astype(
+                np.float32
+            )
+    return found
+
+
+@compiled
+def _scores_at_rank(
+    scores, kind, metric, pieces, values, norms, sample, sample_norms, params, own, others, rules, need, found
+):
+    """The need-th best screened score of each query; for the blend, the worst true one of the need best bounds."""
+    width = len(others)
+    size = 2 if kind == sift.BFLOAT16 else 4
+    room = 2 * need + 64
+    best = np.empty(room, np.float32)
+    places = np.empty(room, np.int64)
+    floors = np.full(width + 64, np.inf, np.float32)
+    for q in range(len(own)):
+        held = 0
+        floor = np.float32(-np.inf)
+        for j0 in range(0, width, 64):
+            place = scores + (q * width + j0) * size
+            if kind == sift.BFLOAT16:
+                mask = lanes.reached_bfloat16(place, floors.ctypes.data + 4 * j0, floor)
+            else:
+                mask = lanes.reached_float32(place, floors.ctypes.data + 4 * j0, floor)
+            if width - j0 < 64:
+                mask &= (np.uint64(1) << np.uint64(width - j0)) - np.uint64(1)
+            while mask != np.uint64(0):
+                j = j0 + lanes.lowest_bit(mask)
+                mask &= mask - np.uint64(1)
+                if not allowed(rules, own[q], others[j]):
+                    continue
+                best[held] = lanes.float_at(scores + (q * width + j) * size, kind == sift.BFLOAT16)
+                places[held] = j
+                held += 1
+            if held >= room - 64:
+                order = np.argsort(-best[:held])[:need]
+                best[:need] = best[order]
+                places[:need] = places[order]
+                held = need
+                floor = best[need - 1]
+        if held < need:
+            found[q] = -np.inf
+            continue
+        order = np.argsort(-best[:held])[:need]
+        found[q] = best[order[need - 1]]
+        if metric == similarity.BLEND:
+            for at in order:
+                j = places[at]
+                score = similarity.similarity(
+                    metric, values[q].ctypes.data, sample[j].ctypes.data, pieces, norms[q], sample_norms[j], params
+                )
+                found[q] = min(found[q], score)
+
+
+@compiled
+def _radius_at_rank(values, sample, own, others, rules, need, found):
+    """Minus the need-th smallest Hamming distance of each query to the sample, counted in a histogram."""
+    words = values.shape[1]
+    counts = np.empty(64 * words + 1, np.int64)
+    for q in range(len(own)):
+        counts[:] = 0
+        for j in range(len(others)):
+            if allowed(rules, own[q], others[j]):
+                distance = 0
+                for word in range(words):
+                    distance += lanes.popcount(values[q, word] ^ sample[j, word])
+                counts[distance] += 1
+        total = 0
+        found[q] = -np.inf
+        for distance in range(len(counts)):
+            total += counts[distance]
+            if total >= need:
+                found[q] = -distance
+                break
