@@ -51,7 +51,9 @@ class DescribeSettings(Settings):
     min_area_px: Natural = Field(9, description="smallest region kept, pixels of a 1024 px disk")
     measure: Literal["area", "intensity"] = Field("intensity", description="what a cell sums over its region pixels")
     transform: Literal["none", "sqrt", "log1p"] = Field("sqrt", description="applied to each cell's sum")
-    normalise: Literal["none", "max", "l2", "sum"] = Field("none", description="of the whole vector, per image")
+    normalise: Literal["disk", "none", "max", "l2", "sum"] = Field(
+        "disk", description="disk: as if every image had a disk of 480 px radius; none; or by the vector's own size"
+    )
     frame: Literal["disk", "image"] = Field("disk", description="the grid lies over the disk's square, or the image")
     preview_px: Natural = Field(96, description="side of the stored preview picture; 0 = none")
 

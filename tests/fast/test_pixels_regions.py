@@ -175,7 +175,7 @@ def test_polarity_is_kept_and_groups_do_not_cancel():
 
 
 @pytest.mark.parametrize("transform", ["none", "sqrt", "log1p"])
-@pytest.mark.parametrize("normalise", ["none", "max", "l2", "sum"])
+@pytest.mark.parametrize("normalise", ["disk", "none", "max", "l2", "sum"])
 def test_a_quiet_sun_is_zero_and_never_nan(transform, normalise):
     magnetogram = Magnetogram(np.zeros((64, 64), np.int32), Disk(31.5, 31.5, 30.0), 0.1)
     described = describe(magnetogram, transform=transform, normalise=normalise)
@@ -183,6 +183,22 @@ def test_a_quiet_sun_is_zero_and_never_nan(transform, normalise):
     assert described.vector.dtype == np.float32
     assert not described.vector.any()
     assert (described.regions, described.region_pixels) == (0, 0)
+
+
+def test_an_image_of_twice_the_side_has_the_same_descriptor():
+    """Default normalisation: sums as if every image had a disk of one radius."""
+    small = np.zeros((64, 64), np.int32)
+    small[20:30, 14:24], small[40:46, 33:47] = 2500, -1800
+    large = np.kron(small, np.ones((2, 2), np.int32))
+    settings = {"opening_px": 0, "min_area_px": 0, "preview_px": 0}
+    one = describe(Magnetogram(small, Disk(31.5, 31.5, 32.0), 0.1), **settings)
+    two = describe(Magnetogram(large, Disk(63.5, 63.5, 64.0), 0.1), **settings)
+    assert two.region_pixels == 4 * one.region_pixels
+    np.testing.assert_allclose(two.vector, one.vector, rtol=1e-6)
+    assert not np.allclose(
+        *(describe(Magnetogram(v, Disk(c, c, r), 0.1), normalise="none", **settings).vector
+          for v, c, r in ((small, 31.5, 32.0), (large, 63.5, 64.0)))
+    )  # fmt: skip
 
 
 def test_normalisation():

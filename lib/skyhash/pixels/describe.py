@@ -46,7 +46,7 @@ def describe(
     min_area_px: float = 9,
     measure: str = "intensity",
     transform: str = "sqrt",
-    normalise: str = "none",
+    normalise: str = "disk",
     frame: str = "disk",
     preview_px: int = 96,
 ) -> Described:
@@ -60,13 +60,19 @@ def describe(
         N of the N x N grid.
     threshold_gauss, opening_px, min_area_px
         Of the regions: `skyhash.pixels.regions.find`.
-    measure, frame, transform, normalise
+    measure, frame, transform
         Of the grid: `skyhash.pixels.grid`.
+    normalise : {'disk', 'none', 'max', 'l2', 'sum'}
+        ``disk`` scales the sums to those of a disk of `regions.REFERENCE_RADIUS_PX`, so that images of 512 and of 4096
+        pixels give like numbers and one encoder reads both; ``none`` keeps Algorithm 1's sums as they are; the others
+        divide by the vector's own size: `skyhash.pixels.grid.transformed`.
     preview_px : int
         Side of the picture; 0 for none.
     """
     found = regions.find(magnetogram, threshold_gauss, opening_px, min_area_px)
     sums = cells.cell_sums(magnetogram, found, grid, measure, frame)
-    vector = cells.transformed(sums, transform, normalise)
+    if normalise == "disk":
+        sums = sums * (regions.REFERENCE_RADIUS_PX / magnetogram.disk.radius_px) ** 2
+    vector = cells.transformed(sums, transform, "none" if normalise == "disk" else normalise)
     picture = preview.png(magnetogram, preview_px) if preview_px else None
     return Described(vector, len(found.areas), int(found.areas.sum()), not vector.any(), picture)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from skyhash import archives
+from skyhash.archives.base import check_quality
 from skyhash.archives.keywords import KeywordTable, load
 from skyhash.errors import BadFile
 from skyhash.tables import OBSERVATIONS
@@ -27,7 +28,7 @@ TIMES = [c.name for c in OBSERVATIONS.columns if c.type == "timestamp"]
 
 
 def reader_of_facts(
-    kind: str, keywords: str, verify: str
+    kind: str, keywords: str, verify: str, reject_quality: int
 ) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
     """Function for `mapInPandas` over a column `path`: one row of `INGESTED` for every file.
 
@@ -39,6 +40,8 @@ def reader_of_facts(
         Keyword table of files fetched as-is; '' = none.
     verify : {"full", "header"}
         Whether the pixels are decoded too.
+    reject_quality : int
+        Bit mask: a file whose QUALITY has any of these bits is quarantined.
     """
 
     def read(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -48,7 +51,7 @@ def reader_of_facts(
         table = keyword_table(keywords)
         names = [part.split()[0].strip("`") for part in INGESTED.split(", ")]
         for batch in batches:
-            rows = [_facts(archive, kind, path, table, verify) for path in batch["path"]]
+            rows = [_facts(archive, kind, path, table, verify, reject_quality) for path in batch["path"]]
             # as objects: a batch without a single value would else become floats, which are no timestamps
             frame = pd.DataFrame(rows, columns=names, dtype=object)
             for time in TIMES:
@@ -63,7 +66,7 @@ def keyword_table(path: str) -> KeywordTable | None:
     return load(path) if path else None
 
 
-def _facts(archive: Any, kind: str, path: str, keywords: Any, verify: str) -> dict[str, Any]:
+def _facts(archive: Any, kind: str, path: str, keywords: Any, verify: str, reject_quality: int) -> dict[str, Any]:
     row: dict[str, Any] = {"path": path, "archive": kind, "checksum": "", "size_bytes": 0}
     try:
         data = read_bytes(path)
@@ -74,6 +77,7 @@ def _facts(archive: Any, kind: str, path: str, keywords: Any, verify: str) -> di
             row |= archive.read(data, path, keywords).facts
         else:
             row |= archive.read_header(data, path, keywords)
+        check_quality(row, reject_quality)
     except BadFile as bad:
         row |= {"reason": bad.reason, "message": bad.message}
     if not isinstance(row.get("header", ""), str):

@@ -67,7 +67,8 @@ def _unknown(store: Store, files: list[tuple[str, int]]) -> list[tuple[str, int]
 
 def _take_in(spark: SparkSession, config: Config, store: Store, report: Report, paths: list[str]) -> None:
     tasks = max(spark.sparkContext.defaultParallelism, len(paths) // FILES_PER_TASK)
-    read = reader_of_facts(config.archive.kind, config.archive.keywords, config.archive.verify)
+    told = config.archive
+    read = reader_of_facts(told.kind, told.keywords, told.verify, told.reject_quality)
     rows = spark.createDataFrame([(path,) for path in paths], "path string").repartition(tasks)
     # decoding is the cost of ingest: it is done once, into a folder of its own, before anything is split or numbered
     work = store.warehouse / "work" / report.run_id
