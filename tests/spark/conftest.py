@@ -33,3 +33,14 @@ def spark(tmp_path_factory):
 def warehouse(tmp_path):
     """A fresh folder for the tables of one test."""
     return tmp_path / "warehouse"
+
+
+@pytest.fixture(scope="session")
+def built(spark, tmp_path_factory):
+    """A simulated archive brought through the whole chain."""
+    from small_chain import settings
+
+    from skyhash.stages.running import run_job
+
+    config = settings(tmp_path_factory.mktemp("chain"))
+    return config, run_job(spark, config, "rebuild")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from small_chain import settings
 
-from skyhash.config import load
 from skyhash.errors import ConfigError, ModelMismatch, UserError
 from skyhash.spark.store import Store
 from skyhash.stages import rebuild, releases, sql
@@ -15,21 +15,6 @@ from skyhash.stages.running import run_job
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 BOOKKEEPING = {"run_id", "seconds", "path", "started"}
-
-
-def settings(folder, *more):
-    return load(None, [
-        f"archive.path={folder / 'archive'}", f"warehouse={folder / 'warehouse'}", "simulate.images=48",
-        "simulate.side_px=64", "simulate.cadence_minutes=180", "simulate.broken=0.1", "train.epochs=2",
-        "evaluate.bootstrap=40", "neighbours.k=20", *more,
-    ])  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def built(spark, tmp_path_factory):
-    """A simulated archive brought through the whole chain."""
-    config = settings(tmp_path_factory.mktemp("chain"))
-    return config, run_job(spark, config, "rebuild")
 
 
 def store_of(spark, config):
