@@ -15,7 +15,7 @@ DRAWN = 8
 
 
 def assign(rows: Rows, size: int, seed: int) -> NDArray[np.int32]:
-    """Bucket of every row, int32 (n,): sampled bits are added until a bucket holds at most `size` rows or equal codes."""
+    """Bucket of every row, int32 (n,): bits are sampled until a bucket holds at most `size` rows or equal codes."""
     draw = np.random.default_rng(seed)
     octets = rows.values.view(np.uint8)
     found = np.empty(len(rows), dtype=np.int32)

@@ -8,6 +8,7 @@ and is counted once when lists are merged.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ def groups(table: Table, most_rows: int) -> list[NDArray[np.uint32]]:
     ends = np.searchsorted(table.buckets.starts, np.linspace(0, sizes.sum(), pieces + 1)[1:-1])
     cuts = np.unique(np.concatenate([[0], ends, [len(sizes)]]))
     starts = table.buckets.starts
-    return [table.buckets.order[starts[a] : starts[b]] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [table.buckets.order[starts[a] : starts[b]] for a, b in pairwise(cuts)]
 
 
 def blocks(tables: Sequence[Table], asks: NDArray[np.bool_]) -> Iterator[Block]:

@@ -4,8 +4,8 @@
     blocked = screen the share of pairs that a sample says the target recall takes + hash n rows + rank buckets
               + keep n k candidates
 
-Keeping (scoring survivors in the fixed way, logging, sorting) costs the same both ways, and at k = 1000 it is much of the
-whole: it bounds what blocking can win.
+Keeping (scoring survivors in the fixed way, logging, sorting) costs the same both ways, and at k = 1000 it is much of
+the whole: it bounds what blocking can win.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 ENTRY_BYTES = 12  # of the log, per survivor
 SURVIVORS = 1.6  # candidates kept per list entry, because limits are guesses
+TUNING_SECONDS = 2.0  # that do not shrink with n
 MOST_SHARE = 0.5  # of the pairs: beyond it, tiles by bucket are no cheaper than plain ones
 
 
@@ -78,11 +79,11 @@ def blocked_seconds(n: int, d: int, k: int, rates: Rates, cores: int, share: flo
     hashing = tables * n * buckets * d * rates.product
     # evidence: 500 near pairs a bucket, each found by looking at n / k sampled rows; and 1000 judges against all rows
     evidence = (500 * buckets * n / max(k, 1) + 1000 * n) * d * rates.product
-    return (screen + keep + hashing + evidence + tables * buckets * rates.bucket) / cores
+    return TUNING_SECONDS + (screen + keep + hashing + evidence + tables * buckets * rates.bucket) / cores
 
 
 def superblock_rows(n: int, d: int, k: int, memory_mb: int, metric: str = "cosine") -> int:
-    """Rows whose codes and candidates fit one task's memory: half of it for the log, a quarter for each side's codes."""
+    """Rows whose codes and candidates fit one task: half of its memory for the log, a quarter for each side's codes."""
     code = d / 8 if metric == "hamming" else 4 * d
     room = memory_mb * 1e6
     by_log = 0.5 * room / (k * SURVIVORS * (ENTRY_BYTES + 8))

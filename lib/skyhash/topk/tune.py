@@ -121,9 +121,7 @@ def tune(
         sizes, tables = (size,), tables or number
     wanted = sizes or tuple(size for size in SIZES if n >= 8 * size) or (max(1, n // 8),)
     judges = evidence.gather(rows, k, rules, min(JUDGES, max(1, n // 3)), seed + 2, whole=True)
-    hints = evidence.gather(
-        rows, k, rules, _askers(n, k, min(wanted)), seed + 1, avoid=np.unique(judges.queries)
-    )
+    hints = evidence.gather(rows, k, rules, _askers(n, k, min(wanted)), seed + 1, avoid=np.unique(judges.queries))
     best: Tuned | None = None
     for size in sorted(wanted, reverse=True):
         made: list[tuple[Buckets, Ranked]] = []
