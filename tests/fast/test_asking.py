@@ -35,6 +35,21 @@ def test_some_queries_get_the_lists_of_all(metric, k):
         assert (row[len(expected) :] == -1).all()
 
 
+def test_guessed_limits_lose_nothing():
+    # enough images for the kernel's guess from a sample; half of them one tight group, which misleads it
+    generator = np.random.default_rng(8)
+    codes = generator.normal(size=(9000, 6)).astype(np.float32)
+    codes[::2] = codes[0] + 1e-3 * codes[::2]
+    places = np.sort(generator.choice(9000, 200, replace=False))
+    unit = codes.astype(np.float64) / np.linalg.norm(codes.astype(np.float64), axis=1, keepdims=True)
+    scores = unit[places] @ unit.T
+    scores[np.arange(200), places] = -2
+    got = nearest(prepare(np.arange(9000), codes, "cosine"), places, 60)
+    assert (got >= 0).all()
+    best = np.sort(scores, axis=1)[:, ::-1][:, :60]
+    assert np.take_along_axis(scores, got, axis=1) == pytest.approx(best, abs=1e-6)
+
+
 def test_more_queries_than_are_asked_at_once():
     codes = codes_of("hamming", 1500)
     archive = prepare(np.arange(1500), codes, "hamming")

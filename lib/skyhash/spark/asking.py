@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from skyhash.topk import keys, merge, rates
+from skyhash.topk import keys, merge, rates, threshold
 from skyhash.topk.kernel import lists_of
 from skyhash.topk.pairing import Work
 from skyhash.topk.prepare import Rows
@@ -40,24 +42,42 @@ def nearest(archive: Rows, places: np.ndarray, k: int) -> np.ndarray:
 
 
 def _lists(archive: Rows, places: np.ndarray, k: int) -> merge.Lists:
-    asked = archive.take(places)
-    zero = asked.zero if archive.metric == "cosine" else np.zeros(len(places), dtype=bool)
-    m, n = len(places), len(archive)
+    asked, n = archive.take(places), len(archive)
+    screen = rates.make(rates.BITS if archive.metric == "hamming" else "numpy")
+    sample = threshold.draw(n, k, 0)
+    numbers = places.astype(np.uint32)
+    limits = threshold.guess(asked, archive.take(sample), sample, 0, n, k, screen, numbers=numbers)
+    offsets, found = _search(archive, asked, numbers, limits, k, screen)
+    # a code of zeros is 0 to everything, so its list is the first ids; it was not searched for
+    zero = np.flatnonzero(limits == keys.NOTHING)
+    parts = [(offsets, found)]
+    if len(zero):
+        parts.append(_spread(merge.zero_lists(places[zero].astype(np.int64), n, k, NONE), zero, len(places)))
+    # the guess was too high for a few: they are searched for again without it
+    short = np.flatnonzero((np.diff(offsets) < min(k, n - 1)) & (limits != keys.ALL) & (limits != keys.NOTHING))
+    if len(short):
+        everything = np.full(len(short), keys.ALL)
+        again = _search(archive, asked.take(short), numbers[short], everything, k, screen)
+        parts.append(_spread(again, short, len(places)))
+    return merge.merge(parts, k) if len(parts) > 1 else parts[0]
+
+
+def _search(archive: Rows, asked: Rows, numbers: np.ndarray, limits: np.ndarray, k: int, screen: Any) -> merge.Lists:
+    m, n = len(asked), len(archive)
     both = Rows(
         archive.metric, np.concatenate([asked.ids, archive.ids]), np.concatenate([asked.values, archive.values]),
         np.concatenate([asked.norms, archive.norms]), archive.dimensions, archive.scale,
     )  # fmt: skip
-    # rows of the archive ask nothing; a code of zeros is 0 to everything, so its list is the first ids
-    limits = np.concatenate([np.where(zero, keys.NOTHING, keys.ALL), np.full(n, keys.NOTHING)]).astype(np.uint64)
-    numbers = np.concatenate([places, np.arange(n)]).astype(np.uint32)
-    screen = rates.make(rates.BITS if archive.metric == "hamming" else "numpy")
-    work = Work(both, limits, screen, k, numbers, memory_mb=MEMORY_MB)
+    # rows of the archive ask nothing
+    all_limits = np.concatenate([limits, np.full(n, keys.NOTHING)]).astype(np.uint64)
+    all_numbers = np.concatenate([numbers, np.arange(n, dtype=np.uint32)])
+    work = Work(both, all_limits, screen, k, all_numbers, memory_mb=MEMORY_MB)
     work.score([(slice(0, m), slice(m, m + n))])
-    offsets, found = next(lists_of(work, k, m))
-    if not zero.any():
-        return offsets, found
-    # lists of ordinary queries and of zero codes: each query has one of them
-    begins, keys_of_zero = merge.zero_lists(places[zero].astype(np.int64), n, k, NONE)
+    return next(lists_of(work, k, m))
+
+
+def _spread(lists: merge.Lists, places: np.ndarray, m: int) -> merge.Lists:
+    """Lists of some of m queries as lists of all, the others' empty."""
     lengths = np.zeros(m, dtype=np.int64)
-    lengths[zero] = np.diff(begins)
-    return merge.merge([(offsets, found), (np.concatenate([[0], np.cumsum(lengths)]), keys_of_zero)], k)
+    lengths[places] = np.diff(lists[0])
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), lists[1]
