@@ -58,11 +58,28 @@ class DescribeSettings(Settings):
     preview_px: Natural = Field(96, description="side of the stored preview picture; 0 = none")
 
 
+class AutoencoderSettings(Settings):
+    """Of `skyhash.nets.autoencoder`, whose docstring says why these defaults."""
+
+    output: Literal["relu_tanh", "tanh"] = Field("relu_tanh", description="decoder's end: as printed, or without ReLU_6")
+    reconstruction: NotNegative = Field(1.0, description="weight of the rows' reconstruction; 0 = without")
+    similarity: NotNegative = Field(10.0, description="weight of keeping similarities of smoothed descriptors")
+    rotation: NotNegative = Field(0.3, description="weight of keeping neighbourhoods in time on virtual Suns")
+    smoothing_cells: NotNegative = Field(1.2, description="smoothing of descriptors along the rotation, grid cells")
+    noise: NotNegative = Field(0.3, description="of every cell of an input, standard deviation of the logarithm")
+    suns: Positive = Field(8, description="virtual Suns per step")
+    frames: Annotated[int, Field(gt=1)] = Field(32, description="frames of a virtual Sun")
+    span_hours: PositiveFloat = Field(240.0, description="time over which these lie")
+    width_hours: PositiveFloat = Field(14.0, description="standard deviation of a neighbourhood in time")
+    temperature: PositiveFloat = Field(0.1, description="of the softmax over cosines")
+
+
 class TrainSettings(Settings):
     encoder: Literal["autoencoder"] = Field("autoencoder", description="which net of skyhash.nets")
     epochs: Positive = Field(50)
-    batch: Positive = Field(64, description="rows a rank takes per step")
-    learning_rate: PositiveFloat = Field(1e-3)
+    batch: Positive = Field(16, description="rows a rank takes per step")
+    learning_rate: PositiveFloat = Field(2e-3, description="the highest; it falls as a cosine over the epochs")
+    autoencoder: AutoencoderSettings = AutoencoderSettings()
     ranks: Positive = Field(2, description="training processes, one per executor")
     launcher: Literal["horovod", "torch_distributor"] = Field("horovod")
     reader: Literal["petastorm", "pyarrow"] = Field("petastorm")

@@ -55,7 +55,7 @@ class Encoder(nn.Module):
         return rows.T @ rows
 
     def fit_input(self, vectors: Tensor) -> None:
-        """Fit the input's buffers to training rows, shape (rows, input_size)."""
+        """Fit buffers, and where the net has such a start, first weights, to training rows (rows, input_size)."""
         self.fit_gram(self.gram(vectors))
 
     def fit_gram(self, gram: Tensor) -> None:

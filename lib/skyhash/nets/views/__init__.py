@@ -1,0 +1,1 @@
+"""Altered copies of training rows; one kind per file."""
