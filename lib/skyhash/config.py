@@ -20,6 +20,7 @@ from skyhash.errors import ConfigError
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 Natural = Annotated[int, Field(ge=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 # YAML reads an unquoted 2026-02-20T00:00:00 as a time of its own kind
 TimeText = Annotated[str, BeforeValidator(lambda value: value.isoformat() if isinstance(value, date) else value)]
 
@@ -61,7 +62,9 @@ class DescribeSettings(Settings):
 class AutoencoderSettings(Settings):
     """Of `skyhash.nets.autoencoder`, whose docstring says why these defaults."""
 
-    output: Literal["relu_tanh", "tanh"] = Field("relu_tanh", description="decoder's end: as printed, or without ReLU_6")
+    output: Literal["relu_tanh", "tanh"] = Field(
+        "relu_tanh", description="decoder's end: as printed, or without ReLU_6"
+    )
     reconstruction: NotNegative = Field(1.0, description="weight of the rows' reconstruction; 0 = without")
     similarity: NotNegative = Field(10.0, description="weight of keeping similarities of smoothed descriptors")
     rotation: NotNegative = Field(0.3, description="weight of keeping neighbourhoods in time on virtual Suns")
