@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from blocking_data import KINDS, rows
 
-from skyhash.topk import blocking, buckets, evidence, probes
+from skyhash.topk import buckets, evidence, probes, tiles
 from skyhash.topk.rules import NONE
 from skyhash.topk.tune import Table
 
@@ -15,7 +15,7 @@ from skyhash.topk.tune import Table
 def met(tables, asks):
     """How often each ordered pair (asking row, other row) is scored, by loops."""
     times = Counter()
-    for a, b in blocking.blocks(tables, asks):
+    for a, b in tiles.blocks(tables, asks):
         assert asks[a].all()
         for x, y in combinations(a, 2) if b is None else product(a, b):
             assert x != y
@@ -72,7 +72,7 @@ def test_all_buckets_probed_means_all_pairs_once(kind):
 def test_groups_are_whole_and_serve_every_row_once(most):
     n = 150
     table = some_tables("clustered", n, 12, 1, 0.2)[0]
-    groups = blocking.groups(table, most)
+    groups = tiles.groups(table, most)
     np.testing.assert_array_equal(np.sort(np.concatenate(groups)), np.arange(n))
     assert all(len(group) for group in groups)
     together = Counter()
@@ -87,6 +87,6 @@ def test_pairs_of_a_table_are_counted_as_they_are_scored():
     table = some_tables("clustered", 150, 12, 1, 0.3)[0]
     scored = sum(
         len(a) * (len(a) - 1) // 2 if b is None else len(a) * len(b)
-        for a, b in blocking.blocks([table], np.ones(150, dtype=bool))
+        for a, b in tiles.blocks([table], np.ones(150, dtype=bool))
     )
     assert scored == table.pairs

@@ -153,5 +153,3 @@ def judge_baselines(
             yield judged_rows(searched.value, queries, lists, forms, fraction, baseline.name)
 
     return judge_batches
-
-

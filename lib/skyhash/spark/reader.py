@@ -74,6 +74,11 @@ def decoded(vectors: list[bytes], input_size: int) -> np.ndarray:
     return np.frombuffer(b"".join(vectors), dtype="<f4").reshape(-1, input_size)
 
 
+def none(input_size: int) -> Rows:
+    """No rows."""
+    return Rows(np.empty(0, np.int64), np.empty(0), np.empty((0, input_size), np.float32))
+
+
 def alone(found: int, expected: int) -> list[tuple[int, int]]:
     """`Agree` of a single process."""
     return [(found, expected)]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skyhash.spark.reader import Rows, decoded
+from skyhash.spark.reader import Rows, decoded, none
 from skyhash.spark.shards import Manifest, file_name
 
 FIELDS = ["position", "hours", "vector"]
@@ -22,9 +22,14 @@ def read(folder: Path, manifest: Manifest, rank: int, turns: list[int]) -> Rows:
     """See `skyhash.spark.reader.Reader`."""
     from petastorm import make_batch_reader
 
-    groups = [turn * manifest.ranks + other for turn in turns for other in range(manifest.ranks)]
-    urls = [(folder / file_name(group)).absolute().as_uri() for group in groups]
+    paths = [[folder / file_name(turn * manifest.ranks + other) for other in range(manifest.ranks)] for turn in turns]
+    # Petastorm deals what it finds: with one file gone every later row group would go to another rank. Such a turn is
+    # left out whole, and the count tells of it
+    whole = [path for turn in paths if all(path.exists() for path in turn) for path in turn]
     parts: list[Rows] = []
+    urls = [path.absolute().as_uri() for path in whole]
+    if not urls:
+        return none(manifest.input_size)
     with warnings.catch_warnings():
         # petastorm calls what pyarrow 12 has declared old; that is why pyarrow is held at 12
         warnings.simplefilter("ignore")
@@ -40,5 +45,5 @@ def read(folder: Path, manifest: Manifest, rank: int, turns: list[int]) -> Rows:
             for group in reader:
                 parts.append(Rows(group.position, group.hours, decoded(list(group.vector), manifest.input_size)))
     if not parts:
-        return Rows(np.empty(0, np.int64), np.empty(0), np.empty((0, manifest.input_size), np.float32))
+        return none(manifest.input_size)
     return Rows(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skyhash.spark.reader import Rows, decoded
+from skyhash.spark.reader import Rows, decoded, none
 from skyhash.spark.shards import Manifest, file_name
 
 
@@ -24,5 +24,5 @@ def read(folder: Path, manifest: Manifest, rank: int, turns: list[int]) -> Rows:
         vectors = decoded(table.column("vector").to_pylist(), manifest.input_size)
         parts.append(Rows(table.column("position").to_numpy(), table.column("hours").to_numpy(), vectors))
     if not parts:
-        return Rows(np.empty(0, np.int64), np.empty(0), np.empty((0, manifest.input_size), np.float32))
+        return none(manifest.input_size)
     return Rows(*(np.concatenate(column) for column in zip(*parts, strict=True)))

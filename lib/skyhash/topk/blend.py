@@ -13,7 +13,7 @@ from skyhash.topk.compiled import compiled
 
 
 @compiled
-def bound(tile, norms_a, norms_b, params, gamma, tiny):
+def bound(tile, norms_a, norms_b, scale, blend, gamma, tiny):
     """Replace each dot product by an upper bound of the pair's blend.
 
     Parameters
@@ -21,7 +21,7 @@ def bound(tile, norms_a, norms_b, params, gamma, tiny):
     tile : float32 (a, b)
         Overwritten.
     norms_a, norms_b : float64 (a,), (b,)
-    params : float64 (5,)
+    scale, blend :
         See `similarity.similarity`.
     gamma, tiny : float
         Error of a product, relative to the product of lengths, and absolute.
@@ -33,5 +33,5 @@ def bound(tile, norms_a, norms_b, params, gamma, tiny):
             high = np.float64(tile[i, j]) + gamma * (n + m) * (n + m) + tiny
             lengths = n * m
             cosine = min(1.0, high / lengths) if lengths > 0.0 else 0.0
-            l2 = params[0] * np.sqrt(max(0.0, n * n + m * m - 2.0 * high))
-            tile[i, j] = params[1] * cosine + params[2] / (1.0 + l2) + params[3] / (1.0 + l2 * params[4])
+            l2 = scale * np.sqrt(max(0.0, n * n + m * m - 2.0 * high))
+            tile[i, j] = blend[0] * cosine + blend[1] / (1.0 + l2) + blend[2] / (1.0 + l2 * blend[3])

@@ -1,68 +1,161 @@
-"""LSH blocking: an approximate search as a list of dense tiles.
+"""LSH-blocked top k: every row's neighbours among the rows of the buckets that its own probes, in one or several tables.
 
-A tile is one bucket against all the buckets it probes, so that the kernel sees matrices and nothing ever is a single
-pair. Within a table each pair of rows is scored once and serves both sides; what two tables find alike has equal keys
-and is counted once when lists are merged.
+Every list holds k where k may be listed: a query whose buckets gave fewer is searched again against all rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skyhash.topk import keys, merge, shortfall, threshold, tiles
+from skyhash.topk.log import cut, grouped, sort_rows
+from skyhash.topk.pairing import Work, spans
+from skyhash.topk.prepare import Rows
+from skyhash.topk.rates import Arithmetic
+from skyhash.topk.rules import NONE, Rules
+from skyhash.topk.similarity import WEIGHTS
 from skyhash.topk.tune import Table
 
-Block = tuple[NDArray[np.uint32], NDArray[np.uint32] | None]
+BLOCK = 1 << 16  # rows that a query searched again meets at a time
 
 
-def groups(table: Table, most_rows: int) -> list[NDArray[np.uint32]]:
-    """Rows cut into groups of neighbouring buckets, each at most `most_rows` (or one bucket): the pieces of work.
+@dataclass
+class Job:
+    """What all groups of one search share.
 
-    The groups serve every table: a group is a set of queries, whatever the buckets they lie in there.
-    """
-    sizes = table.buckets.sizes
-    pieces = max(1, -(-int(sizes.sum()) // most_rows))
-    ends = np.searchsorted(table.buckets.starts, np.linspace(0, sizes.sum(), pieces + 1)[1:-1])
-    cuts = np.unique(np.concatenate([[0], ends, [len(sizes)]]))
-    starts = table.buckets.starts
-    return [table.buckets.order[starts[a] : starts[b]] for a, b in pairwise(cuts)]
-
-
-def blocks(tables: Sequence[Table], asks: NDArray[np.bool_]) -> Iterator[Block]:
-    """Tiles that bring every asking row together with all rows of the buckets that its own bucket probes.
-
-    Parameters
+    Attributes
     ----------
+    rows : Rows
+        The whole archive, n rows.
+    k : int
+    arithmetic : Arithmetic
     tables : sequence of Table
-    asks : array of bool, shape (n,)
-        Rows that want a list. Within a table, a pair of two asking rows stands in one tile only.
-
-    Yields
-    ------
-    a : uint32 (m,)
-        Asking rows of one bucket.
-    b : uint32 (p,) or None
-        Rows to score them against; None: all pairs within `a`. A row of `b` that asks is served by the same tile.
+        Their buckets and probes are of these rows.
+    rules, weights, memory_mb, threads
+        As in `pairing.Work`.
+    seed : int
+        Of the sample that limits are guessed from; without influence on lists that hold all candidates.
+    pairs, fallbacks : int
+        Counted while searching: pairs screened, and queries searched again against all rows.
     """
-    for table in tables:
-        buckets, starts = table.buckets, table.buckets.starts
-        for bucket in range(len(buckets)):
-            members = buckets.rows(bucket)
-            a = members[asks[members]]
-            if len(a) == 0:
-                continue
-            if len(a) > 1:
-                yield a, None
-            pieces = [members[~asks[members]]]
-            for other in table.probes.of(bucket):
-                if other == bucket:
-                    continue
-                rows = buckets.order[starts[other] : starts[other + 1]]
-                # two asking buckets meet once, in the tile of the lower
-                pieces.append(rows if other > bucket else rows[~asks[rows]])
-            b = np.concatenate(pieces)
-            if len(b):
-                yield a, b
+
+    rows: Rows
+    k: int
+    arithmetic: Arithmetic
+    tables: Sequence[Table]
+    rules: Rules = NONE
+    weights: tuple[float, float, float] = WEIGHTS
+    memory_mb: int = 1500
+    threads: int = 1
+    seed: int = 0
+    pairs: int = field(default=0, init=False)
+    fallbacks: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self.sampled = threshold.draw(len(self.rows), self.k, self.seed)
+        self.sample = self.rows.take(self.sampled)
+        self.screen: Any = self.arithmetic.screen()
+
+    def groups(self, most_rows: int) -> list[NDArray[np.uint32]]:
+        """The pieces of work: rows of neighbouring buckets, at most `most_rows` each."""
+        return tiles.groups(self.tables[0], most_rows)
+
+    def search(self, group: NDArray[np.uint32]) -> merge.Lists:
+        """Lists of the rows of a group, in its order.
+
+        Returns
+        -------
+        offsets : int64 (m + 1,)
+        keys : uint64 (offsets[-1],)
+            Best first, at most k each; the same candidate of two tables once.
+        """
+        n = len(self.rows)
+        limits = threshold.guess(
+            self.rows.take(group), self.sample, self.sampled, 0, n, self.k, self.screen, self.rules, self.weights,
+            numbers=group,
+        )  # fmt: skip
+        tried = limits.copy()
+        lists = self._blocked(group, limits)
+        zero = np.flatnonzero(tried == keys.NOTHING)
+        if len(zero):
+            lists = put(lists, zero, merge.zero_lists(group[zero].astype(np.int64), n, self.k, self.rules))
+        # the guess is of the whole archive, so it holds for a search of all rows; a few fail it even there
+        for asked in (tried, np.full(len(group), keys.ALL)):
+            short = self._short(group, lists[0])
+            if len(short):
+                self.fallbacks += len(short) if asked is tried else 0
+                lists = put(lists, short, self._against_all(group[short], asked[short]))
+        return lists
+
+    def _blocked(self, group: NDArray[np.uint32], limits: NDArray[np.uint64]) -> merge.Lists:
+        n, m = len(self.rows), len(group)
+        numbers = tiles.needed(self.tables, group, n)
+        place = np.full(n, -1, dtype=np.int64)
+        place[numbers] = np.arange(len(numbers))
+        asks = np.zeros(n, dtype=np.bool_)
+        asks[group] = True
+        work = Work(
+            self.rows.take(numbers),
+            np.concatenate([limits, np.full(len(numbers) - m, keys.NOTHING)]),
+            self.screen, self.k, numbers, self.rules, self.weights, self.memory_mb, self.threads,
+        )  # fmt: skip
+        work.score((place[a], None if b is None else place[b]) for a, b in tiles.blocks(self.tables, asks))
+        self.pairs += work.pairs
+        return _lists(work, m, self.k)
+
+    def _short(self, group: NDArray[np.uint32], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+        lengths = np.diff(offsets)
+        short = np.flatnonzero(lengths < min(self.k, len(self.rows) - 1))
+        could = shortfall.at_most(self.rules, len(self.rows), group[short].astype(np.int64))
+        return short[lengths[short] < np.minimum(self.k, could)]
+
+    def _against_all(self, numbers: NDArray[np.uint32], limits: NDArray[np.uint64]) -> merge.Lists:
+        m, found = len(numbers), []
+        own = self.rows.take(numbers)
+        limits = np.where(limits == keys.NOTHING, keys.ALL, limits)
+        for start, stop in spans(0, len(self.rows), BLOCK):
+            block = self.rows.slice(start, stop)
+            both = Rows(
+                block.metric, np.concatenate([own.ids, block.ids]), np.concatenate([own.values, block.values]),
+                np.concatenate([own.norms, block.norms]), block.dimensions, block.scale,
+            )  # fmt: skip
+            work = Work(
+                both,
+                np.concatenate([limits, np.full(stop - start, keys.NOTHING)]),
+                self.screen, self.k, np.concatenate([numbers, np.arange(start, stop, dtype=np.uint32)]),
+                self.rules, self.weights, self.memory_mb, self.threads,
+            )  # fmt: skip
+            work.score([(slice(0, m), slice(m, m + stop - start))])
+            self.pairs += work.pairs
+            found.append(_lists(work, m, self.k))
+        return merge.merge(found, self.k)
+
+
+def search(job: Job, most_rows: int) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.uint64]]]:
+    """Lists of all rows, group after group: the group's rows, then offsets and keys of their lists."""
+    for group in job.groups(most_rows):
+        offsets, found = job.search(group)
+        yield group, offsets, found
+
+
+def put(lists: merge.Lists, places: NDArray[np.int64], new: merge.Lists) -> merge.Lists:
+    """Lists with those at some places replaced by new ones."""
+    offsets, found = lists
+    lengths = np.diff(offsets)
+    lengths[places] = np.diff(new[0])
+    starts = offsets[:-1].copy()
+    starts[places] = new[0][:-1] + len(found)
+    made = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    steps = np.arange(made[-1]) - np.repeat(made[:-1], lengths)
+    return made, np.concatenate([found, new[1]])[np.repeat(starts, lengths) + steps]
+
+
+def _lists(work: Work, m: int, k: int) -> merge.Lists:
+    """The k best of the first m rows of the work."""
+    offsets, found = grouped([chunk for log in work.logs for chunk in log.chunks()], 0, m)
+    return cut(offsets, sort_rows(offsets, found), k)

@@ -210,14 +210,32 @@ def bits_of(typingctx: Any, value: Any) -> Any:
     return types.uint64(types.float32), codegen
 
 
-@intrinsic
-def word_at(typingctx: Any, address: Any) -> Any:
-    """The unsigned 64-bit word at an address."""
-
+def _at(kind: Any, number: Any, bits: int) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _vector(builder, args[0], ir.IntType(64), 8)
+        return _vector(builder, args[0], kind, bits // 8)
 
-    return types.uint64(types.intp), codegen
+    def declare(typingctx: Any, address: Any) -> Any:
+        return number(types.intp), codegen
+
+    return intrinsic(declare)
+
+
+def _put(kind: Any, number: Any, bits: int) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(args[1], builder.inttoptr(args[0], kind.as_pointer()), align=bits // 8)
+        return context.get_dummy_value()
+
+    def declare(typingctx: Any, address: Any, value: Any) -> Any:
+        return types.void(types.intp, number), codegen
+
+    return intrinsic(declare)
+
+
+# loads and stores by address: an array handed to an inner function costs more than the work on one pair
+word_at, put_word = _at(ir.IntType(64), types.uint64, 64), _put(ir.IntType(64), types.uint64, 64)
+half_word_at, put_half_word = _at(ir.IntType(32), types.uint32, 32), _put(ir.IntType(32), types.uint32, 32)
+integer_at, double_at = _at(ir.IntType(64), types.int64, 64), _at(ir.DoubleType(), types.float64, 64)
+single_at = _at(ir.FloatType(), types.float32, 32)
 
 
 @intrinsic

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skyhash.topk.compiled import compiled
+from skyhash.topk.sift import Entries
 
 CHUNK = 1 << 20  # entries
 ENTRY_BYTES = 12
@@ -34,6 +35,10 @@ class Log:
         size = max(CHUNK, room)
         self.slots, self.keys = np.empty(size, np.uint32), np.empty(size, np.uint64)
         self.count[0] = 0
+
+    def entries(self, limits: NDArray[np.uint64]) -> Entries:
+        """The current chunk as compiled code takes it."""
+        return Entries(limits.ctypes.data, self.slots.ctypes.data, self.keys.ctypes.data, len(self.keys))
 
     def __len__(self) -> int:
         return sum(len(keys) for _, keys in self.full) + int(self.count[0])

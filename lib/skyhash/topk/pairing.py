@@ -85,7 +85,8 @@ class Work:
             self.rows.values.strides[0],
             8 * (m + SLACK_CELLS) if words else 0,
             is_off(self.rules),
-            similarity.parameters(self.rows, self.weights),
+            self.rows.scale,
+            similarity.blend_of(self.rows, self.weights),
         )
         self.floors = np.full(m + SLACK_CELLS, np.inf, np.float32)
         self.radii = np.full(m + SLACK_CELLS, -1, np.int64)
@@ -143,25 +144,18 @@ class Work:
     def _part(self, group: Group) -> Part:
         assert self.numbers is not None
         if isinstance(group, slice):
-            side = sift.Side(
-                self.rows.values.ctypes.data, self._columns(self.form), self.numbers,
-                np.arange(len(self.rows), dtype=np.uint32), self.norms, self.floors, self.radii,
-            )  # fmt: skip
             start, stop, _ = group.indices(len(self.rows))
-            return Part(self.rows.values, self.form, side, start, stop)
+            every = np.arange(len(self.rows), dtype=np.uint32)
+            return Part.of(
+                self.form, start, stop, self.rows.values, self.numbers, every, self.norms, self.floors, self.radii
+            )
         places = np.ascontiguousarray(group, np.int64)
-        values = self.rows.values[places]
-        form = self.screen.pick(self.form, places)
         floors = np.append(self.floors[places], np.full(SLACK_CELLS, np.inf, np.float32))
         radii = np.append(self.radii[places], np.full(SLACK_CELLS, -1))
-        side = sift.Side(
-            values.ctypes.data, self._columns(form), self.numbers[places], places.astype(np.uint32),
-            self.norms[places], floors, radii,
+        return Part.of(
+            self.screen.pick(self.form, places), 0, len(places), self.rows.values[places], self.numbers[places],
+            places.astype(np.uint32), self.norms[places], floors, radii,
         )  # fmt: skip
-        return Part(values, form, side, 0, len(places))
-
-    def _columns(self, form: screens.Form) -> int:
-        return form.right.ctypes.data if self.setting.kind == sift.BITS else 0
 
     def _drain(self, tiles: Iterator[tuple[Any, ...]], failures: list[BaseException]) -> None:
         log = Log()
@@ -198,12 +192,12 @@ class Work:
         if self.rows.metric == "blend":
             tile = buffer[: (a1 - a0) * (b1 - b0)].reshape(a1 - a0, b1 - b0)
             gamma = 2.0 * (self.rows.values.shape[1] + 16) * screens.U
-            bound(tile, left.side.norms[a0:a1], right.side.norms[b0:b1], setting.params, gamma, screens.TINY)
+            bound(tile, left.norms[a0:a1], right.norms[b0:b1], setting.scale, setting.blend, gamma, screens.TINY)
         row = a0
         while True:
             row = sift.sift(
-                setting, scores, left.side, right.side, a0, a1, b0, b1, triangle, self.limits, self.rules,
-                log.slots, log.keys, log.count, row,
+                setting, scores, left.side, right.side, a0, a1, b0, b1, triangle, self.rules,
+                log.entries(self.limits), log.count, row,
             )  # fmt: skip
             if row == a1:
                 return
@@ -213,14 +207,14 @@ class Work:
         self, log: Log, buffer: Any, first: Any, second: Any, left: Part, a0: int, a1: int, right: Part, b0: int,
         b1: int, triangle: bool,
     ) -> None:  # fmt: skip
-        floors = [self.screen.load_floors(side.floors[x:y]) for side, x, y in
-                  ((left.side, a0, a1), (right.side, b0, b1))]  # fmt: skip
+        floors = [self.screen.load_floors(part.floors[x:y]) for part, x, y in
+                  ((left, a0, a1), (right, b0, b1))]  # fmt: skip
         i, j = self.screen.reached(first, second, buffer, *floors)
         i, j, at = i + a0, j + b0, 0
         while True:
             at = sift.sift_listed(
-                self.setting, i, j, left.side, right.side, triangle, self.limits, self.rules,
-                log.slots, log.keys, log.count, at,
+                self.setting, i, j, left.side, right.side, triangle, self.rules, log.entries(self.limits),
+                log.count, at,
             )  # fmt: skip
             if at == len(i):
                 return
@@ -234,13 +228,26 @@ class Work:
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of one side: their values are held here while compiled code has their address."""
+    """Rows of one side: `arrays` keeps alive what `side` has the addresses of."""
 
-    values: NDArray[Any]
     form: screens.Form
-    side: sift.Side
     start: int
     stop: int
+    side: sift.Side
+    floors: NDArray[np.float32]
+    norms: NDArray[np.float64]
+    arrays: tuple[NDArray[Any], ...]
+
+    @classmethod
+    def of(
+        cls, form: screens.Form, start: int, stop: int, values: NDArray, numbers: NDArray, slots: NDArray,
+        norms: NDArray, floors: NDArray, radii: NDArray,
+    ) -> Part:  # fmt: skip
+        arrays = (values, numbers, slots, norms, floors, radii)
+        columns = form.right.ctypes.data if values.dtype == np.uint64 else 0
+        address = [array.ctypes.data for array in arrays]
+        side = sift.Side(address[0], columns, *address[1:])
+        return cls(form, start, stop, side, floors, norms, arrays)
 
 
 def pairs_of(_: Part, a0: int, a1: int, __: Part, b0: int, b1: int, triangle: bool) -> int:

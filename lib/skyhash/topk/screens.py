@@ -98,7 +98,8 @@ def needed(similarities: NDArray[np.float32], rows: Rows, lengths: NDArray[np.fl
         # the stored cosine is cut off at -1 and 1, the product is not
         made[asked <= -1] = -np.inf
         return made
-    return asked - 1e-6 * np.maximum(1.0, np.abs(asked))  # blend: the tile holds upper bounds of the blend itself
+    # blend: the tile holds upper bounds of the blend itself; a limit without end stays what it is
+    return asked - 1e-6 * np.where(np.isfinite(asked), np.maximum(1.0, np.abs(asked)), 0.0)
 
 
 def slack(form: Form, terms: int) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ WEIGHTS = (1 / 3, 1 / 3, 1 / 3)
 
 
 @compiled
-def similarity(metric, a, b, pieces, norm_a, norm_b, params):
+def similarity(metric, a, b, pieces, norm_a, norm_b, scale, blend):
     """Similarity (float32) of the rows at two addresses.
 
     Parameters
@@ -32,14 +32,16 @@ def similarity(metric, a, b, pieces, norm_a, norm_b, params):
         Addresses of float32 rows of 16 * `pieces` elements, or of `pieces` 64-bit words.
     norm_a, norm_b : float
         Lengths of the rows; read by blend alone, whose cosine is 0 where either is 0.
-    params : float64 (5,)
-        Scale of the rows, the three weights, and d ** (-1 / 6): L3 is at least L2 times this (power means), which also
+    scale : float
+        Of the rows: see `prepare.Rows`.
+    blend : four floats
+        The three weights, and d ** (-1 / 6): L3 is at least L2 times this (power means), which also
         holds where cubes of tiny differences vanish in float32.
     """
     if metric == COSINE:
         return max(np.float32(-1.0), min(np.float32(1.0), lanes.dot(a, b, pieces)))
     if metric == EUCLIDEAN:
-        return np.float32(-params[0] * np.sqrt(np.float64(lanes.squares(a, b, pieces))))
+        return np.float32(-scale * np.sqrt(np.float64(lanes.squares(a, b, pieces))))
     if metric == HAMMING:
         distance = 0
         for word in range(pieces):
@@ -48,17 +50,17 @@ def similarity(metric, a, b, pieces, norm_a, norm_b, params):
     cosine = 0.0
     if norm_a > 0.0 and norm_b > 0.0:
         cosine = max(-1.0, min(1.0, np.float64(lanes.dot(a, b, pieces)) / (norm_a * norm_b)))
-    l2 = params[0] * np.sqrt(np.float64(lanes.squares(a, b, pieces)))
-    l3 = params[0] * np.float64(lanes.cubes(a, b, pieces)) ** (1.0 / 3.0)
-    l3 = max(l3, l2 * params[4])
-    return np.float32(params[1] * cosine + params[2] / (1.0 + l2) + params[3] / (1.0 + l3))
+    l2 = scale * np.sqrt(np.float64(lanes.squares(a, b, pieces)))
+    l3 = scale * np.float64(lanes.cubes(a, b, pieces)) ** (1.0 / 3.0)
+    l3 = max(l3, l2 * blend[3])
+    return np.float32(blend[0] * cosine + blend[1] / (1.0 + l2) + blend[2] / (1.0 + l3))
 
 
-def parameters(rows: Rows, weights: tuple[float, float, float] = WEIGHTS) -> NDArray[np.float64]:
-    """`params` of `similarity`."""
+def blend_of(rows: Rows, weights: tuple[float, float, float] = WEIGHTS) -> tuple[float, float, float, float]:
+    """`blend` of `similarity`."""
     if min(weights) < 0:
         raise InputError("weights of the blend", weights, "three numbers of 0 or more")
-    return np.array([rows.scale, *weights, rows.dimensions ** (-1 / 6)])
+    return float(weights[0]), float(weights[1]), float(weights[2]), float(rows.dimensions ** (-1 / 6))
 
 
 def pieces_of(rows: Rows) -> int:
@@ -70,16 +72,16 @@ def scores(rows: Rows, a: NDArray, b: NDArray, weights: tuple[float, float, floa
     """Similarities of the pairs (a[i], b[i]) of row indices; float32 (m,)."""
     norms = rows.norms if len(rows.norms) else np.zeros(len(rows))
     return _scores(
-        NUMBER[rows.metric], rows.values, pieces_of(rows), norms, parameters(rows, weights),
+        NUMBER[rows.metric], rows.values, pieces_of(rows), norms, rows.scale, blend_of(rows, weights),
         np.ascontiguousarray(a, np.int64), np.ascontiguousarray(b, np.int64),
     )  # fmt: skip
 
 
 @compiled
-def _scores(metric, values, pieces, norms, params, a, b):
+def _scores(metric, values, pieces, norms, scale, blend, a, b):
     found = np.empty(len(a), np.float32)
-    start, step = values.ctypes.data, values.strides[0]
+    first, step = values.ctypes.data, values.strides[0]
     for i in range(len(a)):
-        left, right = start + a[i] * step, start + b[i] * step
-        found[i] = similarity(metric, left, right, pieces, norms[a[i]], norms[b[i]], params)
+        left, right = first + a[i] * step, first + b[i] * step
+        found[i] = similarity(metric, left, right, pieces, norms[a[i]], norms[b[i]], scale, blend)
     return found

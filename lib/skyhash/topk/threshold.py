@@ -35,7 +35,9 @@ def sample_size(n: int, k: int) -> int:
 def draw(n: int, k: int, seed: int) -> NDArray[np.int64]:
     """The sample's row numbers, ascending."""
     size = sample_size(n, k)
-    return np.sort(np.random.default_rng([seed, n, 1]).choice(n, size, replace=False)) if size else np.empty(0, np.int64)
+    return (
+        np.sort(np.random.default_rng([seed, n, 1]).choice(n, size, replace=False)) if size else np.empty(0, np.int64)
+    )
 
 
 def rank(n: int, k: int, size: int, deviations: float = 3.0) -> int:
@@ -97,7 +99,7 @@ def _at_rank(
     rows: Rows, sample: Rows, own: NDArray[np.uint32], others: NDArray[np.uint32], need: int, screen: Any, rules: Rules,
     weights: tuple[float, float, float],
 ) -> NDArray[np.float32]:  # fmt: skip
-    params, metric = similarity.parameters(rows, weights), similarity.NUMBER[rows.metric]
+    metric, blend = similarity.NUMBER[rows.metric], similarity.blend_of(rows, weights)
     found = np.empty(len(rows), np.float32)
     pieces = similarity.pieces_of(rows)
     if rows.metric == "hamming":
@@ -116,10 +118,10 @@ def _at_rank(
                 address = local.ctypes.data
             if rows.metric == "blend":
                 tile = buffer[: len(part) * len(sample)].reshape(len(part), len(sample))
-                bound(tile, part.norms, sample.norms, params, 0.0, 0.0)
+                bound(tile, part.norms, sample.norms, rows.scale, blend, 0.0, 0.0)
             _scores_at_rank(
-                address, screen.kind, metric, pieces, part.values, part.norms, sample.values, sample.norms, params,
-                own[begin:end], others, rules, need, found[begin:end],
+                address, screen.kind, metric, pieces, part.values, part.norms, sample.values, sample.norms,
+                rows.scale, blend, own[begin:end], others, rules, need, found[begin:end],
             )  # fmt: skip
     if rows.metric == "euclidean":
         with np.errstate(invalid="ignore"):
@@ -131,21 +133,20 @@ def _at_rank(
 
 @compiled
 def _scores_at_rank(
-    scores, kind, metric, pieces, values, norms, sample, sample_norms, params, own, others, rules, need, found
+    scores, kind, metric, pieces, values, norms, sample, sample_norms, scale, blend, own, others, rules, need, found
 ):
     """The need-th best screened score of each query; for the blend, the worst true one of the need best bounds."""
     width = len(others)
     size = 2 if kind == sift.BFLOAT16 else 4
-    room = 2 * need + 64
-    best = np.empty(room, np.float32)
-    places = np.empty(room, np.int64)
+    short = kind == sift.BFLOAT16
+    best = np.empty(4 * need + 64, np.float32)
     floors = np.full(width + 64, np.inf, np.float32)
     for q in range(len(own)):
         held = 0
         floor = np.float32(-np.inf)
         for j0 in range(0, width, 64):
             place = scores + (q * width + j0) * size
-            if kind == sift.BFLOAT16:
+            if short:
                 mask = lanes.reached_bfloat16(place, floors.ctypes.data + 4 * j0, floor)
             else:
                 mask = lanes.reached_float32(place, floors.ctypes.data + 4 * j0, floor)
@@ -154,29 +155,55 @@ def _scores_at_rank(
             while mask != np.uint64(0):
                 j = j0 + lanes.lowest_bit(mask)
                 mask &= mask - np.uint64(1)
-                if not allowed(rules, own[q], others[j]):
-                    continue
-                best[held] = lanes.float_at(scores + (q * width + j) * size, kind == sift.BFLOAT16)
-                places[held] = j
-                held += 1
-            if held >= room - 64:
-                order = np.argsort(-best[:held])[:need]
-                best[:need] = best[order]
-                places[:need] = places[order]
+                if allowed(rules, own[q], others[j]):
+                    best[held] = lanes.float_at(scores + (q * width + j) * size, short)
+                    held += 1
+            if held >= 4 * need:
+                floor = _select(best, held, need)
                 held = need
-                floor = best[need - 1]
-        if held < need:
-            found[q] = -np.inf
-            continue
-        order = np.argsort(-best[:held])[:need]
-        found[q] = best[order[need - 1]]
-        if metric == similarity.BLEND:
-            for at in order:
-                j = places[at]
-                score = similarity.similarity(
-                    metric, values[q].ctypes.data, sample[j].ctypes.data, pieces, norms[q], sample_norms[j], params
-                )
-                found[q] = min(found[q], score)
+        found[q] = _select(best, held, need) if held >= need else -np.inf
+        if metric == similarity.BLEND and held >= need:
+            floor = found[q]
+            for j in range(width):
+                if lanes.float_at(scores + (q * width + j) * size, short) >= floor and allowed(
+                    rules, own[q], others[j]
+                ):
+                    score = similarity.similarity(
+                        metric,
+                        values[q].ctypes.data,
+                        sample[j].ctypes.data,
+                        pieces,
+                        norms[q],
+                        sample_norms[j],
+                        scale,
+                        blend,
+                    )
+                    found[q] = min(found[q], score)
+
+
+@compiled
+def _select(values, held, need):
+    """Move the `need` largest of the first `held` values to the front; returns the smallest of them (quickselect)."""
+    low, high = 0, held - 1
+    while low < high:
+        pivot = values[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while values[i] > pivot:
+                i += 1
+            while values[j] < pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if need - 1 <= j:
+            high = j
+        elif need - 1 >= i:
+            low = i
+        else:
+            break
+    return values[need - 1]
 
 
 @compiled

@@ -90,9 +90,7 @@ class BFloat16Screen(TorchScreen):
             half = half - parts[-1].float()
         halves = self.torch.stack(parts, dim=1)
         ones = self.torch.ones_like(halves)
-        return Form(
-            self.torch.cat([tensor, ones, halves], 1), self.torch.cat([tensor, halves, ones], 1), lengths, rest
-        )
+        return Form(self.torch.cat([tensor, ones, halves], 1), self.torch.cat([tensor, halves, ones], 1), lengths, rest)
 
     def _rounded(self, values: NDArray[np.float32]) -> tuple[Any, NDArray[np.float64], NDArray[np.float64]]:
         lengths, rest = np.empty(len(values)), np.empty(len(values))

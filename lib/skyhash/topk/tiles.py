@@ -1,0 +1,81 @@
+"""An approximate search as a list of dense tiles.
+
+A tile is one bucket against all the buckets it probes, so that the kernel sees matrices and nothing ever is a single
+pair. Within a table each pair of rows is scored once and serves both sides; what two tables find alike has equal keys
+and is counted once when lists are merged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skyhash.topk.tune import Table
+
+Block = tuple[NDArray[np.uint32], NDArray[np.uint32] | None]
+
+
+def groups(table: Table, most_rows: int) -> list[NDArray[np.uint32]]:
+    """Rows cut into groups of neighbouring buckets, each at most `most_rows` (or one bucket): the pieces of work.
+
+    The groups serve every table: a group is a set of queries, whatever the buckets they lie in there.
+    """
+    sizes = table.buckets.sizes
+    pieces = max(1, -(-int(sizes.sum()) // most_rows))
+    ends = np.searchsorted(table.buckets.starts, np.linspace(0, sizes.sum(), pieces + 1)[1:-1])
+    cuts = np.unique(np.concatenate([[0], ends, [len(sizes)]]))
+    starts = table.buckets.starts
+    return [table.buckets.order[starts[a] : starts[b]] for a, b in pairwise(cuts)]
+
+
+def blocks(tables: Sequence[Table], asks: NDArray[np.bool_]) -> Iterator[Block]:
+    """Tiles that bring every asking row together with all rows of the buckets that its own bucket probes.
+
+    Parameters
+    ----------
+    tables : sequence of Table
+    asks : array of bool, shape (n,)
+        Rows that want a list. Within a table, a pair of two asking rows stands in one tile only.
+
+    Yields
+    ------
+    a : uint32 (m,)
+        Asking rows of one bucket.
+    b : uint32 (p,) or None
+        Rows to score them against; None: all pairs within `a`. A row of `b` that asks is served by the same tile.
+    """
+    for table in tables:
+        buckets, starts = table.buckets, table.buckets.starts
+        for bucket in range(len(buckets)):
+            members = buckets.rows(bucket)
+            a = members[asks[members]]
+            if len(a) == 0:
+                continue
+            if len(a) > 1:
+                yield a, None
+            pieces = [members[~asks[members]]]
+            for other in table.probes.of(bucket):
+                if other == bucket:
+                    continue
+                rows = buckets.order[starts[other] : starts[other + 1]]
+                # two asking buckets meet once, in the tile of the lower
+                pieces.append(rows if other > bucket else rows[~asks[rows]])
+            b = np.concatenate(pieces)
+            if len(b):
+                yield a, b
+
+
+def needed(tables: Sequence[Table], group: NDArray[np.uint32], n: int) -> NDArray[np.uint32]:
+    """Rows whose codes a group's tiles read: the group itself, in its order, then all others, ascending."""
+    asks = np.zeros(n, dtype=np.bool_)
+    asks[group] = True
+    read = np.zeros(n, dtype=np.bool_)
+    for table in tables:
+        asking = np.unique(table.buckets.of_rows()[group])
+        probed = np.unique(np.concatenate([table.probes.of(bucket) for bucket in asking]))
+        for bucket in probed:
+            read[table.buckets.rows(bucket)] = True
+    return np.concatenate([group, np.flatnonzero(read & ~asks).astype(np.uint32)])

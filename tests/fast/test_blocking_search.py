@@ -1,0 +1,153 @@
+"""Blocked search: exact where all buckets are probed, full lists always, recall as tuned."""
+
+import numpy as np
+import pytest
+from blocking_data import KINDS, rows
+
+from skyhash.topk import blocking, buckets, evidence, keys, probes, recall, rules, tune
+from skyhash.topk.rates import Arithmetic, choose
+from skyhash.topk.rules import NONE, allowed
+from skyhash.topk.similarity import scores
+from skyhash.topk.tune import Table
+
+
+def arithmetic(found) -> Arithmetic:
+    return choose(found, 10, "numpy")
+
+
+def in_row_order(parts, n):
+    """Lists of all rows as a list of arrays of keys."""
+    made: list = [None] * n
+    for group, offsets, found in parts:
+        for place, row in enumerate(group):
+            assert made[row] is None
+            made[row] = found[offsets[place] : offsets[place + 1]]
+    assert all(one is not None for one in made)
+    return made
+
+
+def brute(found, k, which=NONE):
+    """Keys by the definition: score every pair as the kernel's one scoring function does, sort, cut."""
+    n = len(found)
+    made = []
+    for i in range(n):
+        others = np.array([j for j in range(n) if allowed(which, i, j)], dtype=np.int64)
+        scored = keys.pack(scores(found, np.full(len(others), i), others), others)
+        made.append(np.sort(scored)[:k])
+    return made
+
+
+def full_tables(found, size, seeds):
+    made = [buckets.build(found, size, seed) for seed in seeds]
+    return [Table(table, probes.everything(len(table))) for table in made]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_all_buckets_probed_gives_the_exact_lists_byte_for_byte(kind, metric):
+    n, k = 260, 9
+    found = rows(kind, n, metric)
+    expected = brute(found, k)
+    for most, count in ((1000, 1), (60, 1), (90, 2)):
+        job = blocking.Job(found, k, arithmetic(found), full_tables(found, 20, range(count)))
+        got = in_row_order(blocking.search(job, most), n)
+        for one, other in zip(got, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+        assert job.fallbacks == 0
+
+
+def test_the_blend_too():
+    n, k = 200, 7
+    found = rows("clustered", n, "blend")
+    job = blocking.Job(found, k, choose(found, k), full_tables(found, 20, [1]))
+    for one, other in zip(in_row_order(blocking.search(job, 70), n), brute(found, k), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("kind", ["clustered", "duplicated", "all_equal", "zeros", "bits_duplicated"])
+@pytest.mark.parametrize("tables", [1, 3])
+def test_every_list_holds_k_without_repetition_however_few_buckets_are_probed(kind, tables):
+    n, k = 500, 60
+    found = rows(kind, n)
+    hints = evidence.gather(found, k, NONE, 100, seed=1)
+    made = []
+    for seed in range(tables):
+        table = buckets.build(found, 10, seed)
+        made.append(Table(table, probes.take_each(probes.rank(table, hints), 2, len(table))))
+    job = blocking.Job(found, k, arithmetic(found), made)
+    exact = brute(found, k)
+    for row, listed in enumerate(in_row_order(blocking.search(job, 150), n)):
+        neighbours = keys.rows(listed)
+        assert len(listed) == k == len(np.unique(neighbours)) and row not in neighbours
+        assert (np.diff(listed.astype(object)) > 0).all()
+        # nothing better than the exact list is ever claimed
+        assert (listed >= exact[row]).all()
+    assert tables > 1 or job.fallbacks > 0 or kind in ("all_equal",)
+
+
+def test_rules_hold_and_lists_are_full_where_they_can_be():
+    n, k = 400, 30
+    found = rows("clustered", n)
+    draw = np.random.default_rng(2)
+    which = NONE._replace(
+        listable=draw.random(n) < 0.3, time=np.arange(n) * 10, min_gap=501, source=draw.integers(-1, 5, n)
+    )
+    chosen = tune.tune(found, k, which, 0.9, seed=1, sizes=(20,))
+    job = blocking.Job(found, k, arithmetic(found), chosen.tables, which)
+    got = in_row_order(blocking.search(job, 100), n)
+    exact = brute(found, k, which)
+    for row in range(n):
+        assert len(got[row]) == len(exact[row])
+        assert all(rules.allowed(which, row, int(other)) for other in keys.rows(got[row]))
+    lists = [(np.cumsum([0, *map(len, some)]), np.concatenate(some)) for some in (got, exact)]
+    assert recall.summarise(recall.per_query(*lists)).mean >= 0.9
+
+
+@pytest.mark.parametrize("kind", ["clustered", "positive", "bits"])
+def test_recall_reaches_the_target_against_exact(kind):
+    n, k, target = 1500, 15, 0.9
+    found = rows(kind, n)
+    chosen = tune.tune(found, k, NONE, target, seed=4)
+    job = blocking.Job(found, k, arithmetic(found), chosen.tables)
+    got = in_row_order(blocking.search(job, 600), n)
+    exact = brute(found, k)
+    lists = [(np.cumsum([0, *map(len, some)]), np.concatenate(some)) for some in (got, exact)]
+    recalls = recall.per_query(*lists)
+    assert recalls.mean() >= target - 0.01
+    judged = recall.summarise(recalls[recall.sample(n, 300, 1)])
+    assert judged.low <= recalls.mean() <= judged.high
+    # a pair between two groups is screened once for each of them
+    assert job.pairs < 0.9 * n * (n - 1) / 2
+
+
+def test_groups_seeds_and_threads_do_not_change_the_lists():
+    n, k = 900, 20
+    found = rows("clustered", n)
+    chosen = tune.tune(found, k, NONE, 0.9, seed=9, sizes=(25,), tables=2)
+    made = []
+    for most, threads, seed in ((10_000, 1, 0), (130, 1, 0), (300, 2, 0)):
+        job = blocking.Job(found, k, arithmetic(found), chosen.tables, threads=threads, seed=seed)
+        made.append(in_row_order(blocking.search(job, most), n))
+    for other in made[1:]:
+        for one, two in zip(made[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_faiss_agrees_where_all_buckets_are_probed():
+    import faiss
+
+    n, k = 1200, 25
+    found = rows("random", n)
+    job = blocking.Job(found, k, arithmetic(found), full_tables(found, 60, [3]))
+    index = faiss.IndexFlatIP(found.values.shape[1])
+    index.add(found.values)
+    scores, _ = index.search(found.values, k + 1)
+    for row, listed in enumerate(in_row_order(blocking.search(job, 500), n)):
+        np.testing.assert_allclose(keys.similarity(listed), scores[row][1:], atol=2e-6)
+
+
+def test_replacing_lists():
+    lists = np.array([0, 2, 2, 5]), np.array([1, 2, 3, 4, 5], dtype=np.uint64)
+    new = np.array([0, 3, 4]), np.array([7, 8, 9, 6], dtype=np.uint64)
+    offsets, found = blocking.put(lists, np.array([1, 0]), new)
+    assert offsets.tolist() == [0, 1, 4, 7] and found.tolist() == [6, 7, 8, 9, 3, 4, 5]

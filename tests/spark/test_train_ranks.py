@@ -1,0 +1,99 @@
+"""Training on ranks: both launchers and both readers give the same weights, and what goes wrong is told."""
+
+from functools import partial
+
+import described
+import numpy as np
+import pytest
+
+from skyhash.errors import ConfigError, DataLoss, UserError
+from skyhash.spark import checkpoints, launcher, shards, snapshot, training
+from skyhash.stages.describe import descriptor_id
+from skyhash.stages.train import train_key
+
+
+@pytest.fixture(scope="module")
+def store(spark, tmp_path_factory):
+    config = described.config_of(tmp_path_factory.mktemp("ranks"))
+    rows = described.vectors(301)
+    rows[17] = 0
+    return described.write(spark, config, rows)
+
+
+def exported(store, folder, **settings):
+    config = described.config_of(store.warehouse, *[f"train.{key}={value}" for key, value in settings.items()])
+    stretch = snapshot.choose(store, descriptor_id(config.describe), config.train)
+    snapshot.export(stretch, folder, config.train.ranks)
+    key = train_key(config, stretch.content)
+    return training.Plan(str(folder), key, config.seed, config.train.model_dump(mode="json"), threads=1)
+
+
+def trained(spark, plan):
+    return launcher.get(plan.settings["launcher"])(spark, partial(training.train, plan), plan.settings["ranks"])
+
+
+def test_the_snapshot_holds_the_rows_of_the_stretch_in_order_of_time(store, tmp_path):
+    import pyarrow.parquet as pq
+
+    plan = exported(store, tmp_path / "s", fraction=0.5)
+    manifest = shards.load(tmp_path / "s")
+    # hours 0 to 150 of 0 to 300, less the zero descriptor
+    assert (manifest.rows, manifest.group_rows) == (150, (75, 75))
+    read = [pq.read_table(tmp_path / "s" / shards.file_name(group)).to_pydict() for group in (0, 1)]
+    hours = np.empty(150)
+    for part in read:
+        hours[part["position"]] = part["hours"]
+    assert (np.diff(hours) > 0).all()
+    assert hours[-1] - hours[0] == 150
+    stored = np.frombuffer(read[0]["vector"][3], "<f4")
+    expected = described.vectors(301)[int(hours[read[0]["position"][3]] - hours[0])]
+    assert np.array_equal(stored, expected)
+    assert plan.key == exported(store, tmp_path / "again", until="2011-01-07T07:00:00").key, "the same rows"
+    assert plan.key != exported(store, tmp_path / "zeros", fraction=0.5, zeros="true").key
+    assert shards.load(tmp_path / "zeros").rows == 151
+
+
+def test_a_time_that_is_none_is_a_user_error(store, tmp_path):
+    with pytest.raises(ConfigError, match=r"train.until: found 'soon', expected a UTC time"):
+        exported(store, tmp_path / "s", until="soon")
+
+
+def test_both_launchers_and_both_readers_train_the_same_weights(spark, store, tmp_path):
+    ways = [("horovod", "petastorm"), ("torch_distributor", "pyarrow"), ("torch_distributor", "petastorm")]
+    digests, losses = set(), set()
+    for number, (launch, read) in enumerate(ways):
+        plan = exported(store, tmp_path / str(number), launcher=launch, reader=read, epochs=4, checkpoint_epochs=2)
+        ranks = trained(spark, plan)
+        assert len(ranks) == 2
+        assert [epoch["rows"] for epoch in ranks[0].metrics] == [[150, 150]] * 4
+        digests |= {rank.digest for rank in ranks}
+        losses.add(tuple(epoch["loss"] for epoch in ranks[0].metrics))
+        assert checkpoints.load(tmp_path / str(number), plan.key).epochs == 2
+        # from the checkpoint after epoch 2, as a killed training would go on
+        if number == 0:
+            again = trained(spark, plan)
+            assert again[0].resumed_from == 2
+            digests |= {rank.digest for rank in again}
+    assert len(digests) == 1, "bit for bit"
+    assert len(losses) == 1
+    (loss,) = losses
+    assert loss[-1] < loss[0]
+
+
+def test_rows_lost_on_one_rank_stop_all_ranks_and_are_told_on_the_driver(spark, store, tmp_path):
+    for launch in ("horovod", "torch_distributor"):
+        plan = exported(store, tmp_path / launch, launcher=launch, reader="pyarrow")
+        (tmp_path / launch / shards.file_name(1)).unlink()
+        with pytest.raises(DataLoss, match="epoch 1: rank 1 found 0 distinct rows, expected 150"):
+            trained(spark, plan)
+
+
+def test_more_ranks_than_the_cluster_has_cores_is_told_at_once(spark, store, tmp_path):
+    plan = exported(store, tmp_path / "s", ranks=5)
+    with pytest.raises(UserError, match=r"train.ranks: found 5, expected at most 2, the tasks that local\[2\] can run"):
+        trained(spark, plan)
+
+
+def test_more_ranks_than_rows_is_told(store, tmp_path):
+    with pytest.raises(UserError, match="train.ranks: found 200 ranks for 150 training rows"):
+        exported(store, tmp_path / "s", ranks=200, fraction=0.5)
