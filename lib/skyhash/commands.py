@@ -61,7 +61,7 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
                         help="lay one setting over the profile; may be given again")  # fmt: skip
     if name == "neighbours":
         parser.add_argument("--vectors", metavar="PATH", help="any Parquet or Delta table: image_id bigint, code")
-        parser.add_argument("--out", metavar="PATH", help="table to write for --vectors")
+        parser.add_argument("--out", metavar="PATH", help="folder of the tables written for --vectors")
         for option in ("k", "metric", "method", "recall"):
             parser.add_argument(f"--{option}", help=f"short for --set neighbours.{option}=...")
     if name == "sql":

@@ -104,6 +104,9 @@ class NeighbourSettings(Settings):
     metric: Literal["cosine", "euclidean", "hamming", "blend"] = Field("cosine")
     method: Literal["auto", "exact", "lsh"] = Field("auto")
     recall: Annotated[float, Field(gt=0, le=1)] = Field(0.99, description="recall@k that LSH blocking is tuned to")
+    arithmetic: Literal["auto", "numpy", "torch", "bfloat16", "cuda"] = Field(
+        "auto", description="of the screening products; auto measures. It cannot change a list"
+    )
     memory_mb: Positive = Field(1500, description="bound of one task's working memory")
     tables: Natural = Field(0, description="LSH tables; 0 = tuned")
     probes: Natural = Field(0, description="buckets probed per table; 0 = tuned")

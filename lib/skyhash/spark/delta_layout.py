@@ -16,7 +16,7 @@ class DeltaLayout:
         self.spark = spark
 
     def version(self, folder: Path) -> int | None:
-        # a commit is the file NNN.json; its name is the version, and listing is a thousand times faster than asking Spark
+        # a commit is the file NNN.json, its name the version: listing is a thousand times faster than asking Spark
         commits = [file.stem for file in (folder / "_delta_log").glob("*.json") if file.stem.isdigit()]
         return int(max(commits)) if commits else None
 

@@ -92,6 +92,18 @@ class Job:
                 lists = put(lists, short, self._against_all(group[short], asked[short]))
         return lists
 
+    def exact(self, group: NDArray[np.uint32]) -> merge.Lists:
+        """Lists of some rows among all rows, tables aside: what `search` is measured against."""
+        limits = threshold.guess(
+            self.rows.take(group), self.sample, self.sampled, 0, len(self.rows), self.k, self.screen, self.rules,
+            self.weights, numbers=group,
+        )  # fmt: skip
+        lists = self._against_all(group, limits)
+        short = self._short(group, lists[0])
+        if len(short):
+            lists = put(lists, short, self._against_all(group[short], np.full(len(short), keys.ALL)))
+        return lists
+
     def _blocked(self, group: NDArray[np.uint32], limits: NDArray[np.uint64]) -> merge.Lists:
         n, m = len(self.rows), len(group)
         numbers = tiles.needed(self.tables, group, n)

@@ -1,0 +1,213 @@
+"""What one task of a neighbour search does, on an executor: map the codes, search its piece, leave the lists.
+
+All of it is told by a `Search` of some hundred bytes; codes, rules and lists stay in the work folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skyhash.spark import partial_lists
+from skyhash.spark.code_files import Codes
+from skyhash.spark.partial_lists import Partial
+from skyhash.topk import blocking, merge, threshold
+from skyhash.topk.kernel import lists_of
+from skyhash.topk.pairing import Work
+from skyhash.topk.prepare import Rows
+from skyhash.topk.rates import Arithmetic
+from skyhash.topk.tune import Table
+
+
+@dataclass(frozen=True)
+class Search:
+    """One search, as tasks are told it.
+
+    Attributes
+    ----------
+    codes : Codes
+    k : int
+    arithmetic : Arithmetic
+    block : int
+        Rows of a block of queries; block i is the rows from i * block.
+    memory_mb : int
+        Of one task.
+    seed : int
+    """
+
+    codes: Codes
+    k: int
+    arithmetic: Arithmetic
+    block: int
+    memory_mb: int
+    seed: int
+
+    @property
+    def folder(self) -> Path:
+        """Where finished pieces lie."""
+        return Path(self.codes.folder) / f"{self.block}"
+
+    @property
+    def blocks(self) -> int:
+        return -(-self.codes.n // self.block)
+
+    def span(self, block: int) -> tuple[int, int]:
+        return block * self.block, min(self.codes.n, (block + 1) * self.block)
+
+
+def guess_limits(search: Search) -> Callable[[Iterable[int]], Iterator[int]]:
+    """Task over numbers of blocks: the limit of every query, guessed from a sample, for all that meet the block."""
+
+    def guess(blocks: Iterable[int]) -> Iterator[int]:
+        rows, n = search.codes.rows(), search.codes.n
+        places = threshold.draw(n, search.k, search.seed)
+        sample = rows.take(places)
+        screen = search.arithmetic.screen()
+        for block in blocks:
+            if not partial_lists.done(search.folder, f"limits-{block}"):
+                start, stop = search.span(block)
+                limits = threshold.guess(
+                    rows.slice(start, stop), sample, places, start, n, search.k, screen, search.codes.rules()
+                )
+                nothing = Partial(np.empty(0, np.uint32), np.zeros(1, np.int64), limits)
+                partial_lists.save(search.folder, f"limits-{block}", nothing, {})
+            yield block
+
+    return guess
+
+
+def limits_of(search: Search, block: int) -> np.ndarray:
+    """The guessed limits of a block's queries, uint64, a copy."""
+    return np.array(partial_lists.load(search.folder, f"limits-{block}").keys)
+
+
+def pair_name(pair: tuple[int, int]) -> str:
+    return f"pair-{pair[0]}-{pair[1]}"
+
+
+def score_pairs(search: Search) -> Callable[[Iterable[tuple[int, int]]], Iterator[tuple[int, int]]]:
+    """Task over pairs of blocks (i <= j): each pair of rows scored once, lists left for both sides."""
+
+    def score(pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+        for pair in pairs:
+            if not partial_lists.done(search.folder, pair_name(pair)):
+                _score(search, *pair)
+            yield pair
+
+    return score
+
+
+def _score(search: Search, first: int, second: int) -> None:
+    rows = search.codes.rows()
+    spans = [search.span(block) for block in dict.fromkeys((first, second))]
+    here = rows.slice(*spans[0]) if len(spans) == 1 else joined([rows.slice(*span) for span in spans])
+    numbers = np.concatenate([np.arange(*span, dtype=np.uint32) for span in spans])
+    limits = np.concatenate([limits_of(search, block) for block in dict.fromkeys((first, second))])
+    work = Work(
+        here, limits, search.arithmetic.screen(), search.k, numbers, search.codes.rules(), memory_mb=search.memory_mb
+    )
+    split = spans[0][1] - spans[0][0]
+    work.score([(slice(None), None)] if len(spans) == 1 else [(slice(0, split), slice(split, len(numbers)))])
+    offsets, found = concatenated(list(lists_of(work, search.k)))
+    facts = {"screened": work.pairs, "scored": work.scored}
+    partial_lists.save(search.folder, pair_name((first, second)), Partial(numbers, offsets, found), facts)
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Rows of several blocks as one."""
+    one = parts[0]
+    ids, values, norms = (np.concatenate([getattr(p, name) for p in parts]) for name in ("ids", "values", "norms"))
+    return Rows(one.metric, ids, values, norms, one.dimensions, one.scale)
+
+
+def concatenated(parts: Sequence[merge.Lists]) -> merge.Lists:
+    """Lists of rows that follow each other, as one."""
+    lengths = np.concatenate([np.diff(offsets) for offsets, _ in parts])
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), np.concatenate([found for _, found in parts])
+
+
+def search_groups(search: Search, tables: Any) -> Callable[[Iterable[int]], Iterator[int]]:
+    """Task over numbers of groups of buckets: final lists of the group's rows, by LSH blocking.
+
+    Parameters
+    ----------
+    tables : Broadcast of tuple of Table
+    """
+
+    def run(groups: Iterable[int]) -> Iterator[int]:
+        job = _job(search, tables.value)
+        for group in groups:
+            if not partial_lists.done(search.folder, f"group-{group}"):
+                members = job.groups(search.block)[group]
+                before = job.pairs, job.fallbacks
+                offsets, found = job.search(members)
+                facts = {"screened": job.pairs - before[0], "scored": 0, "fallbacks": job.fallbacks - before[1]}
+                partial_lists.save(search.folder, f"group-{group}", by_row(members, offsets, found), facts)
+            yield group
+
+    return run
+
+
+def _job(search: Search, tables: Sequence[Table]) -> blocking.Job:
+    return blocking.Job(
+        search.codes.rows(), search.k, search.arithmetic, tables, search.codes.rules(), memory_mb=search.memory_mb,
+        seed=search.seed,
+    )  # fmt: skip
+
+
+def by_row(members: np.ndarray, offsets: np.ndarray, found: np.ndarray) -> Partial:
+    """A group's lists in the order of its rows' numbers."""
+    order = np.argsort(members, kind="stable")
+    lengths = np.diff(offsets)[order]
+    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    places = np.arange(ends[-1]) - np.repeat(ends[:-1], lengths) + np.repeat(offsets[:-1][order], lengths)
+    return Partial(members[order], ends, found[places])
+
+
+def merged(search: Search, pieces: Sequence[str], block: int, exact: bool) -> merge.Lists:
+    """The final lists of a block's queries, from all pieces that hold some of them."""
+    start, stop = search.span(block)
+    found = [partial_lists.stretch(partial_lists.load(search.folder, piece), start, stop) for piece in pieces]
+    parts = [lists for lists in found if lists is not None]
+    offsets, kept = merge.merge(parts, search.k)
+    if not exact:
+        return offsets, kept
+    from skyhash.topk.kernel import complete
+
+    rows, n = search.codes.rows(), search.codes.n
+    spans = [search.span(b) for b in range(search.blocks)]
+    tried = limits_of(search, block)
+    return complete(
+        rows.slice(start, stop), offsets, kept, tried, start, n, search.k,
+        [(first, rows.slice(first, last)) for first, last in spans], search.arithmetic.screen(),
+        search.codes.rules(), memory_mb=search.memory_mb,
+    )  # fmt: skip
+
+
+def truth(search: Search, pieces: Sequence[str]) -> Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]]:
+    """Task over rows: the recall of each one's finished list against an exact search, float64."""
+    from skyhash.topk import recall
+
+    def measure(asked: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        partials = [partial_lists.load(search.folder, piece) for piece in pieces]
+        job = _job(search, ())
+        for places in asked:
+            exact = job.exact(places.astype(np.uint32))
+            lists = [_list_of(partials, int(place)) for place in places]
+            lengths = np.array([len(one) for one in lists], np.int64)
+            found = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), np.concatenate(lists)
+            yield recall.per_query(found, exact)
+
+    return measure
+
+
+def _list_of(partials: Sequence[Partial], place: int) -> np.ndarray:
+    for partial in partials:
+        at = int(np.searchsorted(partial.rows, place))
+        if at < len(partial.rows) and partial.rows[at] == place:
+            return partial.keys[partial.offsets[at] : partial.offsets[at + 1]]
+    return np.empty(0, np.uint64)

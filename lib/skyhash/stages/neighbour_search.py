@@ -1,0 +1,187 @@
+"""One search from codes to tables: check, lay out, decide, search, write, measure, note."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skyhash.config import NeighbourSettings
+from skyhash.errors import DataLoss
+from skyhash.spark import code_checks, code_files, list_rows, search_jobs
+from skyhash.spark.arrow_batches import arrow_batches
+from skyhash.spark.code_files import Codes
+from skyhash.spark.progress import progress
+from skyhash.spark.search_tasks import Search
+from skyhash.spark.store import Store
+from skyhash.stages.neighbour_plan import Decision, decide
+from skyhash.stages.neighbour_rules import rules_for
+from skyhash.stages.report import Report
+from skyhash.tables import NEIGHBOUR_RUNS
+from skyhash.topk import tune
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+CODES_PER_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class Input:
+    """What is searched.
+
+    Attributes
+    ----------
+    codes : DataFrame
+        image_id, code.
+    images : DataFrame
+        image_id and the columns that constraints and exclusions read.
+    name, images_name : str
+        What the user knows the two by.
+    identity : str
+        Changes whenever the rows do; equal identity and settings take up an unfinished search.
+    model_id : str
+    """
+
+    codes: DataFrame
+    images: DataFrame
+    name: str
+    images_name: str
+    identity: str
+    model_id: str
+
+
+def search(store: Store, report: Report, given: Input, settings: NeighbourSettings, seed: int) -> None:
+    """Build `neighbours` and its row of `neighbour_runs`.
+
+    Raises
+    ------
+    InputError, ConfigError
+        See `code_checks.check`, `neighbour_rules.rules_for`.
+    DataLoss
+        Lists written are not as many as codes.
+    """
+    begun = time.monotonic()
+    folder = store.warehouse / "work" / f"neighbours-{fingerprint(given, settings, seed)}"
+    codes = _lay_out(given, settings, folder)
+    report.rows_in = codes.n
+    decision = decide(store.spark, codes, settings, seed)
+    wanted = Search(codes, settings.k, decision.arithmetic, decision.block, settings.memory_mb, seed)
+    wanted.folder.mkdir(exist_ok=True)
+    counts, groups, tuned = _search(store, wanted, decision, settings)
+    _write(store, report, wanted, groups, given.model_id)
+    recall = None
+    if groups:
+        recall = search_jobs.measured_recall(store.spark, wanted, groups, settings.sample)
+    row = _row(report, given, settings, wanted, decision, counts, tuned, recall)
+    row["seconds"] = time.monotonic() - begun
+    values = store.spark.createDataFrame([tuple(row[name] for name in NEIGHBOUR_RUNS.names)], NEIGHBOUR_RUNS.ddl)
+    report.wrote(store.append("neighbour_runs", values, expected=1))
+    shutil.rmtree(folder, ignore_errors=True)
+    _tell(report, row, counts)
+
+
+def fingerprint(given: Input, settings: NeighbourSettings, seed: int) -> str:
+    """Of all that decides which lists are found."""
+    told = {"input": given.identity, "model": given.model_id, "seed": seed} | settings.model_dump(mode="json")
+    if settings.category_pairs and Path(settings.category_pairs).is_file():
+        told["pairs"] = Path(settings.category_pairs).read_text(encoding="utf-8")
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _lay_out(given: Input, settings: NeighbourSettings, folder: Path) -> Codes:
+    metric = settings.metric
+    found = code_checks.check(given.codes, metric, given.name)
+    rows = given.codes.selectExpr("cast(image_id as bigint) as image_id", "code")
+    spark = given.codes.sparkSession
+    with arrow_batches(spark, CODES_PER_BATCH), progress(spark, f"neighbours: {found.rows:,} codes laid out"):
+        codes = code_files.export(rows, metric, folder, found.largest)
+    if (codes.n, codes.width > 0) != (found.rows, True):
+        raise DataLoss(f"neighbours: {codes.n} codes laid out, {found.rows} were looked at")
+    code_files.store_rules(folder, rules_for(codes.rows().ids, given.images, settings, given.images_name))
+    return codes
+
+
+def _search(
+    store: Store, wanted: Search, decision: Decision, settings: NeighbourSettings
+) -> tuple[dict[str, Any], int, dict[str, Any]]:
+    """Counts, groups of an LSH-blocked search (0 = exact), and what tuning found."""
+    if decision.method == "exact":
+        return search_jobs.exact(store.spark, wanted), 0, {}
+    tuned = tune.tune(
+        wanted.codes.rows(), settings.k, wanted.codes.rules(), settings.recall, wanted.seed,
+        tune.Costs(decision.rates.pair, decision.rates.bucket), settings.tables or decision.tables, settings.probes,
+        sizes=(decision.size,) if decision.size else (),
+    )  # fmt: skip
+    counts = search_jobs.blocked(store.spark, wanted, tuned.tables)
+    return counts, counts["groups"], tuned.facts()
+
+
+def lists_frame(store: Store, wanted: Search, groups: int) -> DataFrame:
+    """The lists as rows: a task per block, and so a file per stretch of query ids; nothing is shuffled."""
+    blocks = store.spark.range(0, wanted.blocks, 1, wanted.blocks)
+    return blocks.mapInArrow(list_rows.rows_of(wanted, groups), list_rows.LISTS)
+
+
+def _write(store: Store, report: Report, wanted: Search, groups: int, model_id: str) -> None:
+    from pyspark.sql import functions as f
+
+    rows = lists_frame(store, wanted, groups)
+    rows = rows.withColumn("model_id", f.lit(model_id)).withColumn("run_id", f.lit(report.run_id))
+    with arrow_batches(store.spark, 1), progress(store.spark, f"neighbours: {wanted.codes.n:,} lists written"):
+        report.wrote(store.overwrite("neighbours", rows, expected=wanted.codes.n))
+
+
+def _row(
+    report: Report, given: Input, settings: NeighbourSettings, wanted: Search, decision: Decision,
+    counts: dict[str, Any], tuned: dict[str, Any], recall: Any,
+) -> dict[str, Any]:  # fmt: skip
+    n = wanted.codes.n
+    reasons: dict[str, int] = {}
+    noted = list_rows.shortfalls(wanted)
+    for part in noted:
+        for reason, lists in part["reasons"].items():
+            reasons[reason] = reasons.get(reason, 0) + lists
+    arithmetic = decision.arithmetic
+    return {
+        "run_id": report.run_id,
+        "model_id": given.model_id,
+        "n": n,
+        "dimensions": wanted.codes.dimensions,
+        "k": settings.k,
+        "metric": settings.metric,
+        "method": decision.method,
+        "reason": decision.reason,
+        "arithmetic": f"{arithmetic.name}: {arithmetic.reason}",
+        "parameters": json.dumps(decision.facts | counts | tuned, default=str),
+        "seed": wanted.seed,
+        "pairs_scored": counts["screened"],
+        "pairs_possible": n * (n - 1) // 2,
+        "recall_at_k": recall.mean if recall else 1.0,
+        "recall_low": recall.low if recall else 1.0,
+        "recall_high": recall.high if recall else 1.0,
+        "recall_n": recall.n if recall else n,
+        "zero_codes": wanted.codes.zeros,
+        "short_lists": sum(part["short"] for part in noted),
+        "short_reasons": json.dumps(reasons),
+    }
+
+
+def _tell(report: Report, row: dict[str, Any], counts: dict[str, Any]) -> None:
+    report.facts |= {
+        "codes": f"{row['n']:,} of {row['dimensions']} {'bits' if row['metric'] == 'hamming' else 'numbers'}",
+        "k, metric": f"{row['k']:,}, {row['metric']}",
+        "method": f"{row['method']}: {row['reason']}",
+        "arithmetic": row["arithmetic"],
+        "pairs scored": f"{row['pairs_scored']:,} of {row['pairs_possible']:,}",
+        "recall": "exact" if row["method"] == "exact" else
+        f"{row['recall_at_k']:.4f} ({row['recall_low']:.4f} to {row['recall_high']:.4f}, {row['recall_n']:,} queries)",
+        "zero codes": row["zero_codes"],
+        "short lists": f"{row['short_lists']:,} {row['short_reasons'] if row['short_lists'] else ''}".strip(),
+    }  # fmt: skip
+    if counts["pieces_found"]:
+        report.facts["pieces of an earlier run taken up"] = counts["pieces_found"]
