@@ -38,7 +38,8 @@ def describer(keywords: str, settings: dict[str, Any]):
         table = keyword_table(keywords)
         for kinds, paths in batches:
             rows = [_describe(kind, path, table, settings) for kind, path in zip(kinds, paths, strict=True)]
-            yield pd.DataFrame(rows, columns=_FIELDS)
+            # as objects: a missing vector among others would become a float
+            yield pd.DataFrame(rows, columns=_FIELDS, dtype=object)
 
     # annotations as objects, not text: pandas_udf reads the kind of function from them
     import pandas
@@ -55,8 +56,10 @@ def _describe(kind: str, path: str, keywords: Any, settings: dict[str, Any]) -> 
         magnetogram = archives.get(kind).read(read_bytes(path), path, keywords).magnetogram
         described = describe(magnetogram, **settings)
     except BadFile as bad:
-        return {"reason": bad.reason, "message": bad.message}
+        return dict.fromkeys(_FIELDS) | {"reason": bad.reason, "message": bad.message}
     return {
+        "reason": None,
+        "message": None,
         "regions": described.regions,
         "region_pixels": described.region_pixels,
         "is_zero": described.is_zero,

@@ -60,7 +60,7 @@ def add(store: Store, report: Report, model: Model, weights: Path) -> None:
         "run_id": report.run_id,
     }
     row |= {name: facts.get(name) for name in MODELS.names if name not in row}
-    row["metrics"] = json.dumps(facts.get("metrics", []))
+    row["metrics"] = json.dumps(facts.get("metrics", []), sort_keys=True)
     for name in ("trained_from", "trained_until"):
         row[name] = datetime.fromisoformat(facts[name]) if facts.get(name) else None
     rows = store.spark.createDataFrame([tuple(row[name] for name in MODELS.names)], MODELS.ddl)
