@@ -126,9 +126,14 @@ class EvaluateSettings(Settings):
     window_hours: tuple[PositiveFloat, ...] = Field((12.0, 24.0, 48.0, 96.0), description="whole width of the window")
     exclusion_minutes: tuple[Annotated[float, Field(ge=0)], ...] = (0.0, 30.0, 120.0)
     retrieved_fraction: PositiveFloat = Field(0.8795, description="RI / SI, images retrieved per similar one")
-    split: Literal["unseen", "all"] = Field("unseen", description="judge images outside the training stretch, or all")
+    split: Literal["unseen", "all"] = Field(
+        "unseen", description="queries: images outside the training stretch, or all"
+    )
+    searched: Literal["archive", "queries"] = Field(
+        "archive", description="images that may be retrieved: the whole archive, or only those that are queries"
+    )
     baselines: bool = True
-    components: Positive = Field(32, description="of the principal-component baseline")
+    components: Positive = Field(32, description="of the principal-component baseline, and bits of the binary ones")
     bootstrap: Positive = Field(1000, description="resamples of the intervals")
     gallery: Natural = Field(4, description="queries shown in the report's picture")
 

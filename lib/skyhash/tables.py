@@ -241,7 +241,7 @@ EVALUATION_SUMMARY = _table(
         ("f1_high", "double", "95 % interval, bootstrap over days"),
         ("n", "bigint", "queries"),
         ("images", "bigint", "images searched"),
-        ("split", "string", "which images were judged"),
+        ("split", "string", "which images were queries, and which were searched"),
         ("simulated", "boolean", "the images are simulated"),
         ("published", "double", "F1 of the published table, where this row is its form; else null"),
         ("model_id", "string", "of models; '' for baselines"),

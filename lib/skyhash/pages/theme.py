@@ -26,9 +26,9 @@ LABELS = {
     "standardised_descriptor": "standardised descriptor",
     "raw_descriptor": "raw descriptor",
     "pca_32": "32 principal components",
-    "itq": "ITQ, 32 bits",
-    "pca_sign": "PCA sign, 32 bits",
-    "lsh": "LSH, 32 bits",
+    "itq": "ITQ bits",
+    "pca_sign": "PCA sign bits",
+    "lsh": "LSH bits",
 }
 
 

@@ -1,6 +1,7 @@
 """What the learned hash must beat: the descriptor itself, and codes that need no training of a net.
 
-Each baseline is fitted on the encoder's training stretch and ranks the same images for the same queries. Queries are
+Each baseline is fitted on the encoder's training stretch and ranks the same images for the same queries, floats by
+cosine and bits by the number that differ (ties by id, as the hash's own lists are made). Queries are
 spread over tasks; a task reads the descriptors from the table's files, codes them, ranks them with the kernel of
 `topk` and judges the lists.
 """
@@ -13,6 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skyhash.codes.itq import Itq
+from skyhash.codes.lsh import Lsh
+from skyhash.codes.pca import Components
+from skyhash.codes.pca_sign import PcaSign
+from skyhash.codes.standardised import Standardised
 from skyhash.scores.windows import Form
 from skyhash.spark.asking import nearest
 from skyhash.spark.judging import judged_rows
@@ -54,39 +60,6 @@ def raw(vectors: np.ndarray) -> np.ndarray:
     return vectors
 
 
-@dataclass(frozen=True)
-class Standardised:
-    """Each cell less its mean, over its standard deviation; a cell that never changes is left out (0)."""
-
-    mean: np.ndarray
-    deviation: np.ndarray
-
-    @classmethod
-    def fit(cls, rows: np.ndarray) -> Standardised:
-        return cls(rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64))
-
-    def __call__(self, vectors: np.ndarray) -> np.ndarray:
-        scale = np.where(self.deviation > 0, self.deviation, np.inf)
-        return ((vectors - self.mean) / scale).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class Components:
-    """The leading principal components: (m, width) to (m, count)."""
-
-    mean: np.ndarray
-    axes: np.ndarray
-
-    @classmethod
-    def fit(cls, rows: np.ndarray, count: int) -> Components:
-        mean = rows.mean(axis=0, dtype=np.float64)
-        _, axes = np.linalg.eigh(np.cov(rows - mean, rowvar=False))
-        return cls(mean, axes[:, ::-1][:, :count])
-
-    def __call__(self, vectors: np.ndarray) -> np.ndarray:
-        return ((vectors - self.mean) @ self.axes).astype(np.float32)
-
-
 def sample(ids: np.ndarray, seed: int) -> np.ndarray:
     """The queries of the baselines: all, or a seeded sample of `MOST_QUERIES`; ascending."""
     if len(ids) <= MOST_QUERIES:
@@ -98,14 +71,14 @@ def training_rows(source: Source, trained: np.ndarray, searched: np.ndarray, see
     """Descriptors to fit on, and which they are.
 
     A model that was trained on another archive leaves no training stretch here; the baselines are then fitted on the
-    images they are judged on, which is in their favour, and the text says so.
+    images that are searched, which is in their favour, and the text says so.
     """
     of_stretch = len(trained) >= 2
     ids = trained if of_stretch else searched
     if len(ids) > MOST_FITTED:
         ids = np.sort(np.random.default_rng(seed).choice(ids, MOST_FITTED, replace=False))
     _, rows = source.of(ids)
-    return rows, f"{len(rows):,} images " + ("of the training stretch" if of_stretch else "of those judged")
+    return rows, f"{len(rows):,} images " + ("of the training stretch" if of_stretch else "of those searched")
 
 
 def fit(rows: np.ndarray, components: int, seed: int) -> list[Baseline]:
@@ -116,14 +89,18 @@ def fit(rows: np.ndarray, components: int, seed: int) -> list[Baseline]:
     rows : (t, width) float32
         Descriptors of the training stretch.
     components : int
-        Of the principal-component baseline.
+        Of the principal components, and bits of the binary coders; no more than the descriptor's length.
     seed : int
-        Of the rotations and hyperplanes.
+        Of the rotation and the hyperplanes.
     """
+    count = min(components, rows.shape[1])
     return [
         Baseline("raw_descriptor", "cosine", raw),
         Baseline("standardised_descriptor", "cosine", Standardised.fit(rows)),
-        Baseline(f"pca_{components}", "cosine", Components.fit(rows, components)),
+        Baseline(f"pca_{count}", "cosine", Components.fit(rows, count)),
+        Baseline("pca_sign", "hamming", PcaSign.fit(rows, count)),
+        Baseline("itq", "hamming", Itq.fit(rows, count, seed)),
+        Baseline("lsh", "hamming", Lsh.fit(rows, count, seed)),
     ]
 
 

@@ -37,6 +37,7 @@ def _maker(folder: str) -> Callable[[], Callable[[np.ndarray], dict[str, np.ndar
         import numpy as np
         import torch
 
+        from skyhash.codes.packing import pack
         from skyhash.spark import model_folder
 
         # Spark runs a worker per core already
@@ -48,7 +49,7 @@ def _maker(folder: str) -> Callable[[], Callable[[np.ndarray], dict[str, np.ndar
                 code = encoder.encode(torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))).numpy()
             if not np.isfinite(code).all():
                 raise DataLoss(f"hash: {int((~np.isfinite(code).all(axis=1)).sum())} codes are not finite")
-            return {"code": code, "bits": hexadecimal(np.packbits(code > thresholds, axis=1))}
+            return {"code": code, "bits": hexadecimal(pack(code, thresholds))}
 
         return predict
 

@@ -54,20 +54,23 @@ def judged_rows(
 
 
 def judge_neighbours(
-    searched: Any, forms: Sequence[Form], fraction: float, method: str
+    searched: Any, asked: Any, forms: Sequence[Form], fraction: float, method: str
 ) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
-    """Function for `mapInPandas` over (query_id, neighbour_ids): rows of `JUDGED` for the queries that are searched.
+    """Function for `mapInPandas` over (query_id, neighbour_ids): rows of `JUDGED` for the queries.
 
     Parameters
     ----------
     searched : Broadcast of Searched
+    asked : Broadcast of (n,) bool
+        Which of the searched images are queries; lists of others are passed over.
     """
 
     def judge_batches(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         images = searched.value
         for batch in batches:
             ids = batch["query_id"].to_numpy()
-            known = images.places(ids) >= 0
+            place = images.places(ids)
+            known = (place >= 0) & asked.value[place]
             if known.any():
                 lists = as_matrix(list(batch["neighbour_ids"].to_numpy()[known]))
                 yield judged_rows(images, ids[known], lists, forms, fraction, method)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skyhash.codes import packing
 from skyhash.errors import DataLoss
 from skyhash.spark import checkpoints, reader, shards
 
@@ -189,11 +190,9 @@ def _write_final(plan: Plan, encoder: Encoder) -> None:
     with torch.inference_mode():
         for rank in range(manifest.ranks):
             codes += [encoder.encode(rows[::stride]) for rows in _batches_in_order(plan, rank)]
-    code = torch.cat(codes)
+    code = torch.cat(codes).numpy()
     tensors = {f"encoder/{name}": tensor for name, tensor in encoder.state_dict().items()}
-    tensors["thresholds/median"] = torch.from_numpy(np.median(code.numpy(), axis=0).astype(np.float32))
-    tensors["thresholds/mean"] = code.double().mean(dim=0).float()
-    tensors["thresholds/zero"] = torch.zeros(encoder.code_size)
+    tensors |= {f"thresholds/{kind}": torch.from_numpy(packing.thresholds(code, kind)) for kind in packing.KINDS}
     checkpoints.write(folder / FINAL, tensors, {"key": plan.key})
 
 

@@ -3,9 +3,11 @@
 An image is similar to a query when it was taken within half a window of it. For every image, window and exclusion:
 retrieved, similar, hits and misses, precision, recall, F1; then their means, with 95 % intervals by a bootstrap over
 days. The same queries and images are judged for baselines without a learned code: the descriptor as it is,
-standardised, its principal components, and the classical binary coders. With evaluate.split = unseen only images
-outside the encoder's training stretch are queried and searched. 48 h without exclusion is the published form; the
-others tell how much of it is owed to frames taken minutes apart.
+standardised, its principal components, and the classical binary coders. With evaluate.split = unseen the queries are
+the images outside the encoder's training stretch. Searched is the whole archive, as its readers search it and as the
+published figures are made; with evaluate.searched = queries only images that are queries may be retrieved or count as
+similar. 48 h without exclusion is the published form; the others tell how much of it is owed to frames taken minutes
+apart.
 
   spark-submit jobs/evaluate.py --config conf/solar_hmi.yaml --set warehouse=/data/tables
 
@@ -51,7 +53,11 @@ class Subject:
     model : dict
         Its row of `models`.
     searched : Searched
-        Images that are queried and searched.
+        Images that may be retrieved.
+    queries : (q,) int64
+        Ids of those of them that are judged, ascending.
+    split : str
+        Which images these are, in words.
     trained : (t,) int64
         Ids of the images inside the training stretch.
     simulated : bool
@@ -62,6 +68,8 @@ class Subject:
     build: dict[str, Any]
     model: dict[str, Any]
     searched: Searched
+    queries: np.ndarray
+    split: str
     trained: np.ndarray
     simulated: bool
 
@@ -85,12 +93,12 @@ def run(spark: SparkSession, config: Config) -> Report:
     report.took_in(store, "observations", "descriptors", "hashes", "models", "neighbours")
     subject = find_subject(store, config)
     forms = forms_of(config)
-    n = len(subject.searched)
-    report.rows_in = n
+    report.rows_in = len(subject.searched)
     report.facts |= {
         "model": subject.model["model_id"],
-        "images judged": n,
-        "split": config.evaluate.split,
+        "queries": len(subject.queries),
+        "images searched": len(subject.searched),
+        "split": subject.split,
         "images of the training stretch": len(subject.trained),
         "simulated": subject.simulated,
     }
@@ -121,7 +129,7 @@ def forms_of(config: Config) -> list[Form]:
 
 
 def find_subject(store: Store, config: Config) -> Subject:
-    """The newest build of neighbours and the images that are judged; see `Subject`."""
+    """The newest build of neighbours, the queries and the images that are searched; see `Subject`."""
     from pyspark.sql import functions as f
 
     observations = store.read("observations")
@@ -144,18 +152,26 @@ def find_subject(store: Store, config: Config) -> Subject:
     seen = np.zeros(len(times), dtype=bool)
     if model["trained_from"] is not None and model["trained_until"] is not None:
         seen = (times >= _micros(model["trained_from"])) & (times <= _micros(model["trained_until"]))
-    judged = ~seen if config.evaluate.split == "unseen" else np.ones_like(seen)
-    if judged.sum() < 2:
-        outside = f"unseen, but {int(judged.sum())} of {len(ids)} images lie outside the model's training stretch"
+    asked = ~seen if config.evaluate.split == "unseen" else np.ones_like(seen)
+    if asked.sum() < 2:
+        outside = f"unseen, but {int(asked.sum())} of {len(ids)} images lie outside the model's training stretch"
         raise UserError("evaluate.split", outside, "2 or more; set evaluate.split=all to judge all images")
+    searched = np.ones_like(seen) if config.evaluate.searched == "archive" else asked
     return Subject(
         neighbours.select("query_id", "neighbour_ids", "similarities"),
         build.asDict() if build else {},
         model.asDict(),
-        Searched(ids[judged], times[judged]),
+        Searched(ids[searched], times[searched]),
+        np.sort(ids[asked]),
+        _split(config),
         np.sort(ids[seen]),
-        bool(table["simulated"][judged].any()),
+        bool(table["simulated"][searched].any()),
     )
+
+
+def _split(config: Config) -> str:
+    queries = "unseen" if config.evaluate.split == "unseen" else "all"
+    return f"{queries} queries, {'whole archive' if config.evaluate.searched == 'archive' else 'these alone searched'}"
 
 
 def _micros(time: Any) -> int:
@@ -168,9 +184,10 @@ def _judge(
 ) -> None:
     from pyspark.sql import functions as f
 
-    n, fraction = len(subject.searched), config.evaluate.retrieved_fraction
+    n, fraction = len(subject.queries), config.evaluate.retrieved_fraction
     searched = spark.sparkContext.broadcast(subject.searched)
-    judge = judge_neighbours(searched, forms, fraction, "hash")
+    asked = spark.sparkContext.broadcast(np.isin(subject.searched.ids, subject.queries))
+    judge = judge_neighbours(searched, asked, forms, fraction, "hash")
     lists = subject.neighbours.select("query_id", "neighbour_ids")
     rows = lists.mapInPandas(judge, JUDGED).withColumn("model_id", f.lit(subject.model["model_id"]))
     with arrow_batches(spark, QUERIES_PER_BATCH), progress(spark, f"evaluate: {n:,} queries"):
@@ -196,7 +213,7 @@ def _baselines(
     source = baselines.Source(store.files("descriptors"), subject.model["descriptor_id"])
     rows, fitted_on = baselines.training_rows(source, subject.trained, searched.ids, config.seed)
     fitted = baselines.fit(rows, settings.components, config.seed)
-    queries = baselines.sample(searched.ids, config.seed)
+    queries = baselines.sample(subject.queries, config.seed)
     times = searched.times[searched.places(queries)]
     # no longer than the lists they are compared with, and no longer than is read
     k = int(subject.build.get("k") or config.neighbours.k)

@@ -84,11 +84,12 @@ def _page(
     store: Store, config: Config, report: Report, subject: Subject, rows: pd.DataFrame, png: dict[str, bytes]
 ) -> Page:
     kind = "simulated magnetograms" if subject.simulated else "magnetograms"
-    n = len(subject.searched)
+    n, searched = len(subject.queries), len(subject.searched)
     _, columns, cells = against_published(rows, subject)
     cells = [[label(row[0]), *row[1:]] for row in cells]
     strong = frozenset(i for i, row in enumerate(cells) if row[0] == label("hash") and row[1:3] == ["48", "0"])
     which = "outside the encoder's training stretch" if config.evaluate.split == "unseen" else "in the archive"
+    found = f"the whole archive of {searched:,} was" if config.evaluate.searched == "archive" else "these alone were"
     results: list[Picture | Sheet | dict[str, str]] = []
     if "methods" in png:
         results.append(
@@ -127,7 +128,7 @@ def _page(
     sections += lineage.sections(store, subject, png.get("loss"))
     return Page(
         title=f"Evaluation of {n:,} {kind}",
-        lead=f"Every image {which} was a query, and was searched. Model {subject.model['model_id']}.",
+        lead=f"Every image {which} was a query; {found} searched. Model {subject.model['model_id']}.",
         simulated=subject.simulated,
         figures=_figures(rows, n),
         sections=sections,
@@ -137,7 +138,7 @@ def _page(
 
 def _figures(rows: pd.DataFrame, n: int) -> list[tuple[str, str]]:
     head = rows[is_published_form(rows) & (rows["method"] == "hash")]
-    figures = [(f"{n:,}", "images judged")]
+    figures = [(f"{n:,}", "queries judged")]
     for _, row in head.iterrows():
         for measure in MEASURES:
             name = "F1" if measure == "f1" else measure

@@ -30,7 +30,7 @@ def picture(store: Store, config: Config, subject: Subject) -> bytes:
     from pyspark.sql import functions as f
 
     searched = subject.searched
-    in_time = searched.ids[np.argsort(searched.times, kind="stable")]
+    in_time = subject.queries[np.argsort(searched.times[searched.places(subject.queries)], kind="stable")]
     described = store.read("descriptors").where(f.col("descriptor_id") == subject.model["descriptor_id"])
     # a quiet Sun makes a poor example: its code is all zeros
     active = np.array([r[0] for r in described.where("NOT is_zero").select("image_id").toLocalIterator()], np.int64)

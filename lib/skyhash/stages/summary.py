@@ -50,7 +50,7 @@ def summarise(table: pd.DataFrame, config: Config, subject: Subject) -> pd.DataF
         rows[measure], rows[f"{measure}_low"], rows[f"{measure}_high"] = mean[:, i], low[:, i], high[:, i]
     rows["n"] = counts.sum(axis=0).astype(int)
     rows["images"] = len(subject.searched)
-    rows["split"] = config.evaluate.split
+    rows["split"] = subject.split
     rows["simulated"] = subject.simulated
     rows["published"] = np.where((rows["method"] == "hash") & is_published_form(rows), PUBLISHED["f1"], np.nan)
     return rows

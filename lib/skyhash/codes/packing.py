@@ -1,0 +1,61 @@
+"""Bits of codes, packed: one bit per code unit, set where the unit exceeds its threshold.
+
+The first unit is the highest bit of the first byte; where the units are no multiple of 8, the last byte ends in zeros.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skyhash.errors import InputError
+
+KINDS = ("median", "mean", "zero")
+
+
+def thresholds(codes: NDArray[np.floating], kind: str) -> NDArray[np.float32]:
+    """Threshold of every code unit.
+
+    Parameters
+    ----------
+    codes : (n, units) float
+        At least one row.
+    kind : {'median', 'mean', 'zero'}
+        The median halves the rows, so that every bit tells most; zero is the sign.
+
+    Returns
+    -------
+    (units,) float32
+
+    Raises
+    ------
+    InputError
+        Another kind, another shape, or no row.
+    """
+    if kind not in KINDS:
+        raise InputError("threshold", repr(kind), "one of " + ", ".join(KINDS))
+    if codes.ndim != 2 or not len(codes):
+        raise InputError("code", f"shape {codes.shape}", "(rows, units), at least one row")
+    if kind == "zero":
+        return np.zeros(codes.shape[1], np.float32)
+    middle = np.median(codes, axis=0) if kind == "median" else codes.mean(axis=0, dtype=np.float64)
+    return middle.astype(np.float32)
+
+
+def pack(codes: NDArray[np.floating], thresholds: NDArray[np.floating] | float) -> NDArray[np.uint8]:
+    """Bits of codes (n, units) as bytes, (n, ceil(units / 8)) uint8; a NaN gives 0."""
+    return np.packbits(codes > thresholds, axis=1)
+
+
+def unpack(packed: NDArray[np.uint8], units: int) -> NDArray[np.bool_]:
+    """Bits of packed codes (n, bytes), shape (n, units).
+
+    Raises
+    ------
+    InputError
+        The bytes are not those of so many units.
+    """
+    if packed.ndim != 2 or packed.dtype != np.uint8 or packed.shape[1] != -(-units // 8):
+        found = f"{packed.dtype} of shape {packed.shape}"
+        raise InputError("bits", found, f"uint8, {-(-units // 8)} bytes per row for {units} units")
+    return np.unpackbits(packed, axis=1, count=units).astype(bool)
