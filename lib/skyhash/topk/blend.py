@@ -1,8 +1,9 @@
 """Upper bounds of the blended similarity w1 cosine + w2 / (1 + L2) + w3 / (1 + L3) over a tile of dot products.
 
-The blend is no product, so a tile of products is turned into bounds, and every pair whose bound reaches a limit is scored
-in full: the lists are exact. The bound: with the dot product raised by all that float32 can be off, the cosine is at
-most that over both lengths, L2 at least what follows from it and the lengths, and L3 >= L2 d ** (-1 / 6) (power means).
+The blend is no product, so a tile of products is turned into bounds, and every pair whose bound reaches a limit is
+scored in full: the lists are exact. The bound: with the dot product raised by all that float32 can be off, the cosine
+is at most that over both lengths, L2 at least what follows from it and the lengths, and L3 >= L2 d ** (-1 / 6) (power
+means).
 """
 
 from __future__ import annotations

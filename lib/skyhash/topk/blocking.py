@@ -1,4 +1,4 @@
-"""LSH-blocked top k: every row's neighbours among the rows of the buckets that its own probes, in one or several tables.
+"""LSH-blocked top k: every row's neighbours among the rows of the buckets that its own probes, in one or more tables.
 
 Every list holds k where k may be listed: a query whose buckets gave fewer is searched again against all rows.
 """

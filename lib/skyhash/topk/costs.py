@@ -1,4 +1,4 @@
-"""Rates of this machine for the cost model of `plan`: what screening a pair and keeping a candidate take on one core."""
+"""Rates of this machine for the cost model of `plan`: what screening a pair and keeping a candidate cost one core."""
 
 from __future__ import annotations
 

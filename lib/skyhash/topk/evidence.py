@@ -9,7 +9,7 @@ from skyhash.topk.compiled import compiled
 from skyhash.topk.hyperplanes import coordinates
 from skyhash.topk.prepare import Rows
 from skyhash.topk.probes import Evidence
-from skyhash.topk.rules import Rules, allowed, is_off
+from skyhash.topk.rules import Rules, is_off, permitted, places
 
 PER_QUERY = 16  # sampled neighbours per query aimed at: k neighbours among n become k s / n among s sampled rows
 LEAST, MOST = 4096, 65536
@@ -84,6 +84,7 @@ def _best(rules, queries, sample, scores, bounds, each):
     rows = np.empty(len(queries) * each * 2, dtype=np.int64)
     columns = np.empty(len(queries) * each * 2, dtype=np.int64)
     filled = 0
+    at = places(rules)
     some = np.empty(scores.shape[1], dtype=np.int64)
     for i in range(len(queries)):
         count = 0
@@ -93,7 +94,7 @@ def _best(rules, queries, sample, scores, bounds, each):
             passed += scores[i, j] >= bound
         for place in range(passed):
             some[count] = some[place]
-            count += allowed(rules, queries[i], sample[some[place]])
+            count += permitted(at, queries[i], sample[some[place]])
         floor = bounds[i]
         if count > each:
             floor = np.partition(scores[i][some[:count]], count - each)[count - each]

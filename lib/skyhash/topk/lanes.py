@@ -1,8 +1,8 @@
 """The vector instructions of the kernel, written as LLVM vectors so that every processor computes the same numbers.
 
-A float32 sum runs in 64 lanes: element e of a row is added, by a fused multiply-add, to lane e mod 64; the lanes are then
-added in a fixed tree. The order depends on the row's length alone: not on the processor's vector width, the shape of
-a block, or which of the two rows comes first.
+A float32 sum runs in 64 lanes: element e of a row is added, by a fused multiply-add, to lane e mod 64; the lanes are
+then added in a fixed tree. The order depends on the row's length alone: not on the processor's vector width, the shape
+of a block, or which of the two rows comes first.
 
 Addresses are integers (``array.ctypes.data``); rows are contiguous float32, a multiple of 16 long.
 """
@@ -14,7 +14,9 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic as _intrinsic
+
+intrinsic: Any = _intrinsic  # callers leave the typing context out, which its annotation does not know
 
 LANES = 16
 ACCUMULATORS = 4
@@ -235,7 +237,7 @@ def _put(kind: Any, number: Any, bits: int) -> Any:
 word_at, put_word = _at(ir.IntType(64), types.uint64, 64), _put(ir.IntType(64), types.uint64, 64)
 half_word_at, put_half_word = _at(ir.IntType(32), types.uint32, 32), _put(ir.IntType(32), types.uint32, 32)
 integer_at, double_at = _at(ir.IntType(64), types.int64, 64), _at(ir.DoubleType(), types.float64, 64)
-single_at = _at(ir.FloatType(), types.float32, 32)
+single_at, byte_at = _at(ir.FloatType(), types.float32, 32), _at(ir.IntType(8), types.uint8, 8)
 
 
 @intrinsic

@@ -1,8 +1,9 @@
-"""The log of survivors: (query's slot, key), appended by many tiles, grouped by query at the end or when it grows large."""
+"""The log of survivors: (query's slot, key), appended by many tiles, grouped by query at the end or when it grows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,8 +89,7 @@ def grouped(
 
 def sort_rows(offsets: NDArray[np.int64], keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Sort each row's keys in place: best first."""
-    ends = offsets.tolist()
-    for start, stop in zip(ends, ends[1:], strict=False):
+    for start, stop in pairwise(offsets.tolist()):
         keys[start:stop].sort()
     return keys
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from skyhash.topk import keys as _keys
 from skyhash.topk.compiled import compiled
 from skyhash.topk.log import cut, sort_rows
-from skyhash.topk.rules import Rules, allowed
+from skyhash.topk.rules import Rules, permitted, places
 
 Lists = tuple[NDArray[np.int64], NDArray[np.uint64]]  # offsets (m + 1,), keys (offsets[-1],)
 
@@ -57,11 +57,12 @@ def zero_lists(queries: NDArray[np.int64], n: int, k: int, rules: Rules) -> List
 @compiled
 def _zero_lists(queries, n, rules, found):
     lengths = np.zeros(len(queries), np.int64)
+    at = places(rules)
     for q in range(len(queries)):
         for row in range(n):
             if lengths[q] == found.shape[1]:
                 break
-            if allowed(rules, queries[q], row):
+            if permitted(at, queries[q], row):
                 found[q, lengths[q]] = _keys.key(np.float32(0.0), row)
                 lengths[q] += 1
     return lengths

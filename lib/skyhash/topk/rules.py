@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from skyhash.topk import lanes
 from skyhash.topk.compiled import compiled
 
 UNKNOWN_TIME = np.iinfo(np.int64).min
@@ -40,27 +41,72 @@ def is_off(rules: Rules) -> bool:
     return not any(len(part) for part in rules if isinstance(part, np.ndarray))
 
 
+class Places(NamedTuple):
+    """Addresses of the arrays of `Rules`, 0 where a rule is off: arrays handed to an inner function, counted as
+    references each time, cost many times what looking at one pair does."""
+
+    time: Any
+    min_gap: int
+    sky: Any
+    min_chord2: float
+    checksum: Any
+    source: Any
+    category: Any
+    pairs: Any
+    kinds: int
+    listable: Any
+
+
+@compiled
+def places(rules):
+    """Addresses of the rules' arrays; the caller keeps the arrays alive."""
+    return Places(
+        np.int64(rules.time.ctypes.data) if len(rules.time) else 0,
+        rules.min_gap,
+        np.int64(rules.sky.ctypes.data) if len(rules.sky) else 0,
+        rules.min_chord2,
+        np.int64(rules.checksum.ctypes.data) if len(rules.checksum) else 0,
+        np.int64(rules.source.ctypes.data) if len(rules.source) else 0,
+        np.int64(rules.category.ctypes.data) if len(rules.pairs) else 0,
+        np.int64(rules.pairs.ctypes.data) if len(rules.pairs) else 0,
+        len(rules.pairs),
+        np.int64(rules.listable.ctypes.data) if len(rules.listable) else 0,
+    )
+
+
 @compiled
 def allowed(rules, query, row):
     """Whether `row` may be listed for `query`; a row is never its own neighbour."""
+    return permitted(places(rules), query, row)
+
+
+@compiled
+def permitted(at, query, row):
+    """The same by `Places`, for loops over many pairs."""
     if query == row:
         return False
-    if len(rules.listable) and not rules.listable[row]:
+    if at.listable and not lanes.byte_at(at.listable + row):
         return False
-    if len(rules.pairs) and not rules.pairs[rules.category[query], rules.category[row]]:
-        return False
-    if len(rules.time):
-        a, b = rules.time[query], rules.time[row]
-        if a != UNKNOWN_TIME and b != UNKNOWN_TIME and abs(a - b) < rules.min_gap:
+    if at.pairs:
+        kind = lanes.half_word_at(at.category + 4 * query) * at.kinds + lanes.half_word_at(at.category + 4 * row)
+        if not lanes.byte_at(at.pairs + kind):
             return False
-    if len(rules.checksum) and rules.checksum[query] >= 0 and rules.checksum[query] == rules.checksum[row]:
-        return False
-    if len(rules.source) and rules.source[query] >= 0 and rules.source[query] == rules.source[row]:
-        return False
-    if len(rules.sky):
+    if at.time:
+        a, b = lanes.integer_at(at.time + 8 * query), lanes.integer_at(at.time + 8 * row)
+        if a != UNKNOWN_TIME and b != UNKNOWN_TIME and abs(a - b) < at.min_gap:
+            return False
+    if at.checksum:
+        code = lanes.integer_at(at.checksum + 8 * query)
+        if code >= 0 and code == lanes.integer_at(at.checksum + 8 * row):
+            return False
+    if at.source:
+        code = lanes.integer_at(at.source + 8 * query)
+        if code >= 0 and code == lanes.integer_at(at.source + 8 * row):
+            return False
+    if at.sky:
         chord2 = 0.0
-        for axis in range(3):
-            chord2 += (rules.sky[query, axis] - rules.sky[row, axis]) ** 2
-        if chord2 < rules.min_chord2:  # NaN compares as false: unknown places are kept
+        for axis in range(0, 24, 8):
+            chord2 += (lanes.double_at(at.sky + 24 * query + axis) - lanes.double_at(at.sky + 24 * row + axis)) ** 2
+        if chord2 < at.min_chord2:  # NaN compares as false: unknown places are kept
             return False
     return True

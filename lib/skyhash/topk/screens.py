@@ -1,13 +1,14 @@
 """Screens: fast products of whole tiles, each with a proven bound of its error.
 
-A screened score estimates the dot product (cosine, blend), or minus half the squared distance (euclidean, by two further
-columns that hold half the squared lengths). A pair may be dropped only where even the bound cannot lift it to its limit.
+A screened score estimates the dot product (cosine, blend), or minus half the squared distance (euclidean, by two
+further columns that hold half the squared lengths). A pair may be dropped only where even the bound cannot lift it to
+its limit.
 
 The bounds, with u = 2**-24, d terms, lengths n and the lengths r of what rounding to bfloat16 took off:
 a float32 sum of d products, in any order, with or without fused operations, is off by at most d u / (1 - d u) times the
-product of the lengths (Cauchy-Schwarz after Higham 2002, section 3.1); rounding the rows adds r_i N + n_i R + r_i R, with N and
-R the largest on the other side; a result rounded to bfloat16 is compared with a limit rounded down to bfloat16, and
-rounding keeps order.
+product of the lengths (Cauchy-Schwarz after Higham 2002, section 3.1); rounding the rows adds r_i N + n_i R + r_i R,
+with N and R the largest on the other side; a result rounded to bfloat16 is compared with a limit rounded down to
+bfloat16, and rounding keeps order.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ class NumpyScreen:
     kind = sift.FLOAT32
 
     def form(self, rows: Rows, centre: NDArray[np.float32]) -> Form:
-        values = np.asarray(rows.values)
+        values: Any = np.asarray(rows.values)
         nothing = np.zeros(len(rows))
         if rows.metric != "euclidean":
             return Form(values, values, rows.norms, nothing)

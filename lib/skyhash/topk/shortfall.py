@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skyhash.topk.compiled import compiled
-from skyhash.topk.rules import UNKNOWN_TIME, Rules, allowed
+from skyhash.topk.rules import UNKNOWN_TIME, Rules, permitted, places
 
 REASONS = ("predicate", "category", "time", "checksum", "source", "sky")
 
@@ -131,7 +131,8 @@ def _near_on_sky(by_height, own, chord2):
 @compiled
 def _may_list(rules, n, row):
     count = 0
+    at = places(rules)
     for other in range(n):
-        if allowed(rules, row, other):
+        if permitted(at, row, other):
             count += 1
     return count

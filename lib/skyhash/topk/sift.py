@@ -8,7 +8,7 @@ import numpy as np
 
 from skyhash.topk import keys, lanes
 from skyhash.topk.compiled import compiled
-from skyhash.topk.rules import allowed
+from skyhash.topk.rules import permitted, places
 from skyhash.topk.similarity import similarity
 
 FLOAT32, BFLOAT16, BITS = range(3)  # what the tile holds; BITS: nothing, distances are counted here
@@ -71,6 +71,7 @@ def sift(setting, scores, a, b, a0, a1, b0, b1, triangle, rules, entries, count,
     int
         a1, or the row to go on with once there is room in the log.
     """
+    at = places(rules)
     wide = b1 - b0
     size = 2 if setting.kind == BFLOAT16 else 4
     logged, scored = count[0], count[1]
@@ -101,7 +102,7 @@ def sift(setting, scores, a, b, a0, a1, b0, b1, triangle, rules, entries, count,
                 if setting.free:
                     ways = BOTH if lanes.half_word_at(a.rows + 4 * row) != lanes.half_word_at(b.rows + 4 * j) else 0
                 else:
-                    ways = _ways(rules, lanes.half_word_at(a.rows + 4 * row), lanes.half_word_at(b.rows + 4 * j))
+                    ways = _ways(at, lanes.half_word_at(a.rows + 4 * row), lanes.half_word_at(b.rows + 4 * j))
                 if ways:
                     logged = _judge(setting, a, row, b, j, ways, entries, logged)
                     scored += 1
@@ -119,11 +120,12 @@ def sift_listed(setting, left, right, a, b, triangle, rules, entries, count, sta
     int
         ``len(left)``, or the pair to go on with once there is room in the log.
     """
+    at = places(rules)
     for p in range(start, len(left)):
         if count[0] + 2 > entries.capacity:
             return p
         i, j = left[p], right[p]
-        ways = _ways(rules, lanes.half_word_at(a.rows + 4 * i), lanes.half_word_at(b.rows + 4 * j))
+        ways = _ways(at, lanes.half_word_at(a.rows + 4 * i), lanes.half_word_at(b.rows + 4 * j))
         if ways and (i < j or not triangle):
             count[0] = _judge(setting, a, i, b, j, ways, entries, count[0])
             count[1] += 1
@@ -131,9 +133,9 @@ def sift_listed(setting, left, right, a, b, triangle, rules, entries, count, sta
 
 
 @compiled
-def _ways(rules, own, other):
+def _ways(at, own, other):
     """Bit 0: `other` may be listed for `own`; bit 1: the other way round."""
-    return int(allowed(rules, own, other)) | int(allowed(rules, other, own)) << 1
+    return int(permitted(at, own, other)) | int(permitted(at, other, own)) << 1
 
 
 @compiled

@@ -6,6 +6,8 @@ screen can change a stored number. The similarity of (i, j) and of (j, i) is one
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,16 @@ from skyhash.topk.prepare import METRICS, Rows
 COSINE, EUCLIDEAN, HAMMING, BLEND = range(4)
 NUMBER = {name: number for number, name in enumerate(METRICS)}
 WEIGHTS = (1 / 3, 1 / 3, 1 / 3)
+FAINT = 2.0**-90  # product of lengths below which products of elements would be lost in float32
+
+
+@compiled
+def _dot_of_faint(a, b, pieces):
+    """Dot product in float64, element after element: for the rare rows far below the largest of the archive."""
+    total: Any = 0.0
+    for place in range(0, 4 * lanes.LANES * pieces, 4):
+        total += np.float64(lanes.single_at(a + place)) * np.float64(lanes.single_at(b + place))
+    return total
 
 
 @compiled
@@ -49,7 +61,9 @@ def similarity(metric, a, b, pieces, norm_a, norm_b, scale, blend):
         return np.float32(-distance)
     cosine = 0.0
     if norm_a > 0.0 and norm_b > 0.0:
-        cosine = max(-1.0, min(1.0, np.float64(lanes.dot(a, b, pieces)) / (norm_a * norm_b)))
+        lengths = norm_a * norm_b
+        dot = np.float64(lanes.dot(a, b, pieces)) if lengths > FAINT else _dot_of_faint(a, b, pieces)
+        cosine = max(-1.0, min(1.0, dot / lengths))
     l2 = scale * np.sqrt(np.float64(lanes.squares(a, b, pieces)))
     l3 = scale * np.float64(lanes.cubes(a, b, pieces)) ** (1.0 / 3.0)
     l3 = max(l3, l2 * blend[3])

@@ -1,9 +1,9 @@
 """A guess of each query's k-th similarity from a sample of the archive.
 
-The guess decides only how much is looked at, never the result: a query that ends with k neighbours at or above its guess
-has its exact list; one that ends with fewer is searched again with a lower one. The guess is the sample's order statistic
-of a rank that leaves fewer than k of the whole archive above it about once in a thousand queries (three standard
-deviations of the binomial count).
+The guess decides only how much is looked at, never the result: a query that ends with k neighbours at or above its
+guess has its exact list; one that ends with fewer is searched again with a lower one. The guess is the sample's order
+statistic of a rank that leaves fewer than k of the whole archive above it about once in a thousand queries (three
+standard deviations of the binomial count).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from skyhash.topk.blend import bound
 from skyhash.topk.compiled import compiled
 from skyhash.topk.pairing import single_threaded, spans
 from skyhash.topk.prepare import Rows
-from skyhash.topk.rules import NONE, Rules, allowed
+from skyhash.topk.rules import NONE, Rules, permitted, places
 
 SMALLEST, LARGEST = 4096, 32768
 QUERIES = 512  # rows of a tile of queries against the sample
@@ -123,7 +123,10 @@ def _at_rank(
                 address, screen.kind, metric, pieces, part.values, part.norms, sample.values, sample.norms,
                 rows.scale, blend, own[begin:end], others, rules, need, found[begin:end],
             )  # fmt: skip
-    if rows.metric == "euclidean":
+            if not rescored(screen.kind, metric):
+                # where very many codes are equal, a limit that rounding lifted would keep none of them
+                found[begin:end] -= screens.slack(mine, mine.left.shape[1])
+    if rows.metric == "euclidean" and not rescored(screen.kind, metric):
         with np.errstate(invalid="ignore"):
             return np.where(np.isfinite(found), -rows.scale * np.sqrt(np.maximum(-2.0 * found, 0.0)), -np.inf).astype(
                 np.float32
@@ -132,14 +135,22 @@ def _at_rank(
 
 
 @compiled
+def rescored(kind, metric):
+    """Whether screened scores are too coarse for a limit: bounds of the blend, and bfloat16 of near codes."""
+    return kind == sift.BFLOAT16 or metric == similarity.BLEND
+
+
+@compiled
 def _scores_at_rank(
     scores, kind, metric, pieces, values, norms, sample, sample_norms, scale, blend, own, others, rules, need, found
 ):
-    """The need-th best screened score of each query; for the blend, the worst true one of the need best bounds."""
+    """The need-th best screened score of each query, or the need-th best similarity of those screened best."""
     width = len(others)
     size = 2 if kind == sift.BFLOAT16 else 4
+    at = places(rules)
     short = kind == sift.BFLOAT16
     best = np.empty(4 * need + 64, np.float32)
+    exact = np.empty(width, np.float32)
     floors = np.full(width + 64, np.inf, np.float32)
     for q in range(len(own)):
         held = 0
@@ -155,20 +166,18 @@ def _scores_at_rank(
             while mask != np.uint64(0):
                 j = j0 + lanes.lowest_bit(mask)
                 mask &= mask - np.uint64(1)
-                if allowed(rules, own[q], others[j]):
+                if permitted(at, own[q], others[j]):
                     best[held] = lanes.float_at(scores + (q * width + j) * size, short)
                     held += 1
             if held >= 4 * need:
                 floor = _select(best, held, need)
                 held = need
         found[q] = _select(best, held, need) if held >= need else -np.inf
-        if metric == similarity.BLEND and held >= need:
-            floor = found[q]
+        if held >= need and rescored(kind, metric):
+            floor, held = found[q], 0
             for j in range(width):
-                if lanes.float_at(scores + (q * width + j) * size, short) >= floor and allowed(
-                    rules, own[q], others[j]
-                ):
-                    score = similarity.similarity(
+                if lanes.float_at(scores + (q * width + j) * size, short) >= floor and permitted(at, own[q], others[j]):
+                    exact[held] = similarity.similarity(
                         metric,
                         values[q].ctypes.data,
                         sample[j].ctypes.data,
@@ -178,7 +187,8 @@ def _scores_at_rank(
                         scale,
                         blend,
                     )
-                    found[q] = min(found[q], score)
+                    held += 1
+            found[q] = _select(exact, held, need)
 
 
 @compiled
@@ -210,11 +220,12 @@ def _select(values, held, need):
 def _radius_at_rank(values, sample, own, others, rules, need, found):
     """Minus the need-th smallest Hamming distance of each query to the sample, counted in a histogram."""
     words = values.shape[1]
+    at = places(rules)
     counts = np.empty(64 * words + 1, np.int64)
     for q in range(len(own)):
         counts[:] = 0
         for j in range(len(others)):
-            if allowed(rules, own[q], others[j]):
+            if permitted(at, own[q], others[j]):
                 distance = 0
                 for word in range(words):
                     distance += lanes.popcount(values[q, word] ^ sample[j, word])

@@ -26,7 +26,7 @@ class TorchScreen:
             self.name = f"float32 {device}"
 
     def form(self, rows: Rows, centre: NDArray[np.float32]) -> Form:
-        values = np.asarray(rows.values)
+        values: Any = np.asarray(rows.values)
         nothing = np.zeros(len(rows))
         if rows.metric != "euclidean":
             tensor = self._load(values)
@@ -76,7 +76,7 @@ class BFloat16Screen(TorchScreen):
     kind = sift.BFLOAT16
 
     def form(self, rows: Rows, centre: NDArray[np.float32]) -> Form:
-        values = np.asarray(rows.values)
+        values: Any = np.asarray(rows.values)
         if rows.metric != "euclidean":
             tensor, lengths, rest = self._rounded(values)
             return Form(tensor, tensor, lengths, rest)

@@ -1,0 +1,85 @@
+"""Rules hold before the k are taken, whatever the tiles: every field against loops over all pairs."""
+
+import numpy as np
+import pytest
+from kernel_cases import bits, codes, lists, same
+
+from skyhash.topk import kernel, keys
+from skyhash.topk.prepare import prepare
+from skyhash.topk.rules import NONE, UNKNOWN_TIME, Rules
+from skyhash.topk.similarity import scores
+
+
+def columns(n: int, seed: int = 6) -> dict:
+    """Every field of `Rules`, with unknown values among them."""
+    draw = np.random.default_rng([seed, n])
+    time = draw.integers(0, 1000, n)
+    time[draw.random(n) < 0.1] = UNKNOWN_TIME
+    sky = draw.normal(size=(n, 3))
+    sky /= np.linalg.norm(sky, axis=1, keepdims=True)
+    sky[draw.random(n) < 0.1] = np.nan
+    pairs = np.array([[True, False, True], [False, True, True], [False, False, False]])
+    return {
+        "time": {"time": time, "min_gap": 200},
+        "sky": {"sky": sky, "min_chord2": 0.8},
+        "checksum": {"checksum": draw.integers(-1, 5, n)},
+        "source": {"source": draw.integers(-1, 9, n)},
+        "pairs": {"category": draw.integers(0, 3, n).astype(np.int32), "pairs": pairs},
+        "listable": {"listable": draw.random(n) < 0.4},
+    }
+
+
+def forbids(name: str, fields: dict, query: int, row: int) -> bool:
+    """Each rule as its field's comment says it."""
+    if name == "time":
+        a, b = fields["time"][query], fields["time"][row]
+        return UNKNOWN_TIME not in (a, b) and abs(int(a) - int(b)) < fields["min_gap"]
+    if name == "sky":
+        return bool(np.square(fields["sky"][query] - fields["sky"][row]).sum() < fields["min_chord2"])
+    if name in ("checksum", "source"):
+        return bool(fields[name][query] == fields[name][row] != -1)
+    if name == "pairs":
+        return not fields["pairs"][fields["category"][query], fields["category"][row]]
+    return not fields["listable"][row]
+
+
+FIELDS = ("time", "sky", "checksum", "source", "pairs", "listable")
+CASES = [*((name,) for name in FIELDS), ("time", "pairs"), FIELDS]
+
+
+@pytest.mark.parametrize("names", CASES, ids="+".join)
+@pytest.mark.parametrize("metric", ["cosine", "euclidean", "blend", "hamming"])
+def test_lists_hold_the_k_best_that_every_rule_lets_in(names, metric):
+    n, k = 140, 15
+    data = bits("duplicated", n) if metric == "hamming" else codes("duplicated", n)
+    data[[3, 4, 60]] = 0
+    fields = columns(n)
+    rules = Rules(**(NONE._asdict() | {key: value for name in names for key, value in fields[name].items()}))
+    answer = lists(kernel.knn(data, k, metric, rules=rules, tile=64))
+    rows = prepare(np.arange(n), data, metric)
+    for query in range(n):
+        others = np.array(
+            [j for j in range(n) if j != query and not any(forbids(name, fields[name], query, j) for name in names)],
+            np.int64,
+        )
+        expected = np.sort(keys.pack(scores(rows, np.full(len(others), query), others), others))[:k]
+        np.testing.assert_array_equal(answer[query][0], keys.rows(expected))
+        np.testing.assert_array_equal(answer[query][1], keys.similarity(expected))
+
+
+@pytest.mark.parametrize("names", [("time",), ("pairs",), FIELDS], ids="+".join)
+def test_rules_hold_where_limits_are_guessed(names):
+    n, k = 8300, 12
+    data = codes("clustered", n, 8)
+    fields = columns(n)
+    rules = Rules(**(NONE._asdict() | {key: value for name in names for key, value in fields[name].items()}))
+    answer = kernel.knn(data, k, rules=rules)
+    same(answer, kernel.knn(data, k, rules=rules, tile=500, arithmetic="bfloat16", threads=2, seed=5))
+    rows = prepare(np.arange(n), data, "cosine")
+    for query in (0, 4000, n - 1):
+        others = np.array(
+            [j for j in range(n) if j != query and not any(forbids(name, fields[name], query, j) for name in names)],
+            np.int64,
+        )
+        expected = np.sort(keys.pack(scores(rows, np.full(len(others), query), others), others))[:k]
+        np.testing.assert_array_equal(lists(answer)[query][0], keys.rows(expected))
