@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from skyhash.codes.itq import Itq
 from skyhash.config import load
 from skyhash.errors import InputError, UserError
 from skyhash.scores.windows import HOUR, Form, Searched, as_matrix, judge
@@ -125,7 +126,7 @@ def unseen(sky):
 def test_rows_of_the_hash_equal_plain_numpy(sky, judged):
     store, _ = judged
     keep = unseen(sky)
-    searched = Searched(sky.ids[keep], sky.times[keep])
+    searched = Searched(sky.ids, sky.times)
     expected = judge(searched, sky.times[keep], as_matrix(list(sky.lists[keep])), FORMS, 0.8795)
     rows = query(store, "evaluation_queries", "SELECT * FROM t WHERE method = 'hash'")
     assert len(rows) == keep.sum() * len(FORMS)
@@ -156,15 +157,29 @@ def test_baselines_are_judged_on_the_same_queries_and_images(sky, judged):
 def test_the_raw_descriptor_equals_a_plain_cosine_ranking(sky, judged):
     store, _ = judged
     keep = unseen(sky)
-    ids, vectors = sky.ids[keep], sky.vectors[keep].astype(np.float64)
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = sky.vectors.astype(np.float64)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     scores = unit @ unit.T
     np.fill_diagonal(scores, -np.inf)
-    lists = ids[np.argsort(-scores, axis=1, kind="stable")[:, :-1]]
-    expected = judge(Searched(ids, sky.times[keep]), sky.times[keep], lists, FORMS, 0.8795)
+    lists = sky.ids[np.argsort(-scores, axis=1, kind="stable")[:, :-1]][keep]
+    expected = judge(Searched(sky.ids, sky.times), sky.times[keep], lists, FORMS, 0.8795)
     rows = query(store, "evaluation_queries", "SELECT * FROM t WHERE method = 'raw_descriptor'")
     rows = rows.set_index(["image_id", "window_hours", "exclusion_minutes"])["tp"]
-    for i, image in enumerate(ids):
+    for i, image in enumerate(sky.ids[keep]):
+        got = [rows.loc[(image, form.window_hours, form.exclusion_minutes)] for form in FORMS]
+        assert got == expected.tp[i].tolist()
+
+
+def test_binary_coders_equal_a_plain_ranking_by_differing_bits(sky, judged):
+    store, _ = judged
+    keep, codes = unseen(sky), Itq.fit(sky.vectors[:TRAINED], 4, load(None).seed)(sky.vectors)
+    differ = np.unpackbits(codes[:, None] ^ codes[None], axis=2).sum(axis=2).astype(int)
+    lists = np.array([[i for _, i in sorted(zip(row, sky.ids, strict=True)) if i != own]
+                      for own, row in zip(sky.ids, differ, strict=True)])[keep]  # fmt: skip
+    expected = judge(Searched(sky.ids, sky.times), sky.times[keep], lists, FORMS, 0.8795)
+    rows = query(store, "evaluation_queries", "SELECT * FROM t WHERE method = 'itq'")
+    rows = rows.set_index(["image_id", "window_hours", "exclusion_minutes"])["tp"]
+    for i, image in enumerate(sky.ids[keep]):
         got = [rows.loc[(image, form.window_hours, form.exclusion_minutes)] for form in FORMS]
         assert got == expected.tp[i].tolist()
 
@@ -183,7 +198,8 @@ def test_the_summary_holds_the_means_that_duckdb_finds(judged):
         assert rows[column].to_numpy(float) == pytest.approx(means[other].to_numpy(float), nan_ok=True, abs=1e-12)
     assert (rows["f1_low"] <= rows["f1"]).all() and (rows["f1"] <= rows["f1_high"]).all()
     assert (rows["run_id"] == report.run_id).all() and rows["simulated"].all()
-    assert set(rows["images"]) == {N - TRAINED} and set(rows["split"]) == {"unseen"}
+    assert set(rows["n"]) == {N - TRAINED} and set(rows["images"]) == {N}
+    assert set(rows["split"]) == {"unseen queries, whole archive"}
     published = rows[rows["published"].notna()]
     assert published[["method", "window_hours", "exclusion_minutes", "published"]].to_numpy().tolist() == [
         ["hash", 48.0, 0.0, 0.8641]
@@ -214,6 +230,24 @@ def test_another_run_adds_its_summary_and_replaces_the_queries(spark, judged):
     columns = "precision, precision_low, precision_high, recall, f1, f1_low, f1_high"
     both = query(store, "evaluation_summary", f"SELECT DISTINCT {columns} FROM t WHERE method = 'hash'")
     assert len(both) == len(FORMS)  # the same inputs give the same means and intervals
+
+
+def test_queries_may_be_all_that_is_searched(spark, sky, judged):
+    store, _ = judged
+    keep = unseen(sky)
+    alone = evaluate.run(spark, settings(store.warehouse, "evaluate.searched=queries", "evaluate.baselines=false"))
+    rows = query(store, "evaluation_queries", "SELECT * FROM t WHERE method = 'hash'").set_index(
+        ["image_id", "window_hours", "exclusion_minutes"]
+    )
+    searched = Searched(sky.ids[keep], sky.times[keep])
+    expected = judge(searched, sky.times[keep], as_matrix(list(sky.lists[keep])), FORMS, 0.8795)
+    for i, image in enumerate(sky.ids[keep]):
+        for j, form in enumerate(FORMS):
+            got = rows.loc[(image, form.window_hours, form.exclusion_minutes)]
+            assert (got["si"], got["tp"]) == (expected.si[i, j], expected.tp[i, j])
+    summary = query(store, "evaluation_summary", f"SELECT * FROM t WHERE run_id = '{alone.run_id}'")
+    assert set(summary["images"]) == {N - TRAINED}
+    assert set(summary["split"]) == {"unseen queries, these alone searched"}
 
 
 def test_mistakes_are_told_in_one_line(spark, sky, judged, tmp_path):
