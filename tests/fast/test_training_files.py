@@ -89,5 +89,5 @@ def test_the_rule_of_bits_and_the_descriptor_make_another_model(model):
 
 
 def test_a_folder_without_a_description_is_no_model(tmp_path):
-    with pytest.raises(InputError, match="a model's folder with model.json"):
+    with pytest.raises(InputError, match=r"a model's folder with model\.json"):
         model_folder.read(tmp_path)

@@ -34,7 +34,7 @@ def test_groups_hold_every_row_once_and_shards_differ_by_one_row_at_most(ranks, 
 
 
 def test_fewer_rows_than_ranks_is_told_in_one_line():
-    with pytest.raises(UserError, match="train.ranks: found 3 ranks for 2 training rows"):
+    with pytest.raises(UserError, match=r"train\.ranks: found 3 ranks for 2 training rows"):
         shards.group_count(rows=2, ranks=3, input_size=256)
 
 
@@ -117,7 +117,7 @@ def test_a_loss_on_another_rank_stops_this_one_too(tmp_path, vectors):
 
 
 def test_what_is_no_snapshot_and_no_reader_is_told(tmp_path):
-    with pytest.raises(InputError, match="a training snapshot with its manifest.json"):
+    with pytest.raises(InputError, match=r"a training snapshot with its manifest\.json"):
         shards.load(tmp_path)
     with pytest.raises(ConfigError, match="one of petastorm, pyarrow"):
         reader.get("csv")

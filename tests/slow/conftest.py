@@ -116,9 +116,22 @@ def start_worker(cluster: Cluster, name: str) -> None:
     _wait_for(log, r"Successfully registered with (master)")
 
 
+# the project's quiet logging hides what the daemons say of themselves
+DAEMON_LOGGING = """rootLogger.level = info
+rootLogger.appenderRef.stdout.ref = console
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n
+"""
+
+
 def _start(cluster: Cluster, name: str, java_class: str, *arguments: str) -> Path:
     log = cluster.folder / f"{name}-{time.time_ns()}.log"
-    environment = cluster.environment() | {"SPARK_DAEMON_MEMORY": "512m"}
+    logging = cluster.folder / "daemons.properties"
+    logging.write_text(DAEMON_LOGGING)
+    options = f"-Dlog4j2.configurationFile=file:{logging}"
+    environment = cluster.environment() | {"SPARK_DAEMON_MEMORY": "512m", "SPARK_DAEMON_JAVA_OPTS": options}
     with log.open("w") as out:
         cluster.processes[name] = subprocess.Popen(
             [cluster.spark_home / "bin" / "spark-class", java_class, *arguments],

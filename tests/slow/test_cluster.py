@@ -48,6 +48,13 @@ def table_files(warehouse, table):
     return json.dumps(DeltaTable(str(warehouse / table)).file_uris())
 
 
+def test_the_work_was_done_by_executors_of_both_workers(cluster, chain):
+    for worker in ("worker-1", "worker-2"):
+        logs = list((cluster.folder / worker).glob("app-*/*/stderr"))
+        assert logs, f"{worker} ran no executor"
+    assert re.search(r"ran on\s*│ spark://", chain[1])
+
+
 def test_every_file_is_accounted_for(cluster, chain):
     warehouse, _ = chain
     seen = len(list((cluster.folder / "archive").glob("*.fits*")))
@@ -69,7 +76,9 @@ def test_two_ranks_counted_every_row_of_every_epoch(chain):
     warehouse, _ = chain
     ((metrics, training_rows, ranks),) = rows(warehouse, "models", "metrics, training_rows, ranks")
     assert ranks == 2 and training_rows > 0
-    assert str(training_rows) in metrics
+    epochs = json.loads(metrics)
+    assert len(epochs) == 3 and all(sum(epoch["rows"]) == training_rows for epoch in epochs)
+    assert all(len(epoch["rows"]) == ranks for epoch in epochs)
 
 
 def test_the_code_comes_from_the_package(cluster, package):

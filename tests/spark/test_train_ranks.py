@@ -95,5 +95,5 @@ def test_more_ranks_than_the_cluster_has_cores_is_told_at_once(spark, store, tmp
 
 
 def test_more_ranks_than_rows_is_told(store, tmp_path):
-    with pytest.raises(UserError, match="train.ranks: found 200 ranks for 150 training rows"):
+    with pytest.raises(UserError, match=r"train\.ranks: found 200 ranks for 150 training rows"):
         exported(store, tmp_path / "s", ranks=200, fraction=0.5)

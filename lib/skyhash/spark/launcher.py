@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -119,28 +120,39 @@ def loopback() -> str:
     return "lo"
 
 
-def code_paths(spark: SparkSession) -> list[str]:
-    """Names of the archives that ``--py-files`` brought: ranks are processes of their own and must be told."""
-    return list(getattr(spark.sparkContext, "_python_includes", None) or [])
+def own_archive() -> Path | None:
+    """The zip that this package was imported from (``--py-files``); None where it lies in a folder."""
+    import skyhash
+
+    return next((parent for parent in Path(skyhash.__file__).parents if parent.is_file()), None)
 
 
-def with_code(paths: list[str], call: Callable[[], Any]) -> Callable[[], Any]:
-    """A function that makes the archives importable where it runs, then calls `call`.
+def with_code(call: Callable[[], Any]) -> Callable[[], Any]:
+    """A function that makes our code importable where it runs, then calls `call`.
 
-    It is pickled by value and `call` within it by bytes, so that a rank needs none of our code to read it.
+    Ranks are processes of their own, which do not see what ``--py-files`` brought to Spark's workers: the zip travels
+    with the function (a third of a megabyte). It is pickled by value and `call` within it by bytes, so that a rank
+    needs none of our code to read it.
     """
     from pyspark import cloudpickle
 
     payload = cloudpickle.dumps(call)
+    archive = own_archive()
+    name, code = (archive.name, archive.read_bytes()) if archive else ("", b"")
 
     def bootstrapped():
-        import os
         import pickle
         import sys
+        import tempfile
 
-        # an executor's working folder is where Spark puts the files it was sent
-        sys.path[:0] = [os.path.abspath(path) for path in paths if os.path.exists(path)]
-        return pickle.loads(payload)()
+        if not code:
+            return pickle.loads(payload)()
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/{name}"
+            with open(path, "wb") as file:
+                file.write(code)
+            sys.path.insert(0, path)
+            return pickle.loads(payload)()
 
     bootstrapped.__module__ = "__main__"
     return bootstrapped

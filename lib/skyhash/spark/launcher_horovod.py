@@ -13,7 +13,6 @@ import numpy as np
 from skyhash.spark.launcher import (
     START_SECONDS,
     Work,
-    code_paths,
     guarded,
     loopback,
     one_machine,
@@ -70,7 +69,7 @@ def run(spark: SparkSession, work: Work, ranks: int) -> list[Any]:
 
     require_slots(spark, ranks)
     logging.getLogger("horovod").setLevel(logging.WARNING)
-    call = with_code(code_paths(spark), partial(_on_rank, work))
+    call = with_code(partial(_on_rank, work))
     # executors may have another interpreter than the driver, by another path
     results = horovod.spark.run(
         call,

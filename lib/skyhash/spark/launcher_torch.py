@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyhash.spark.launcher import Work, code_paths, guarded, loopback, one_machine, require_slots, unpacked, with_code
+from skyhash.spark.launcher import Work, guarded, loopback, one_machine, require_slots, unpacked, with_code
 
 if TYPE_CHECKING:
     import torch
@@ -83,7 +83,7 @@ def run(spark: SparkSession, work: Work, ranks: int) -> list[Any]:
     distributor = TorchDistributor(num_processes=ranks, local_mode=local, use_gpu=False)
     distributor.logger.setLevel(logging.WARNING)
     interface = loopback() if one_machine(spark) else ""
-    return unpacked(distributor.run(with_code(code_paths(spark), partial(_on_rank, work, interface))))
+    return unpacked(distributor.run(with_code(partial(_on_rank, work, interface))))
 
 
 def _on_rank(work: Work, interface: str) -> list[tuple[str, Any]] | None:

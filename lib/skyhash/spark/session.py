@@ -41,9 +41,12 @@ def start(config: Config, job: str) -> SparkSession:
     The master is the configuration's, else what spark-submit chose, else ``local[*]``. Workers run the interpreter of
     the driver unless PYSPARK_PYTHON or ``spark.pyspark.python`` names another.
     """
+    from pyspark import SparkContext
     from pyspark.conf import SparkConf
     from pyspark.sql import SparkSession
 
+    if "PYSPARK_GATEWAY_PORT" in os.environ:  # under spark-submit: its settings are known to its JVM alone
+        SparkContext._ensure_initialized()
     submitted = SparkConf()
     master = config.spark.master or submitted.get("spark.master", "") or "local[*]"
     settings = dict(ALWAYS)

@@ -27,5 +27,6 @@ def run_job(spark: SparkSession, config: Config, job: str) -> Report:
     from skyhash.spark.store import Store
 
     report = stage(job).run(spark, config).finish()
+    report.facts["ran on"] = f"{spark.sparkContext.master}, {spark.sparkContext.defaultParallelism} cores"
     report.record(Store(spark, config.warehouse, config.format), config)
     return report
