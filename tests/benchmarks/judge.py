@@ -1,0 +1,58 @@
+"""Recall of any peer's lists, by one measure: how many of the listed are as near as the true k-th neighbour."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROUNDING = 3e-6  # float32 sums of unit vectors
+
+
+def sampled(n: int, queries: int, seed: int = 11) -> NDArray[np.int64]:
+    """Rows whose lists are asked of everyone, ascending."""
+    return np.sort(np.random.default_rng(seed).choice(n, min(queries, n), replace=False))
+
+
+def unit(codes: NDArray) -> NDArray[np.float32]:
+    """Rows of length 1, zeros left as they are."""
+    lengths = np.linalg.norm(codes.astype(np.float64), axis=1, keepdims=True)
+    return (codes / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+
+
+def nearness(codes: NDArray, query: int, rows: NDArray[np.int64] | slice) -> NDArray[np.float64]:
+    """Cosine of unit float rows, or minus the differing bits of packed ones, to some rows: slow and plain."""
+    if codes.dtype == np.uint8:
+        return -np.unpackbits(codes[rows] ^ codes[query], axis=1).sum(axis=1).astype(np.float64)
+    return codes[rows].astype(np.float64) @ codes[query].astype(np.float64)
+
+
+def recall(
+    codes: NDArray, queries: NDArray[np.int64], lists: list[NDArray[np.int64]], k: int, most: int = 100
+) -> float:
+    """Mean recall@k of the lists of some queries.
+
+    Parameters
+    ----------
+    codes : unit float rows, or packed bits
+        Of the whole archive.
+    queries : int64 (m,)
+        Rows of the archive.
+    lists : m arrays of rows, any order
+        The query itself and repetitions are not counted.
+    k : int
+    most : int
+        Queries that are judged, evenly taken.
+    """
+    chosen = np.unique(np.linspace(0, len(queries) - 1, min(most, len(queries))).astype(int))
+    want = min(k, len(codes) - 1)
+    shares = []
+    for place in chosen:
+        query = int(queries[place])
+        near = nearness(codes, query, slice(None))
+        near[query] = -np.inf
+        floor = np.partition(near, len(near) - want)[len(near) - want]
+        listed = np.unique(lists[place])
+        listed = listed[(listed >= 0) & (listed != query)]
+        slack = 0.0 if codes.dtype == np.uint8 else ROUNDING
+        shares.append(min(want, int((near[listed] >= floor - slack).sum())) / want)
+    return float(np.mean(shares))

@@ -1,0 +1,121 @@
+"""The project's side: the kernel in one process, and the neighbour job on Spark with its tables written."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from data import write_table
+from judge import sampled
+from measure import Clock, cores
+
+
+def _warm(codes: np.ndarray, metric: str) -> None:
+    from skyhash.topk import kernel
+
+    kernel.knn(codes[:9000], 10, metric)
+
+
+def in_process(clock: Clock, path: str, k: int, judged: int, metric: str = "cosine", arithmetic: str = "auto") -> dict:
+    """`topk.kernel.knn` from codes to ids and similarities; compiling is not timed."""
+    from skyhash.topk import kernel
+    from skyhash.topk.prepare import prepare
+    from skyhash.topk.rates import choose
+
+    codes = np.load(path)
+    _warm(codes, metric)
+    with clock.timed("search"):
+        offsets, found, _ = kernel.knn(codes, k, metric, arithmetic=arithmetic)
+    chosen = choose(prepare(np.arange(len(codes)), codes, metric), k, arithmetic)
+    rows = sampled(len(codes), judged, 12)
+    lists = [found[offsets[row] : offsets[row + 1]] for row in rows]
+    return {"rows": rows, "lists": lists, "note": f"screened by {chosen.name}"}
+
+
+def blocked(clock: Clock, path: str, k: int, judged: int, target: float, group: int = 65_536) -> dict:
+    """Tuning and LSH-blocked search in one process; lists are dropped as soon as they are made."""
+    from skyhash.topk import blocking, costs, keys, tune
+    from skyhash.topk.prepare import prepare
+    from skyhash.topk.rules import NONE
+
+    codes = np.load(path)
+    _warm(codes, "cosine")
+    wanted = sampled(len(codes), judged, 12)
+    lists: dict[int, np.ndarray] = {}
+    with clock.timed("prepare"):
+        rows = prepare(np.arange(len(codes)), codes, "cosine")
+        arithmetic, rates = costs.measure(rows, k)
+    with clock.timed("tune"):
+        tuned = tune.tune(rows, k, NONE, target, 0, tune.Costs(rates.pair, rates.bucket))
+    with clock.timed("search"):
+        job = blocking.Job(rows, k, arithmetic, tuned.tables, threads=cores())
+        for members, offsets, found in blocking.search(job, group):
+            for place in np.flatnonzero(np.isin(members, wanted)):
+                lists[int(members[place])] = keys.rows(found[offsets[place] : offsets[place + 1]]).astype(np.int64)
+    share = tuned.pairs / (len(codes) * (len(codes) - 1) / 2)
+    found = [lists[int(row)] for row in wanted]
+    return {"rows": wanted, "lists": found, "share": share, "note": f"{100 * share:.2g} % of pairs"}
+
+
+def on_spark(
+    clock: Clock, path: str, k: int, judged: int, metric: str = "cosine", method: str = "auto", recall: float = 0.99
+) -> dict[str, Any]:
+    """`skyhash neighbours --vectors`: from a Parquet table of codes to Delta tables; starting Spark is not timed."""
+    from pyspark.sql import functions as f
+
+    from skyhash.config import NeighbourSettings
+    from skyhash.stages.neighbours import run_vectors
+
+    codes = np.load(path)
+    with scratch() as folder:
+        write_table(codes, folder / "vectors")
+        spark = session(folder)
+        settings = NeighbourSettings(metric=metric, k=k, method=method, recall=recall)
+        with clock.timed("search"):
+            run_vectors(spark, str(folder / "vectors"), str(folder / "out"), settings, 1)
+        told = spark.read.format("delta").load(str(folder / "out" / "neighbour_runs")).first().asDict()
+        rows = sampled(len(codes), judged, 12)
+        table = spark.read.format("delta").load(str(folder / "out" / "neighbours"))
+        wanted = table.where(f.col("query_id").isin([int(row) for row in rows])).orderBy("query_id").collect()
+        size = sum(file.stat().st_size for file in (folder / "out" / "neighbours").rglob("*.parquet"))
+        spark.stop()
+    lists = [np.array(row["neighbour_ids"], np.int64) for row in wanted]
+    share = told["pairs_scored"] / told["pairs_possible"]
+    note = f"{told['method']}, {told['arithmetic'].split(':')[0]}, {100 * share:.2g} % of pairs"
+    facts = {name: told[name] for name in ("method", "reason", "recall_at_k", "recall_low", "recall_high", "recall_n")}
+    run = facts | {"pairs": told["pairs_scored"], "parameters": json.loads(told["parameters"])}
+    return {"rows": rows, "lists": lists, "note": note, "table_bytes": size, "run": run}
+
+
+def session(folder: Path) -> Any:
+    """A session on all cores of this machine, as the jobs start it."""
+    from skyhash.config import load
+    from skyhash.spark.session import start
+
+    library = Path(__file__).resolve().parents[2] / "lib"
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(library), str(Path(__file__).parent)])
+    os.environ["OMP_NUM_THREADS"] = "1"  # a task is one thread; the tasks are what is shared out
+    conf = {
+        "spark.local.dir": str(folder / "local"),
+        "spark.sql.warehouse.dir": str(folder / "sql"),
+        "spark.driver.memory": "4g",
+    }
+    return start(load(None, [f"spark.master=local[{cores()}]", f"spark.conf={conf}"]), "benchmarks")
+
+
+class scratch:
+    """A folder that is gone afterwards."""
+
+    def __enter__(self) -> Path:
+        self.path = Path(tempfile.mkdtemp(prefix="skyhash-bench-"))
+        return self.path
+
+    def __exit__(self, *_: Any) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)

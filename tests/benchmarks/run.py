@@ -1,0 +1,93 @@
+"""Run the benchmarks and keep what they found.
+
+Every number is a ratio to a peer that is timed in the same run on the same machine, beside its recall, the floor of
+the arithmetic and the peak memory. Nothing here is a test: times drift, tests may not.
+
+  python tests/benchmarks/run.py --quick                  small sizes, under five minutes on two cores
+  python tests/benchmarks/run.py --full                   the sizes of the targets; needs 16 GiB and some minutes
+  python tests/benchmarks/run.py --full --only growth     one part; the day's page keeps the others
+  python tests/benchmarks/run.py --list                   what parts there are
+
+Results go to tests/benchmarks/results/DATE-PROCESSOR/: results.md to read, results.json to compute with, plots. Run on
+a machine that does nothing else. Peers that would take hours are asked some queries and scaled up; the table says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "lib")]
+
+
+def parts() -> list[ModuleType]:
+    """Modules of this folder that say NAME, ORDER, TITLE and run(size, machine, folder, tell), in order."""
+    found = []
+    for file in sorted(HERE.glob("*.py")):
+        if "\nNAME, ORDER, TITLE" in file.read_text(encoding="utf-8"):
+            found.append(importlib.import_module(file.stem))
+    return sorted(found, key=lambda module: module.ORDER)
+
+
+def main() -> int:
+    named = {module.NAME: module for module in parts()}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    size = parser.add_mutually_exclusive_group(required=True)
+    size.add_argument("--quick", action="store_const", const="quick", dest="size", help="small sizes, minutes")
+    size.add_argument("--full", action="store_const", const="full", dest="size", help="the sizes of the targets")
+    size.add_argument("--list", action="store_true", help="list the parts and stop")
+    parser.add_argument("--only", action="append", choices=sorted(named), help="run this part; may be given again")
+    parser.add_argument("--out", type=Path, help="folder of the results instead of the day's own")
+    asked = parser.parse_args()
+    if asked.list:
+        for name, module in named.items():
+            print(f"{name:20}{module.TITLE}")
+        return 0
+    return _run([named[name] for name in named if not asked.only or name in asked.only], asked.size, asked.out)
+
+
+def _run(modules: list[ModuleType], size: str, out: Path | None) -> int:
+    import results
+    from machine import describe
+    from ours import scratch
+
+    begun = time.monotonic()
+
+    def tell(text: str) -> None:
+        print(f"[{time.monotonic() - begun:6.0f} s] {text}", file=sys.stderr, flush=True)
+
+    machine = describe()
+    tell(f"{machine['cpu']}, {machine['cores']} cores: float32 {machine['float32_gflops']} GFLOP/s, "
+         f"bfloat16 {machine['bfloat16_gflops']}, copying {machine['copy_gb_s']} GB/s")  # fmt: skip
+    folder = out or results.folder_of(machine, size)
+    failed = 0
+    with scratch() as data:
+        for module in modules:
+            tell(module.TITLE)
+            try:
+                part = module.run(size, machine, data, tell)
+            except Exception as error:
+                # the other parts are worth having
+                failed += 1
+                tell(f"{module.NAME} failed: {error}")
+                continue
+            plots = part.facts.pop("plots", {})
+            results.write(folder, machine, size, module.NAME, module.TITLE, part)
+            for name, image in plots.items():
+                (folder / name).write_bytes(image)
+            if part.rows:
+                print(results.table(part.rows))
+            if part.text:
+                print(part.text)
+            print(flush=True)
+    tell(f"results in {folder}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
