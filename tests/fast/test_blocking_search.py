@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from blocking_data import KINDS, rows
 
-from skyhash.topk import blocking, buckets, evidence, keys, probes, recall, rules, tune
+from skyhash.topk import blocking, buckets, evidence, keys, merge, probes, recall, rules, tune
 from skyhash.topk.rates import Arithmetic, choose
 from skyhash.topk.rules import NONE, allowed
 from skyhash.topk.similarity import scores
@@ -149,5 +149,5 @@ def test_faiss_agrees_where_all_buckets_are_probed():
 def test_replacing_lists():
     lists = np.array([0, 2, 2, 5]), np.array([1, 2, 3, 4, 5], dtype=np.uint64)
     new = np.array([0, 3, 4]), np.array([7, 8, 9, 6], dtype=np.uint64)
-    offsets, found = blocking.put(lists, np.array([1, 0]), new)
+    offsets, found = merge.put(lists, np.array([1, 0]), new)
     assert offsets.tolist() == [0, 1, 4, 7] and found.tolist() == [6, 7, 8, 9, 3, 4, 5]

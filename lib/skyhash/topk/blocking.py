@@ -83,13 +83,13 @@ class Job:
         lists = self._blocked(group, limits)
         zero = np.flatnonzero(tried == keys.NOTHING)
         if len(zero):
-            lists = put(lists, zero, merge.zero_lists(group[zero].astype(np.int64), n, self.k, self.rules))
+            lists = merge.put(lists, zero, merge.zero_lists(group[zero].astype(np.int64), n, self.k, self.rules))
         # the guess is of the whole archive, so it holds for a search of all rows; a few fail it even there
         for asked in (tried, np.full(len(group), keys.ALL)):
             short = self._short(group, lists[0])
             if len(short):
                 self.fallbacks += len(short) if asked is tried else 0
-                lists = put(lists, short, self._against_all(group[short], asked[short]))
+                lists = merge.put(lists, short, self._against_all(group[short], asked[short]))
         return lists
 
     def exact(self, group: NDArray[np.uint32]) -> merge.Lists:
@@ -101,7 +101,7 @@ class Job:
         lists = self._against_all(group, limits)
         short = self._short(group, lists[0])
         if len(short):
-            lists = put(lists, short, self._against_all(group[short], np.full(len(short), keys.ALL)))
+            lists = merge.put(lists, short, self._against_all(group[short], np.full(len(short), keys.ALL)))
         return lists
 
     def _blocked(self, group: NDArray[np.uint32], limits: NDArray[np.uint64]) -> merge.Lists:
@@ -153,18 +153,6 @@ def search(job: Job, most_rows: int) -> Iterator[tuple[NDArray[np.uint32], NDArr
     for group in job.groups(most_rows):
         offsets, found = job.search(group)
         yield group, offsets, found
-
-
-def put(lists: merge.Lists, places: NDArray[np.int64], new: merge.Lists) -> merge.Lists:
-    """Lists with those at some places replaced by new ones."""
-    offsets, found = lists
-    lengths = np.diff(offsets)
-    lengths[places] = np.diff(new[0])
-    starts = offsets[:-1].copy()
-    starts[places] = new[0][:-1] + len(found)
-    made = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    steps = np.arange(made[-1]) - np.repeat(made[:-1], lengths)
-    return made, np.concatenate([found, new[1]])[np.repeat(starts, lengths) + steps]
 
 
 def _lists(work: Work, m: int, k: int) -> merge.Lists:

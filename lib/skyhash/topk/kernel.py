@@ -139,14 +139,14 @@ def complete(
     zero = np.flatnonzero(tried == keys.NOTHING)
     if not len(short) and not len(zero):
         return offsets, found
-    pieces: list[merge.Lists] = []
+    lists = offsets, found
     if len(short):
         again = [_one_sided(queries.take(short), start + short, first, block, k, screen, rules, weights, memory_mb)
                  for first, block in blocks]  # fmt: skip
-        pieces.append(merge.merge(again, k))
+        lists = merge.put(lists, short, merge.merge(again, k))
     if len(zero):
-        pieces.append(merge.zero_lists(start + zero, n, k, rules))
-    return _replace(offsets, found, np.concatenate([short, zero]), pieces)
+        lists = merge.put(lists, zero, merge.zero_lists(start + zero, n, k, rules))
+    return lists
 
 
 def _one_sided(
@@ -164,21 +164,3 @@ def _one_sided(
     work.score([(slice(0, m), slice(m, m + size))])
     offsets, found = next(lists_of(work, k, m))
     return offsets, found
-
-
-def _replace(
-    offsets: NDArray[np.int64], found: NDArray[np.uint64], places: NDArray[np.int64], pieces: list[merge.Lists]
-) -> merge.Lists:
-    lengths = np.diff(offsets)
-    lengths[places] = np.concatenate([np.diff(o) for o, _ in pieces])
-    made = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    keys_out = np.empty(made[-1], np.uint64)
-    kept = np.ones(len(lengths), np.bool_)
-    kept[places] = False
-    keys_out[np.repeat(kept, lengths)] = found[np.repeat(kept, np.diff(offsets))]
-    at = 0
-    for begins, keys_in in pieces:
-        for row in range(len(begins) - 1):
-            keys_out[made[places[at]] : made[places[at] + 1]] = keys_in[begins[row] : begins[row + 1]]
-            at += 1
-    return made, keys_out

@@ -41,6 +41,37 @@ def _lay(begins, found, place, joined):
             place[row] += 1
 
 
+def chosen(lists: Sequence[Lists], which: NDArray[np.integer], rows: NDArray[np.integer]) -> Lists:
+    """Lists put together: the i-th is list ``rows[i]`` of ``lists[which[i]]``."""
+    lengths = np.zeros(len(rows), np.int64)
+    for number, (offsets, _) in enumerate(lists):
+        own = which == number
+        lengths[own] = np.diff(offsets)[rows[own]]
+    made = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    joined = np.empty(made[-1], np.uint64)
+    for number, (offsets, found) in enumerate(lists):
+        places = np.flatnonzero(which == number)
+        _copy(offsets, found, np.ascontiguousarray(rows[places], np.int64), made[places], joined)
+    return made, joined
+
+
+@compiled
+def _copy(offsets, found, rows, places, joined):
+    for i in range(len(rows)):
+        place = places[i]
+        for at in range(offsets[rows[i]], offsets[rows[i] + 1]):
+            joined[place] = found[at]
+            place += 1
+
+
+def put(lists: Lists, places: NDArray[np.int64], new: Lists) -> Lists:
+    """Lists with those at some places replaced by new ones."""
+    rows = np.arange(len(lists[0]) - 1)
+    which = np.zeros(len(rows), np.int8)
+    rows[places], which[places] = np.arange(len(places)), 1
+    return chosen([lists, new], which, rows)
+
+
 def decode(keys: NDArray[np.uint64], ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Neighbours' ids (int64) and similarities (float32) of keys; `ids` are the whole archive's, by row."""
     return ids[_keys.rows(keys)], _keys.similarity(keys)
