@@ -1,0 +1,195 @@
+"""Anyone's vectors through Spark: the kernel's lists whatever the blocks, rules before the k, plain refusals."""
+
+import json
+from itertools import pairwise
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from skyhash.config import NeighbourSettings
+from skyhash.errors import ConfigError, InputError
+from skyhash.spark.store import Store
+from skyhash.stages import neighbour_plan, neighbour_search, neighbours
+from skyhash.topk import constraints
+from skyhash.topk.kernel import knn
+
+N, K = 700, 30
+
+
+def floats(n=N, width=24, seed=1):
+    rng = np.random.default_rng(seed)
+    centres = rng.standard_normal((20, width))
+    made = centres[rng.integers(0, 20, n)] + 0.6 * rng.standard_normal((n, width))
+    made[5] = made[6]  # equal codes: ties go by id
+    made[9] = 0  # a quiet Sun
+    return made.astype(np.float32)
+
+
+def ids_of(n=N):
+    return np.random.default_rng(2).permutation(n) * 3 + 7
+
+
+def as_lists(codes):
+    if codes.dtype == np.uint8:
+        return pa.array([row.tobytes() for row in codes], pa.binary())
+    starts = pa.array(np.arange(0, codes.size + 1, codes.shape[1], dtype=np.int32))
+    return pa.ListArray.from_arrays(starts, pa.array(codes.ravel()))
+
+
+def write(folder, codes, ids=None, **columns):
+    path = folder / "vectors.parquet"
+    table = {"image_id": ids_of(len(codes)) if ids is None else ids, "code": as_lists(codes), **columns}
+    pq.write_table(pa.table(table), path, row_group_size=100)
+    return str(path)
+
+
+def search(spark, folder, vectors, **settings):
+    chosen = NeighbourSettings(**({"k": K, "method": "exact"} | settings))
+    report = neighbours.run_vectors(spark, vectors, str(folder / "out"), chosen, seed=3)
+    store = Store(spark, str(folder / "out"))
+    files = [file.removeprefix("file:") for file in store.files("neighbours")]
+    rows = duckdb.sql(f"SELECT * FROM read_parquet({files}) ORDER BY query_id").fetchall()
+    run = store.read("neighbour_runs").orderBy("run_id", ascending=False).first().asDict()
+    return [(row[0], row[3], row[4]) for row in rows], run, report
+
+
+def from_kernel(codes, ids, metric="cosine", k=K, rules=None):
+    offsets, found, similarities = knn(codes, k, metric, ids, **({"rules": rules} if rules else {}))
+    lists = [(found[a:b].tolist(), similarities[a:b].tolist()) for a, b in pairwise(offsets)]
+    return [(query, *lists[row]) for row, query in enumerate(np.sort(ids).tolist())]
+
+
+@pytest.mark.parametrize(("metric", "block"), [("cosine", 90), ("euclidean", 250), ("blend", 10_000)])
+def test_any_block_gives_the_lists_of_the_kernel(spark, tmp_path, monkeypatch, metric, block):
+    monkeypatch.setattr(neighbour_plan, "LEAST_BLOCK", block)
+    monkeypatch.setattr(neighbour_plan, "BLOCKS_PER_CORE", 1000)
+    codes = floats()
+    rows, run, _ = search(spark, tmp_path, write(tmp_path, codes), metric=metric)
+    assert rows == from_kernel(codes, ids_of(), metric)
+    assert (run["method"], run["recall_at_k"], run["n"], run["short_lists"]) == ("exact", 1.0, N, 0)
+    assert run["pairs_scored"] == run["pairs_possible"] == N * (N - 1) // 2
+    assert json.loads(run["parameters"])["block_rows"] == min(block, N)
+    assert run["zero_codes"] == 1
+
+
+def test_packed_bits_are_compared_by_hamming(spark, tmp_path):
+    codes = np.random.default_rng(4).integers(0, 256, (300, 6), dtype=np.uint8)
+    rows, run, _ = search(spark, tmp_path, write(tmp_path, codes), metric="hamming")
+    assert rows == from_kernel(codes, ids_of(300), "hamming")
+    assert (run["dimensions"], run["arithmetic"].split(":")[0]) == (48, "popcount")
+
+
+def test_blocking_meets_its_recall_and_says_what_it_reached(spark, tmp_path):
+    codes, ids = floats(6000, seed=8), ids_of(6000)
+    rows, run, _ = search(spark, tmp_path, write(tmp_path, codes, ids), method="lsh", recall=0.9, sample=400)
+    truth = from_kernel(codes, ids)
+    recalls = [len(set(found[1]) & set(true[1])) / K for found, true in zip(rows, truth, strict=True)]
+    assert all(len(found[1]) == K for found in rows)
+    assert run["recall_low"] <= np.mean(recalls) <= run["recall_high"]
+    assert np.mean(recalls) >= 0.88 and run["recall_n"] == 400
+    told = json.loads(run["parameters"])
+    assert told["tables"] >= 1 and told["buckets"][0]["skew"] >= 1
+    # what is listed carries the very similarity that the exact search stores
+    stored = {(q, i): s for q, ids_, similarities in truth for i, s in zip(ids_, similarities, strict=True)}
+    assert all(stored.get((q, i), s) == s for q, ids_, sims in rows for i, s in zip(ids_, sims, strict=True))
+
+
+def test_rules_hold_before_the_k_are_taken_and_short_lists_say_why(spark, tmp_path):
+    codes, ids = floats(), ids_of()
+    rng = np.random.default_rng(6)
+    times = rng.integers(0, 4 * 86_400_000_000, N)
+    kinds, release = rng.choice(["flare", "quiet"], N), rng.integers(0, 10**15, N)
+    vectors = write(
+        tmp_path, codes, ids, obs_time=pa.array(times, pa.timestamp("us")), category=pa.array(kinds),
+        release_time=pa.array(release, pa.timestamp("us")), quality=pa.array(rng.integers(0, 4, N)),
+    )  # fmt: skip
+    (tmp_path / "pairs.csv").write_text("query_category,neighbour_category\nflare,flare\nquiet,flare\n")
+    rows, run, _ = search(
+        spark, tmp_path, vectors, exclude_minutes=240, where="quality < 3", public_as_of="1990-01-01",
+        category_pairs=str(tmp_path / "pairs.csv"), k=100,
+    )  # fmt: skip
+    order = np.argsort(ids)
+    quality = pq.read_table(vectors)["quality"].to_numpy()
+    moment = int(np.datetime64("1990-01-01", "us").astype(np.int64))
+    rules = constraints.build(
+        N, within_seconds=240 * 60, obs_time_us=times[order], category=kinds[order],
+        pairs=[("flare", "flare"), ("quiet", "flare")], listable=((quality < 3) & (release <= moment))[order],
+    )  # fmt: skip
+    assert rows == from_kernel(codes, ids, k=100, rules=rules)
+    lengths = [len(row[1]) for row in rows]
+    assert min(lengths) > 0
+    assert run["short_lists"] == sum(length < 100 for length in lengths)
+    assert sum(json.loads(run["short_reasons"]).values()) == run["short_lists"]
+
+
+def test_a_short_archive_has_short_lists_with_the_reason(spark, tmp_path):
+    rows, run, _ = search(spark, tmp_path, write(tmp_path, floats(12)), k=50)
+    assert {len(row[1]) for row in rows} == {11}
+    assert (run["short_lists"], json.loads(run["short_reasons"])) == (12, {"few_images": 12})
+
+
+def test_delta_tables_are_read_too(spark, tmp_path):
+    codes = floats(60)
+    spark.read.parquet(write(tmp_path, codes)).write.format("delta").save(str(tmp_path / "delta"))
+    rows, _, _ = search(spark, tmp_path, str(tmp_path / "delta"), k=10)
+    assert rows == from_kernel(codes, ids_of(60), k=10)
+
+
+def test_no_pair_is_ever_a_row_of_spark(spark, tmp_path, monkeypatch):
+    """The plan that writes the lists: a range of block numbers and one pass over it; no join, no exchange."""
+    plans = []
+    frame_of = neighbour_search.lists_frame
+
+    def seen(*arguments):
+        frame = frame_of(*arguments)
+        plans.append(frame._jdf.queryExecution().executedPlan().toString())
+        return frame
+
+    monkeypatch.setattr(neighbour_search, "lists_frame", seen)
+    search(spark, tmp_path, write(tmp_path, floats(50)), k=5)
+    (plan,) = plans
+    assert "MapInArrow" in plan and "Range" in plan
+    assert not [word for word in ("Join", "Cartesian", "Exchange", "NestedLoop") if word in plan]
+
+
+def test_work_folders_are_gone_and_two_builds_are_equal(spark, tmp_path):
+    vectors = write(tmp_path, floats(200))
+    first, _, _ = search(spark, tmp_path, vectors)
+    again, _, _ = search(spark, tmp_path, vectors)
+    assert first == again
+    assert not list((tmp_path / "out" / "work").glob("*"))
+    assert Store(spark, str(tmp_path / "out")).read("neighbour_runs").count() == 2
+
+
+MISTAKES = [
+    (lambda c: {"codes": np.where(np.arange(c.size).reshape(c.shape) == 40, np.nan, c).astype(np.float32)},
+     {}, r"code: found nan in the code of image_id \d+"),
+    (lambda c: {"codes": c, "ids": np.zeros(len(c), np.int64)}, {}, "image_id: found 0 more than once"),
+    (lambda c: {"codes": c[:1]}, {}, "one row, expected 2 or more"),
+    (lambda c: {"codes": c}, {"metric": "hamming"}, "code: found array<float>, expected binary"),
+    (lambda c: {"codes": c}, {"exclude_minutes": 5}, "column obs_time: found no such column"),
+    (lambda c: {"codes": c}, {"where": "quality <"}, "neighbours.where: found"),
+    (lambda c: {"codes": c}, {"where": "image_id + 1"}, "neighbours.where: found"),
+    (lambda c: {"codes": c}, {"category_pairs": "nowhere.csv"}, "neighbours.category_pairs: found"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "settings", "told"), MISTAKES)
+def test_what_cannot_be_searched_is_told_in_one_line(spark, tmp_path, make, settings, told):
+    vectors = write(tmp_path, **make(floats(40)), **(
+        {"category": pa.array(["a"] * 40)} if "category_pairs" in settings else {}))  # fmt: skip
+    with pytest.raises((InputError, ConfigError), match=told) as error:
+        search(spark, tmp_path, vectors, **settings)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out" / "neighbours").exists()
+
+
+def test_no_table_and_no_column_are_told(spark, tmp_path):
+    with pytest.raises(InputError, match=r"--vectors: found .*no such file or folder"):
+        search(spark, tmp_path, str(tmp_path / "nothing"))
+    pq.write_table(pa.table({"image_id": [1, 2], "vector": [[1.0], [2.0]]}), tmp_path / "other.parquet")
+    with pytest.raises(InputError, match="code is missing"):
+        search(spark, tmp_path, str(tmp_path / "other.parquet"))
