@@ -18,18 +18,19 @@ def folder_of(shared_data, name):
     return folder
 
 
-def test_every_hourly_hmi_picture_is_read(shared_data):
+def test_hourly_hmi_pictures_are_read(shared_data):
     folder = folder_of(shared_data, "hmi_magnetograms_hourly")
     reader, radii, before = archives.get("solar_hmi_jpeg"), [], None
     with (folder / "manifest.csv").open(newline="") as manifest:
         rows = list(csv.DictReader(manifest))
-    for row in rows:
+    assert len(rows) == 882
+    # the chain of tests/slow reads all
+    for row in [*rows[:48], *rows[48:-48:12], *rows[-48:]]:
         path = folder / row["file"]
         facts = reader.read(path.read_bytes(), str(path)).facts
         assert facts["obs_time"] == dt.datetime.fromisoformat(row["timestamp"]).replace(tzinfo=dt.UTC)
         radii.append(facts["radius_px"])
         before = facts
-    assert len(radii) == 882
     assert before is not None and not before["simulated"]
     # the Earth moves away from the Sun in these weeks: 0.75 % by the almanac
     first, last = np.mean(radii[:48]), np.mean(radii[-48:])
