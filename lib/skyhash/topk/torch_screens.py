@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from skyhash.topk import sift
 from skyhash.topk.prepare import CHUNK, Rows
-from skyhash.topk.screens import Form, centred, round_down, slack
+from skyhash.topk.screens import Form, U, centred, round_down, slack
 
 
 class TorchScreen:
@@ -78,11 +78,11 @@ class BFloat16Screen(TorchScreen):
     def form(self, rows: Rows, centre: NDArray[np.float32]) -> Form:
         values: Any = np.asarray(rows.values)
         if rows.metric != "euclidean":
-            tensor, lengths, rest = self._rounded(values)
-            return Form(tensor, tensor, lengths, rest)
+            tensor, rest = self._rounded(values)
+            return Form(tensor, tensor, rows.norms, rest)
         left, _, lengths = centred(values, centre)
         width = values.shape[1]
-        tensor, _, rest = self._rounded(left[:, :width])
+        tensor, rest = self._rounded(left[:, :width])
         # three bfloat16 hold a float32 to its last bit
         half, parts = self.torch.from_numpy(left[:, width + 1].copy()), []
         for _ in range(3):
@@ -92,16 +92,16 @@ class BFloat16Screen(TorchScreen):
         ones = self.torch.ones_like(halves)
         return Form(self.torch.cat([tensor, ones, halves], 1), self.torch.cat([tensor, halves, ones], 1), lengths, rest)
 
-    def _rounded(self, values: NDArray[np.float32]) -> tuple[Any, NDArray[np.float64], NDArray[np.float64]]:
-        lengths, rest = np.empty(len(values)), np.empty(len(values))
-        pieces = []
+    def _rounded(self, values: NDArray[np.float32]) -> tuple[Any, NDArray[np.float64]]:
+        """Rows in bfloat16, and an upper bound of the length of what that took off each."""
+        rest, pieces = np.empty(len(values)), []
         for start in range(0, len(values), CHUNK):
             exact = self.torch.from_numpy(np.ascontiguousarray(values[start : start + CHUNK]))
-            piece = exact.bfloat16()
-            pieces.append(piece)
-            lengths[start : start + CHUNK] = exact.double().norm(dim=1).numpy()
-            rest[start : start + CHUNK] = (exact.double() - piece.double()).norm(dim=1).numpy()
-        return self.torch.cat(pieces), lengths, rest * (1 + 1e-9)
+            pieces.append(exact.bfloat16())
+            off = self.torch.linalg.vector_norm(exact - pieces[-1].float(), dim=1)
+            rest[start : start + CHUNK] = off.numpy()
+        # the sum of squares in float32 is off by less than its number of terms times 2**-24
+        return self.torch.cat(pieces), rest * (1 + values.shape[1] * U)
 
     def buffer(self, cells: int) -> Any:
         return self.torch.zeros(cells + 64, dtype=self.torch.bfloat16)
