@@ -55,6 +55,19 @@ class Input:
     model_id: str
 
 
+class Clock:
+    """Seconds of each step, in order."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._since = time.monotonic()
+
+    def lap(self, step: str) -> None:
+        now = time.monotonic()
+        self.laps[step] = now - self._since
+        self._since = now
+
+
 def search(store: Store, report: Report, given: Input, settings: NeighbourSettings, seed: int) -> None:
     """Build `neighbours` and its row of `neighbour_runs`.
 
@@ -65,24 +78,29 @@ def search(store: Store, report: Report, given: Input, settings: NeighbourSettin
     DataLoss
         Lists written are not as many as codes.
     """
-    begun = time.monotonic()
+    clock = Clock()
     folder = store.warehouse / "work" / f"neighbours-{fingerprint(given, settings, seed)}"
     codes = _lay_out(given, settings, folder)
     report.rows_in = codes.n
+    clock.lap("laid out")
     decision = decide(store.spark, codes, settings, seed)
+    clock.lap("decided")
     wanted = Search(codes, settings.k, decision.arithmetic, decision.block, settings.memory_mb, seed)
     wanted.folder.mkdir(exist_ok=True)
     counts, groups, tuned = _search(store, wanted, decision, settings)
+    clock.lap("searched")
     _write(store, report, wanted, groups, given.model_id)
+    clock.lap("written")
     recall = None
     if groups:
         recall = search_jobs.measured_recall(store.spark, wanted, groups, settings.sample)
-    row = _row(report, given, settings, wanted, decision, counts, tuned, recall)
-    row["seconds"] = time.monotonic() - begun
+    clock.lap("judged")
+    row = _row(report, given, settings, wanted, decision, counts, tuned | {"seconds_of": clock.laps}, recall)
+    row["seconds"] = sum(clock.laps.values())
     values = store.spark.createDataFrame([tuple(row[name] for name in NEIGHBOUR_RUNS.names)], NEIGHBOUR_RUNS.ddl)
     report.wrote(store.append("neighbour_runs", values, expected=1))
     shutil.rmtree(folder, ignore_errors=True)
-    _tell(report, row, counts)
+    _tell(report, row, counts, clock)
 
 
 def fingerprint(given: Input, settings: NeighbourSettings, seed: int) -> str:
@@ -171,7 +189,7 @@ def _row(
     }
 
 
-def _tell(report: Report, row: dict[str, Any], counts: dict[str, Any]) -> None:
+def _tell(report: Report, row: dict[str, Any], counts: dict[str, Any], clock: Clock) -> None:
     report.facts |= {
         "codes": f"{row['n']:,} of {row['dimensions']} {'bits' if row['metric'] == 'hamming' else 'numbers'}",
         "k, metric": f"{row['k']:,}, {row['metric']}",
@@ -183,5 +201,7 @@ def _tell(report: Report, row: dict[str, Any], counts: dict[str, Any]) -> None:
         "zero codes": row["zero_codes"],
         "short lists": f"{row['short_lists']:,} {row['short_reasons'] if row['short_lists'] else ''}".strip(),
     }  # fmt: skip
+    told = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in clock.laps.items())
+    report.facts["steps"] = told
     if counts["pieces_found"]:
         report.facts["pieces of an earlier run taken up"] = counts["pieces_found"]
