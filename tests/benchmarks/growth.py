@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ EXACT_UP_TO = {"full": 100_000, "quick": 50_000}
 JUDGED = 100
 
 
-def run(size: str, machine: dict[str, Any], folder: Path, tell: Callable[[str], None]) -> Part:
+def run(size: str, machine: dict[str, Any], folder: Path, tell: Callable[[str], None]) -> Iterator[Part]:
     """Solar codes, every size; lists of the exact search have to fit the memory, so it stops earlier."""
     part, k = Part(), K[size]
     seconds: dict[str, dict[int, float]] = {"exact": {}, "blocked": {}}
@@ -48,15 +48,20 @@ def run(size: str, machine: dict[str, Any], folder: Path, tell: Callable[[str], 
         )
         part.facts[f"share of pairs at {n}"] = blocked.found["share"]
         tell(f"{work}: exact {seconds['exact'].get(n, float('nan')):.1f} s, blocked {blocked.seconds:.1f} s")
+        _sum_up(part, seconds)
+        yield part
+
+
+def _sum_up(part: Part, seconds: dict[str, dict[int, float]]) -> None:
     exponents = {name: fitted(times) for name, times in seconds.items()}
-    part.facts |= {"seconds": seconds, "exponents": exponents, "plots": {"growth.png": plot(seconds, exponents)}}
+    part.facts |= {"seconds": seconds, "exponents": exponents}
+    part.plots["growth.png"] = plot(seconds, exponents)
     part.text = (
         f"Fitted exponents of time against n: blocked {exponents['blocked']:.2f} (target <= 1.3 at recall "
         f">= {TARGET}), "
         f"exact {exponents['exact']:.2f}. Codes lie ever more densely as n grows with k as it "
         "is.\n\n![growth](growth.png)"
     )
-    return part
 
 
 def fitted(times: dict[int, float]) -> float:

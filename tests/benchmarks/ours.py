@@ -46,6 +46,7 @@ def blocked(clock: Clock, path: str, k: int, judged: int, target: float, group: 
 
     codes = np.load(path)
     _warm(codes, "cosine")
+    tune.tune(prepare(np.arange(3000), codes[:3000], "cosine"), 10, NONE, target, 0)
     wanted = sampled(len(codes), judged, 12)
     lists: dict[int, np.ndarray] = {}
     with clock.timed("prepare"):

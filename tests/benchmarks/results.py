@@ -65,11 +65,12 @@ class Row:
 
 @dataclass
 class Part:
-    """What one benchmark found: rows, further facts, and sentences about them."""
+    """What one benchmark found: rows, further facts, sentences about them, and pictures."""
 
     rows: list[Row] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     text: str = ""
+    plots: dict[str, bytes] = field(default_factory=dict)  # file name to PNG
 
 
 def table(rows: list[Row]) -> str:
@@ -109,6 +110,8 @@ def write(folder: Path, machine: dict[str, Any], size: str, name: str, title: st
     made = {"size": size, "machine": machine, "parts": all_parts}
     kept.write_text(json.dumps(made, indent=1, default=str) + "\n", encoding="utf-8")
     (folder / "results.md").write_text(markdown(made), encoding="utf-8")
+    for file, image in part.plots.items():
+        (folder / file).write_bytes(image)
 
 
 def markdown(made: dict[str, Any]) -> str:
@@ -122,8 +125,8 @@ def markdown(made: dict[str, Any]) -> str:
         f"copying {machine['copy_gb_s']} GB/s. " + ", ".join(f"{k} {v}" for k, v in machine["libraries"].items()) + ".",
         "",
         "`ratio` is our time over the peer's (the first row of each piece of work); `floor` is the float32 arithmetic",
-        "at the measured matrix rate; `peak` is the resident memory of the process and its children. Recall is of listed",
-        "neighbours as near as the true last one, on sampled queries. Solar codes are simulated.",
+        "at the measured matrix rate; `peak` is the resident memory of the process and its children. Recall is the",
+        "share of listed neighbours as near as the true last one, on sampled queries. Solar codes are simulated.",
         "",
     ]
     for part in made["parts"].values():

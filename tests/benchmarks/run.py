@@ -26,7 +26,10 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1] / "lib")]
 
 
 def parts() -> list[ModuleType]:
-    """Modules of this folder that say NAME, ORDER, TITLE and run(size, machine, folder, tell), in order."""
+    """Modules of this folder that say NAME, ORDER, TITLE and run(size, machine, folder, tell), in order.
+
+    `run` returns a `results.Part`, or yields what there is so far again and again.
+    """
     found = []
     for file in sorted(HERE.glob("*.py")):
         if "\nNAME, ORDER, TITLE" in file.read_text(encoding="utf-8"):
@@ -42,16 +45,18 @@ def main() -> int:
     size.add_argument("--full", action="store_const", const="full", dest="size", help="the sizes of the targets")
     size.add_argument("--list", action="store_true", help="list the parts and stop")
     parser.add_argument("--only", action="append", choices=sorted(named), help="run this part; may be given again")
+    parser.add_argument("--minutes", type=float, default=1e9, help="begin nothing further after so many minutes")
+    parser.add_argument("--codes", type=Path, help="folder that keeps the codes for the next run")
     parser.add_argument("--out", type=Path, help="folder of the results instead of the day's own")
     asked = parser.parse_args()
     if asked.list:
         for name, module in named.items():
             print(f"{name:20}{module.TITLE}")
         return 0
-    return _run([named[name] for name in named if not asked.only or name in asked.only], asked.size, asked.out)
+    return _run([named[name] for name in named if not asked.only or name in asked.only], asked)
 
 
-def _run(modules: list[ModuleType], size: str, out: Path | None) -> int:
+def _run(modules: list[ModuleType], asked: argparse.Namespace) -> int:
     import results
     from machine import describe
     from ours import scratch
@@ -64,27 +69,31 @@ def _run(modules: list[ModuleType], size: str, out: Path | None) -> int:
     machine = describe()
     tell(f"{machine['cpu']}, {machine['cores']} cores: float32 {machine['float32_gflops']} GFLOP/s, "
          f"bfloat16 {machine['bfloat16_gflops']}, copying {machine['copy_gb_s']} GB/s")  # fmt: skip
-    folder = out or results.folder_of(machine, size)
+    folder = asked.out or results.folder_of(machine, asked.size)
+    late = begun + 60 * asked.minutes
     failed = 0
     with scratch() as data:
+        if asked.codes:
+            data = asked.codes
+            data.mkdir(parents=True, exist_ok=True)
         for module in modules:
+            if time.monotonic() > late:
+                tell(f"{module.NAME} left out: the {asked.minutes:g} minutes are over")
+                continue
             tell(module.TITLE)
+            part = None
             try:
-                part = module.run(size, machine, data, tell)
+                found = module.run(asked.size, machine, data, tell)
+                for part in [found] if isinstance(found, results.Part) else found:
+                    results.write(folder, machine, asked.size, module.NAME, module.TITLE, part)
+                    if time.monotonic() > late:
+                        break
             except Exception as error:
                 # the other parts are worth having
                 failed += 1
                 tell(f"{module.NAME} failed: {error}")
-                continue
-            plots = part.facts.pop("plots", {})
-            results.write(folder, machine, size, module.NAME, module.TITLE, part)
-            for name, image in plots.items():
-                (folder / name).write_bytes(image)
-            if part.rows:
-                print(results.table(part.rows))
-            if part.text:
-                print(part.text)
-            print(flush=True)
+            if part:
+                print(results.table(part.rows), part.text, "", sep="\n", flush=True)
     tell(f"results in {folder}")
     return 1 if failed else 0
 

@@ -2,8 +2,8 @@
 
 Every active region of the model's Sun is followed: its flux concentrations rise, decay, spread, turn with the Sun and
 are foreshortened, and their unsigned flux falls into the 16 x 16 cells of the disk's square, as the grid descriptor
-sums it. Left out is what needs pixels: threshold, opening, the supergranular network. A few per cent of noise stand for it.
-So the codes are *simulated*; they have what matters to a search: nearly equal neighbours in time, a return every
+sums it. Left out is what needs pixels: threshold, opening, the supergranular network. A few per cent of noise stand for
+it. So the codes are *simulated*; they have what matters to a search: nearly equal neighbours in time, a return every
 rotation, quiet years with hardly a region, and few effective dimensions.
 """
 
