@@ -11,12 +11,12 @@ FOUNDATION = {"errors", "tables", "config"}
 
 # room -> (own rooms it may import, foreign packages it may never import)
 ROOMS = {
-    "archives": ({"pixels", "tables", "errors"}, SPARK | {"torch"}),
-    "simulated": ({"archives", "pixels", "tables", "errors"}, SPARK | {"torch"}),
-    "pixels": ({"errors"}, SPARK | {"torch", "sunpy", "pathlib", "os"}),
+    "archives": ({"pixels", "tables", "errors", "compiled"}, SPARK | {"torch"}),
+    "simulated": ({"archives", "pixels", "tables", "errors", "compiled"}, SPARK | {"torch"}),
+    "pixels": ({"errors", "compiled"}, SPARK | {"torch", "sunpy", "pathlib", "os"}),
     "nets": ({"errors"}, SPARK | {"pathlib", "os"}),
     "codes": ({"errors"}, SPARK | {"torch", "pathlib", "os"}),
-    "topk": ({"errors"}, SPARK | {"pathlib", "yaml", "pydantic"}),
+    "topk": ({"errors", "compiled"}, SPARK | {"pathlib", "yaml", "pydantic"}),
     "scores": ({"errors"}, SPARK | {"torch", "pathlib", "os"}),
     "pages": ({"errors", "scores"}, SPARK | {"torch"}),
     "spark": (
@@ -27,6 +27,7 @@ ROOMS = {
         {"archives", "simulated", "pixels", "nets", "codes", "topk", "scores", "pages", "spark", *FOUNDATION},
         set(),
     ),
+    "compiled": (set(), SPARK | {"torch", "yaml", "pydantic"}),
     "errors": (set(), SPARK | {"torch", "numpy", "yaml", "pydantic"}),
     "tables": ({"errors"}, SPARK | {"torch", "pydantic"}),
     "config": ({"errors"}, SPARK | {"torch", "numpy"}),

@@ -157,6 +157,7 @@ def test_no_pair_is_ever_a_row_of_spark(spark, tmp_path, monkeypatch):
 
 def test_work_folders_are_gone_and_two_builds_are_equal(spark, tmp_path):
     vectors = write(tmp_path, floats(200))
+    (tmp_path / "out" / "work" / "neighbours-of-another-time").mkdir(parents=True)
     first, _, _ = search(spark, tmp_path, vectors)
     again, _, _ = search(spark, tmp_path, vectors)
     assert first == again

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
 
+from skyhash.compiled import compiled
 from skyhash.errors import BadFile
-from skyhash.pixels.compiled import compiled
 
 MAX_PIXELS = 16384 * 16384
 MAX_BYTES = 4 << 30

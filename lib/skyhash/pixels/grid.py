@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from skyhash.pixels.compiled import compiled
+from skyhash.compiled import compiled
 from skyhash.pixels.magnetogram import Magnetogram
 from skyhash.pixels.orientation import axes_up
 from skyhash.pixels.regions import Regions

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skyhash.pixels.compiled import compiled
+from skyhash.compiled import compiled
 
 
 @compiled

@@ -14,7 +14,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from skyhash.pixels.compiled import compiled
+from skyhash.compiled import compiled
 from skyhash.pixels.magnetogram import Disk
 from skyhash.simulated import network, sun
 

@@ -162,10 +162,7 @@ def _job(search: Search, tables: Sequence[Table]) -> blocking.Job:
 def by_row(members: np.ndarray, offsets: np.ndarray, found: np.ndarray) -> Partial:
     """A group's lists in the order of its rows' numbers."""
     order = np.argsort(members, kind="stable")
-    lengths = np.diff(offsets)[order]
-    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    places = np.arange(ends[-1]) - np.repeat(ends[:-1], lengths) + np.repeat(offsets[:-1][order], lengths)
-    return Partial(members[order], ends, found[places])
+    return Partial(members[order], *merge.chosen([(offsets, found)], np.zeros(len(order), np.int64), order))
 
 
 def merged(search: Search, pieces: Sequence[str], block: int, exact: bool) -> merge.Lists:

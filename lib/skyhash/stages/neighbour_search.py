@@ -99,7 +99,9 @@ def search(store: Store, report: Report, given: Input, settings: NeighbourSettin
     row["seconds"] = sum(clock.laps.values())
     values = store.spark.createDataFrame([tuple(row[name] for name in NEIGHBOUR_RUNS.names)], NEIGHBOUR_RUNS.ddl)
     report.wrote(store.append("neighbour_runs", values, expected=1))
-    shutil.rmtree(folder, ignore_errors=True)
+    # with what searches left that were never taken up, because their input or settings are no more
+    for left in folder.parent.glob("neighbours-*"):
+        shutil.rmtree(left, ignore_errors=True)
     _tell(report, row, counts, clock)
 
 

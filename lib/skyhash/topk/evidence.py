@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from skyhash.topk.compiled import compiled
+from skyhash.compiled import compiled
 from skyhash.topk.hyperplanes import coordinates
 from skyhash.topk.prepare import Rows
 from skyhash.topk.probes import Evidence

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skyhash.topk.compiled import compiled
+from skyhash.compiled import compiled
 from skyhash.topk.lanes import bits_of
 
 ALL = np.uint64(0xFFFFFFFFFFFFFFFF)  # a limit that every candidate keeps

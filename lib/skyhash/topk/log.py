@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from skyhash.topk.compiled import compiled
+from skyhash.compiled import compiled
 from skyhash.topk.sift import Entries
 
 CHUNK = 1 << 20  # entries

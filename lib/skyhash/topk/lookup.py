@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from skyhash.compiled import compiled
 from skyhash.errors import ConfigError, InputError
 from skyhash.topk import keys, merge, prepare, threshold
-from skyhash.topk.compiled import compiled
 from skyhash.topk.prepare import Rows
 from skyhash.topk.similarity import NUMBER, WEIGHTS, blend_of, pieces_of, similarity
 

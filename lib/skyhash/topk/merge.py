@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from skyhash.compiled import compiled
 from skyhash.topk import keys as _keys
-from skyhash.topk.compiled import compiled
 from skyhash.topk.log import cut, sort_rows
 from skyhash.topk.rules import Rules, permitted, places
 

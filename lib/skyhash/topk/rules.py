@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skyhash.compiled import compiled
 from skyhash.topk import lanes
-from skyhash.topk.compiled import compiled
 
 UNKNOWN_TIME = np.iinfo(np.int64).min
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from skyhash.topk.compiled import compiled
+from skyhash.compiled import compiled
 from skyhash.topk.rules import UNKNOWN_TIME, Rules, permitted, places
 
 REASONS = ("predicate", "category", "time", "checksum", "source", "sky")

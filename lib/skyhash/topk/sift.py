@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skyhash.compiled import compiled
 from skyhash.topk import keys, lanes
-from skyhash.topk.compiled import compiled
 from skyhash.topk.rules import permitted, places
 from skyhash.topk.similarity import similarity
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skyhash.compiled import compiled
 from skyhash.errors import InputError
 from skyhash.topk import lanes
-from skyhash.topk.compiled import compiled
 from skyhash.topk.prepare import METRICS, Rows
 
 COSINE, EUCLIDEAN, HAMMING, BLEND = range(4)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skyhash.compiled import compiled
 from skyhash.topk import keys, lanes, screens, sift, similarity
 from skyhash.topk.blend import bound
-from skyhash.topk.compiled import compiled
 from skyhash.topk.pairing import single_threaded, spans
 from skyhash.topk.prepare import Rows
 from skyhash.topk.rules import NONE, Rules, permitted, places
