@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from skyhash.errors import ConfigError
 from skyhash.topk import keys, merge, threshold
 from skyhash.topk.log import cut, grouped, sort_rows
-from skyhash.topk.pairing import Work, spans
+from skyhash.topk.pairing import Work, cores, spans
 from skyhash.topk.prepare import Rows, prepare
 from skyhash.topk.rates import Arithmetic, choose
 from skyhash.topk.rules import NONE, Rules
@@ -90,23 +91,32 @@ def search(
     n = len(rows)
     screen = arithmetic.screen()
     places = threshold.draw(n, k, seed)
-    limits = threshold.guess(rows, rows.take(places), places, 0, n, k, screen, rules, weights)
+    threads = threads or cores()
+    limits = threshold.guess(rows, rows.take(places), places, 0, n, k, screen, rules, weights, threads=threads)
     tried = limits.copy()
     work = Work(rows, limits, screen, k, None, rules, weights, memory_mb, threads, tile)
     work.score([(slice(None), None)])
-    parts = list(lists_of(work, k))
+    parts = list(lists_of(work, k, threads=threads))
     offsets = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(o) for o, _ in parts]))])
     found = np.concatenate([f for _, f in parts])
     offsets, found = complete(rows, offsets, found, tried, 0, n, k, [(0, rows)], screen, rules, weights, memory_mb)
     return offsets, found, work
 
 
-def lists_of(work: Work, k: int, slots: int = SLOTS) -> Iterator[merge.Lists]:
-    """The k best that the work has logged for each row, `slots` rows at a time."""
+def lists_of(work: Work, k: int, slots: int = SLOTS, threads: int = 1) -> Iterator[merge.Lists]:
+    """The k best that the work has logged for each row, `slots` rows at a time (shared among the threads)."""
     chunks = [chunk for log in work.logs for chunk in log.chunks()]
-    for start, stop in spans(0, len(work.rows), slots):
-        offsets, found = grouped(chunks, start, stop)
-        yield cut(offsets, sort_rows(offsets, found), k)
+
+    def some(span: tuple[int, int]) -> merge.Lists:
+        offsets, found = grouped(chunks, *span)
+        return cut(offsets, sort_rows(offsets, found), k)
+
+    parts = spans(0, len(work.rows), -(-slots // threads))
+    if threads == 1:
+        yield from map(some, parts)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(some, parts)
 
 
 def complete(

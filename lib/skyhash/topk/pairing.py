@@ -23,6 +23,11 @@ SLACK_CELLS = 64
 TILE_BYTES = 4 << 20  # of one side's values: two sides and the scores share a core's caches
 
 
+def cores() -> int:
+    """Processors at hand."""
+    return len(os.sched_getaffinity(0))
+
+
 def tile_rows(row_bytes: int) -> int:
     """Rows of a tile's side: a multiple of 64 between 256 and 1024 that fits the cache."""
     return int(min(1024, max(256, TILE_BYTES // row_bytes // 64 * 64)))
@@ -74,7 +79,7 @@ class Work:
         m = len(self.rows)
         if self.numbers is None:
             self.numbers = np.arange(m, dtype=np.uint32)
-        self.threads = self.threads or len(os.sched_getaffinity(0))
+        self.threads = self.threads or cores()
         self.tile = self.tile or tile_rows(self.rows.values.strides[0])
         self.form = self.screen.form(self.rows, screens.centre_of(self.rows))
         words = self.rows.metric == "hamming"

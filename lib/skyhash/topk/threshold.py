@@ -9,6 +9,8 @@ standard deviations of the binomial count).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -59,6 +61,7 @@ def guess(
     weights: tuple[float, float, float] = similarity.WEIGHTS,
     deviations: float = 3.0,
     numbers: NDArray[np.uint32] | None = None,
+    threads: int = 1,
 ) -> NDArray[np.uint64]:
     """Limits of some queries.
 
@@ -76,6 +79,7 @@ def guess(
         How products are computed; any will do.
     deviations : float
         Safety of the guess, in standard deviations.
+    threads : int
 
     Returns
     -------
@@ -87,7 +91,8 @@ def guess(
     limits = np.full(len(rows), keys.ALL)
     need = rank(n, k, len(sample), deviations)
     if len(sample) and need < len(sample):
-        limits = keys.limit(_at_rank(rows, sample, own, sample_numbers.astype(np.uint32), need, screen, rules, weights))
+        others = sample_numbers.astype(np.uint32)
+        limits = keys.limit(_at_rank(rows, sample, own, others, need, screen, rules, weights, threads))
         # -inf: fewer than that of the sample may be listed
         limits[keys.similarity(limits) == -np.inf] = keys.ALL
     if rows.metric == "cosine":
@@ -97,41 +102,64 @@ def guess(
 
 def _at_rank(
     rows: Rows, sample: Rows, own: NDArray[np.uint32], others: NDArray[np.uint32], need: int, screen: Any, rules: Rules,
-    weights: tuple[float, float, float],
+    weights: tuple[float, float, float], threads: int,
 ) -> NDArray[np.float32]:  # fmt: skip
     metric, blend = similarity.NUMBER[rows.metric], similarity.blend_of(rows, weights)
     found = np.empty(len(rows), np.float32)
     pieces = similarity.pieces_of(rows)
     if rows.metric == "hamming":
-        _radius_at_rank(rows.values, sample.values, own, others, rules, need, found)
+
+        def count(begin: int, end: int, _: Any) -> None:
+            part = slice(begin, end)
+            _radius_at_rank(rows.values[part], sample.values, own[part], others, rules, need, found[part])
+
+        _shared_out(count, len(rows), threads, lambda: None)
         return found
     centre = screens.centre_of(sample)
     theirs = screen.form(sample, centre)
-    buffer = screen.buffer(QUERIES * len(sample))
+
+    def score(begin: int, end: int, buffer: Any) -> None:
+        part = rows.slice(begin, end)
+        mine = screen.form(part, centre)
+        address = screen.product(mine.left, theirs.right, buffer)
+        if getattr(screen, "device", None) is not None and screen.device.type != "cpu":
+            local = buffer.to("cpu").numpy()
+            address = local.ctypes.data
+        if rows.metric == "blend":
+            tile = buffer[: len(part) * len(sample)].reshape(len(part), len(sample))
+            bound(tile, part.norms, sample.norms, rows.scale, blend, 0.0, 0.0)
+        _scores_at_rank(
+            address, screen.kind, metric, pieces, part.values, part.norms, sample.values, sample.norms,
+            rows.scale, blend, own[begin:end], others, rules, need, found[begin:end],
+        )  # fmt: skip
+        if not rescored(screen.kind, metric):
+            # where very many codes are equal, a limit that rounding lifted would keep none of them
+            found[begin:end] -= screens.slack(mine, mine.left.shape[1])
+
     with single_threaded():
-        for begin, end in spans(0, len(rows), QUERIES):
-            part = rows.slice(begin, end)
-            mine = screen.form(part, centre)
-            address = screen.product(mine.left, theirs.right, buffer)
-            if getattr(screen, "device", None) is not None and screen.device.type != "cpu":
-                local = buffer.to("cpu").numpy()
-                address = local.ctypes.data
-            if rows.metric == "blend":
-                tile = buffer[: len(part) * len(sample)].reshape(len(part), len(sample))
-                bound(tile, part.norms, sample.norms, rows.scale, blend, 0.0, 0.0)
-            _scores_at_rank(
-                address, screen.kind, metric, pieces, part.values, part.norms, sample.values, sample.norms,
-                rows.scale, blend, own[begin:end], others, rules, need, found[begin:end],
-            )  # fmt: skip
-            if not rescored(screen.kind, metric):
-                # where very many codes are equal, a limit that rounding lifted would keep none of them
-                found[begin:end] -= screens.slack(mine, mine.left.shape[1])
+        _shared_out(score, len(rows), threads, lambda: screen.buffer(QUERIES * len(sample)))
     if rows.metric == "euclidean" and not rescored(screen.kind, metric):
         with np.errstate(invalid="ignore"):
             return np.where(np.isfinite(found), -rows.scale * np.sqrt(np.maximum(-2.0 * found, 0.0)), -np.inf).astype(
                 np.float32
             )
     return found
+
+
+def _shared_out(work: Callable[[int, int, Any], None], n: int, threads: int, room: Callable[[], Any]) -> None:
+    """Call ``work(begin, end, room)`` for stretches of n rows, each thread with a room of its own."""
+    every = list(spans(0, n, QUERIES))
+
+    def some(number: int) -> None:
+        own = room()
+        for begin, end in every[number::threads]:
+            work(begin, end, own)
+
+    if threads == 1:
+        some(0)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(some, range(threads)))
 
 
 @compiled
