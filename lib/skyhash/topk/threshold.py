@@ -23,7 +23,7 @@ from skyhash.topk.pairing import single_threaded, spans
 from skyhash.topk.prepare import Rows
 from skyhash.topk.rules import NONE, Rules, permitted, places
 
-SMALLEST, LARGEST = 4096, 32768
+SMALLEST, LARGEST = 4096, 16384
 QUERIES = 512  # rows of a tile of queries against the sample
 
 
@@ -31,7 +31,7 @@ def sample_size(n: int, k: int) -> int:
     """Rows of the sample; 0 where a guess would save nothing (lists of a quarter of the archive)."""
     if n < 2 * SMALLEST or 4 * k >= n:
         return 0
-    return min(LARGEST, max(SMALLEST, n // 16))
+    return min(LARGEST, max(SMALLEST, n // 32))
 
 
 def draw(n: int, k: int, seed: int) -> NDArray[np.int64]:
