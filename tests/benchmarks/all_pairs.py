@@ -75,8 +75,8 @@ def run(size: str, machine: dict[str, Any], folder: Path, tell: Callable[[str], 
     part = Part()
     part.text = (
         "The kernel alone is one process with a thread per core, from codes in memory to ids and similarities. The\n"
-        "job is `skyhash neighbours` on Spark, one task per core, from a Parquet table to Delta tables. Peers are timed\n"
-        "without reading, normalising or writing."
+        "job is `skyhash neighbours` on Spark, one task per core, from a Parquet table to Delta tables. Peers are\n"
+        "timed without reading, normalising or writing."
     )
     for case in FULL if size == "full" else QUICK:
         part.rows += of_case(case, machine, folder, part.facts, tell)

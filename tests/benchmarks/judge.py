@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
 ROUNDING = 3e-6  # float32 sums of unit vectors
 
 
@@ -19,11 +20,11 @@ def unit(codes: NDArray) -> NDArray[np.float32]:
     return (codes / np.where(lengths > 0, lengths, 1)).astype(np.float32)
 
 
-def nearness(codes: NDArray, query: int, rows: NDArray[np.int64] | slice) -> NDArray[np.float64]:
-    """Cosine of unit float rows, or minus the differing bits of packed ones, to some rows: slow and plain."""
+def nearness(codes: NDArray, queries: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Of all rows to some queries, float32 (m, n): cosine of unit float rows, or minus the differing bits."""
     if codes.dtype == np.uint8:
-        return -np.unpackbits(codes[rows] ^ codes[query], axis=1).sum(axis=1).astype(np.float64)
-    return codes[rows].astype(np.float64) @ codes[query].astype(np.float64)
+        return -np.stack([BITS[codes ^ codes[one]].sum(axis=1) for one in queries]).astype(np.float32)
+    return codes[queries] @ codes.T
 
 
 def recall(
@@ -46,9 +47,8 @@ def recall(
     chosen = np.unique(np.linspace(0, len(queries) - 1, min(most, len(queries))).astype(int))
     want = min(k, len(codes) - 1)
     shares = []
-    for place in chosen:
+    for place, near in zip(chosen, nearness(codes, queries[chosen]), strict=True):
         query = int(queries[place])
-        near = nearness(codes, query, slice(None))
         near[query] = -np.inf
         floor = np.partition(near, len(near) - want)[len(near) - want]
         listed = np.unique(lists[place])

@@ -61,7 +61,7 @@ def blocked(clock: Clock, path: str, k: int, judged: int, target: float, group: 
                 lists[int(members[place])] = keys.rows(found[offsets[place] : offsets[place + 1]]).astype(np.int64)
     share = tuned.pairs / (len(codes) * (len(codes) - 1) / 2)
     found = [lists[int(row)] for row in wanted]
-    return {"rows": wanted, "lists": found, "share": share, "note": f"{100 * share:.2g} % of pairs"}
+    return {"rows": wanted, "lists": found, "share": share, "note": f"{100 * share:.3g} % of pairs"}
 
 
 def on_spark(
@@ -88,7 +88,7 @@ def on_spark(
         spark.stop()
     lists = [np.array(row["neighbour_ids"], np.int64) for row in wanted]
     share = told["pairs_scored"] / told["pairs_possible"]
-    note = f"{told['method']}, {told['arithmetic'].split(':')[0]}, {100 * share:.2g} % of pairs"
+    note = f"{told['method']}, {told['arithmetic'].split(':')[0]}, {100 * share:.3g} % of pairs"
     facts = {name: told[name] for name in ("method", "reason", "recall_at_k", "recall_low", "recall_high", "recall_n")}
     run = facts | {"pairs": told["pairs_scored"], "parameters": json.loads(told["parameters"])}
     return {"rows": rows, "lists": lists, "note": note, "table_bytes": size, "run": run}

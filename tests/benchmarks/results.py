@@ -125,8 +125,9 @@ def markdown(made: dict[str, Any]) -> str:
         f"copying {machine['copy_gb_s']} GB/s. " + ", ".join(f"{k} {v}" for k, v in machine["libraries"].items()) + ".",
         "",
         "`ratio` is our time over the peer's (the first row of each piece of work); `floor` is the float32 arithmetic",
-        "at the measured matrix rate; `peak` is the resident memory of the process and its children. Recall is the",
-        "share of listed neighbours as near as the true last one, on sampled queries. Solar codes are simulated.",
+        "of all pairs at the measured matrix rate (bfloat16 and scoring each pair once for both sides go below it);",
+        "`peak` is the resident memory of the process and its children. Recall is the share of listed neighbours as",
+        "near as the true last one, on sampled queries. Solar codes are simulated.",
         "",
     ]
     for part in made["parts"].values():
