@@ -125,8 +125,8 @@ def page(rates: Rates, k: int, predicted: float, last: Run) -> str:
             lines.append(
                 f"| {large:.0e} | {name} | {pairs:.1e} | {blocks:,} | {_bytes(moved)} | "
                 f"{_bytes(large * k * bytes_each)} | "
-                f"{hours:,.0f} | {executors:,} | {hours / 100 / EXECUTOR_CORES:,.1f} | "
-                f"${hours * DOLLARS_PER_CORE_HOUR:,.0f} |"
+                f"{hours:,.1f} | {executors:,} | {hours / 100 / EXECUTOR_CORES:,.2f} | "
+                f"${hours * DOLLARS_PER_CORE_HOUR:,.2f} |"
             )
     lines += [
         "",
