@@ -11,20 +11,17 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 
-
-def compiled(function: Function) -> Function:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function of numbers and arrays; it runs without Python's global lock and without fast-math."""
     try:
-        made: Any = numba.njit(function, cache=True, nogil=True)
+        return numba.njit(function, cache=True, nogil=True)
     except RuntimeError:  # numba: "cannot cache function: no locator available"
-        made = numba.njit(function, nogil=True)
-    return made
+        return numba.njit(function, nogil=True)
 
 
 def forget_stale(package: Path) -> bool:
