@@ -31,7 +31,7 @@ test: setup  ## set up, then all tests
 
 .PHONY: test-fast
 test-fast: setup  ## the tests that need no JVM: under a minute
-	@$(RUN) python -m pytest tests/fast
+	@$(RUN) python -m pytest -n auto --dist worksteal tests/fast
 
 .PHONY: check
 check: setup  ## lint, format, types, the rules of the rooms
