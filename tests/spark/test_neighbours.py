@@ -141,14 +141,14 @@ def test_delta_tables_are_read_too(spark, tmp_path):
 def test_no_pair_is_ever_a_row_of_spark(spark, tmp_path, monkeypatch):
     """The plan that writes the lists: a range of block numbers and one pass over it; no join, no exchange."""
     plans = []
-    frame_of = neighbour_search.lists_frame
+    frame_of = neighbour_search.files_frame
 
     def seen(*arguments):
         frame = frame_of(*arguments)
         plans.append(frame._jdf.queryExecution().executedPlan().toString())
         return frame
 
-    monkeypatch.setattr(neighbour_search, "lists_frame", seen)
+    monkeypatch.setattr(neighbour_search, "files_frame", seen)
     search(spark, tmp_path, write(tmp_path, floats(50)), k=5)
     (plan,) = plans
     assert "MapInArrow" in plan and "Range" in plan

@@ -1,11 +1,14 @@
 """The checked store, in both layouts, with DuckDB and delta-rs as second readers."""
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from skyhash.errors import DataLoss, InputError
+from skyhash.spark.data_files import DataFile
 from skyhash.spark.store import Store
-from skyhash.tables import QUARANTINE
+from skyhash.tables import NEIGHBOURS, QUARANTINE
 
 COLUMNS = ", ".join(f"{c.name} {c.type}" for c in QUARANTINE.columns)
 
@@ -75,3 +78,33 @@ def test_a_writer_that_comes_second_is_refused(spark, warehouse):
     with pytest.raises(DataLoss, match="written by another job meanwhile"):
         ParquetLayout(spark)._commit(store.folder("quarantine"), 0, [])
     assert store.read("quarantine").count() == 1
+
+
+def test_files_that_tasks_wrote_replace_all_rows_and_engines_pass_over_what_they_need_not_read(spark, store):
+    store.overwrite("neighbours", lists(spark, 0, 3), expected=3)
+    folder, files = store.folder("neighbours"), []
+    for first in (10, 20):
+        rows = pa.table(
+            {"query_id": [first, first + 1], "model_id": ["m"] * 2, "run_id": ["r"] * 2,
+             "neighbour_ids": [[1, 2], [3]], "similarities": pa.array([[0.5, 0.25], [0.125]], pa.list_(pa.float32()))}
+        )  # fmt: skip
+        name = f"made-{first}.parquet"
+        pq.write_table(rows, folder / name, use_compliant_nested_type=True)
+        key = {"query_id": first}, {"query_id": first + 1}
+        files.append(DataFile(name, (folder / name).stat().st_size, 2, *key))
+    with pytest.raises(DataLoss, match="4 rows in its new files, not 5"):
+        store.replace("neighbours", files, expected=5)
+    written = store.replace("neighbours", files, expected=4)
+    assert (written.version, written.rows) == (1, 4)
+    now, before = store.read("neighbours"), store.read("neighbours", 0)
+    assert now.schema == before.schema
+    assert [row["query_id"] for row in now.orderBy("query_id").collect()] == [10, 11, 20, 21]
+    assert now.where("query_id = 21").first()["similarities"] == [0.125]
+    assert before.count() == 3
+    store.append("neighbours", lists(spark, 30, 31), expected=1)
+    assert store.read("neighbours").count() == 5
+
+
+def lists(spark, first, last):
+    rows = [(query, "m", "r", [query], [1.0]) for query in range(first, last)]
+    return spark.createDataFrame(rows, NEIGHBOURS.ddl)

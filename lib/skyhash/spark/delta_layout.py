@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skyhash.spark.data_files import DataFile
 from skyhash.tables import Table
 
 if TYPE_CHECKING:
@@ -31,6 +34,22 @@ class DeltaLayout:
         if mode == "overwrite":
             writer = writer.option("overwriteSchema", "true")
         writer.save(str(folder))
+
+    def replace(self, folder: Path, table: Table, files: Sequence[DataFile]) -> None:
+        # Spark's Delta commits only what its own writers wrote; delta-rs writes the same log
+        from deltalake import DeltaTable, PostCommitHookProperties, Schema
+        from deltalake.transaction import AddAction, create_table_with_add_actions
+
+        schema = Schema.from_json(self.spark.createDataFrame([], table.ddl).schema.json())
+        now = int(time.time() * 1000)
+        actions = [AddAction(file.name, file.size, {}, now, True, file.statistics) for file in files]
+        # checkpoints and their cleaning stay Spark's
+        quiet = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+        if self.version(folder) is None:
+            create_table_with_add_actions(str(folder), schema, actions, "error", post_commithook_properties=quiet)
+        else:
+            known = DeltaTable(str(folder))
+            known.create_write_transaction([*actions], "overwrite", schema, post_commithook_properties=quiet)
 
     def files(self, folder: Path, table: Table, version: int | None) -> list[str]:
         return sorted(self.read(folder, table, version).inputFiles())

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyhash.errors import DataLoss
+from skyhash.spark.data_files import DataFile
 from skyhash.tables import Table
 
 if TYPE_CHECKING:
@@ -47,6 +49,10 @@ class ParquetLayout:
         new = sorted(f"{part}/{file.name}" for file in (folder / part).glob("*.parquet"))
         kept = [] if mode == "overwrite" else [os.path.relpath(f, folder) for f in self.files(folder, table, newest)]
         self._commit(folder, 0 if newest is None else newest + 1, kept + new)
+
+    def replace(self, folder: Path, table: Table, files: Sequence[DataFile]) -> None:
+        newest = self.version(folder)
+        self._commit(folder, 0 if newest is None else newest + 1, sorted(file.name for file in files))
 
     def _commit(self, folder: Path, version: int, files: list[str]) -> None:
         versions = folder / "_versions"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from skyhash.spark import partial_lists, search_tasks
-from skyhash.spark.list_rows import pieces_of
+from skyhash.spark.list_files import pieces_of
 from skyhash.spark.progress import progress
 from skyhash.spark.search_tasks import Search, pair_name
 from skyhash.topk import recall, tiles

@@ -21,9 +21,6 @@ ALWAYS = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "64",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.databricks.delta.snapshotCache.storageLevel": "MEMORY_ONLY",
-    # ids and similarities of lists hardly repeat: a dictionary is tried in vain, at a third of the writing time
-    "spark.hadoop.parquet.enable.dictionary#neighbour_ids.list.element": "false",
-    "spark.hadoop.parquet.enable.dictionary#similarities.list.element": "false",
 }
 
 # Only on one machine: 200 shuffle tasks and 50 log tasks of an empty table cost more than the work.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from skyhash.errors import DataLoss, InputError
+from skyhash.spark.data_files import DataFile
 from skyhash.tables import BY_NAME, Table
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ class Layout(Protocol):
     def version(self, folder: Path) -> int | None: ...
     def read(self, folder: Path, table: Table, version: int | None) -> DataFrame: ...
     def write(self, folder: Path, table: Table, rows: DataFrame, mode: Mode) -> None: ...
+    def replace(self, folder: Path, table: Table, files: Sequence[DataFile]) -> None: ...
     def files(self, folder: Path, table: Table, version: int | None) -> list[str]: ...
 
 
@@ -94,12 +97,23 @@ class Store:
         """Replace all rows in one step; readers of the older version are not disturbed."""
         return self._write(name, rows, "overwrite", expected)
 
+    def replace(self, name: str, files: Sequence[DataFile], expected: int) -> Written:
+        """Let files that tasks wrote into the table's folder take the place of all rows, in one step."""
+        table = BY_NAME[name]
+        if sum(file.rows for file in files) != expected:
+            raise DataLoss(f"table {name}: {sum(file.rows for file in files)} rows in its new files, not {expected}")
+        self.layout.replace(self.folder(name), table, files)
+        return self._read_back(name, 0, expected)
+
     def _write(self, name: str, rows: DataFrame, mode: Mode, expected: int | None) -> Written:
         table = BY_NAME[name]
         before = self.read(name).count() if mode == "append" else 0
         # an observation of nothing is no row; Spark's own null check names the key column
         shaped = rows.selectExpr(*[f"cast(`{c.name}` as {c.type}) as `{c.name}`" for c in table.columns])
         self.layout.write(self.folder(name), table, shaped, mode)
+        return self._read_back(name, before, expected)
+
+    def _read_back(self, name: str, before: int, expected: int | None) -> Written:
         version = self.version(name)
         written = self.read(name, version).count() - before
         if version is None or (expected is not None and written != expected):

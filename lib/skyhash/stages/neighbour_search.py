@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from skyhash.config import NeighbourSettings
 from skyhash.errors import DataLoss
-from skyhash.spark import code_checks, code_files, list_rows, search_jobs
+from skyhash.spark import code_checks, code_files, list_files, search_jobs
 from skyhash.spark.arrow_batches import arrow_batches
 from skyhash.spark.code_files import Codes
+from skyhash.spark.data_files import DataFile
 from skyhash.spark.progress import progress
 from skyhash.spark.search_tasks import Search
 from skyhash.spark.store import Store
@@ -141,19 +142,23 @@ def _search(
     return counts, counts["groups"], tuned.facts()
 
 
-def lists_frame(store: Store, wanted: Search, groups: int) -> DataFrame:
-    """The lists as rows: a task per block, and so a file per stretch of query ids; nothing is shuffled."""
-    blocks = store.spark.range(0, wanted.blocks, 1, wanted.blocks)
-    return blocks.mapInArrow(list_rows.rows_of(wanted, groups), list_rows.LISTS)
+def files_frame(store: Store, wanted: Search, groups: int, model_id: str, run_id: str) -> DataFrame:
+    """The files of `neighbours`, a row each: a task per block, a file per stretch of query ids; nothing is shuffled."""
+    folder = store.folder("neighbours")
+    folder.mkdir(parents=True, exist_ok=True)
+    write = list_files.files_of(wanted, groups, str(folder), model_id, run_id)
+    return store.spark.range(0, wanted.blocks, 1, wanted.blocks).mapInArrow(write, list_files.WRITTEN)
 
 
 def _write(store: Store, report: Report, wanted: Search, groups: int, model_id: str) -> None:
-    from pyspark.sql import functions as f
-
-    rows = lists_frame(store, wanted, groups)
-    rows = rows.withColumn("model_id", f.lit(model_id)).withColumn("run_id", f.lit(report.run_id))
+    rows = files_frame(store, wanted, groups, model_id, report.run_id)
     with arrow_batches(store.spark, 1), progress(store.spark, f"neighbours: {wanted.codes.n:,} lists written"):
-        report.wrote(store.overwrite("neighbours", rows, expected=wanted.codes.n))
+        written = rows.collect()
+    files = [
+        DataFile(row["name"], row["size"], row["rows"], {"query_id": row["first"]}, {"query_id": row["last"]})
+        for row in written
+    ]
+    report.wrote(store.replace("neighbours", files, expected=wanted.codes.n))
 
 
 def _row(
@@ -162,7 +167,7 @@ def _row(
 ) -> dict[str, Any]:  # fmt: skip
     n = wanted.codes.n
     reasons: dict[str, int] = {}
-    noted = list_rows.shortfalls(wanted)
+    noted = list_files.shortfalls(wanted)
     for part in noted:
         for reason, lists in part["reasons"].items():
             reasons[reason] = reasons.get(reason, 0) + lists
