@@ -1,39 +1,37 @@
-"""A look at codes before they are searched: one pass that finds what cannot be compared, and names it."""
+"""A look at codes while they are laid out: what cannot be compared is found, and named."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from skyhash.errors import InputError
-from skyhash.spark.arrow_batches import arrow_batches
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-BATCH = 4096
-_FOUND = "rows bigint, shortest bigint, longest bigint, largest double, bad_id bigint, bad string"
+SEEN = "rows bigint, shortest bigint, longest bigint, largest double, bad_id bigint, bad string"
 _FLOATS = ("array<float>", "array<double>")
 
 
 class Found(NamedTuple):
-    """Rows, numbers (or bytes) per code, largest magnitude."""
+    """Rows, numbers (or bytes) per code, largest magnitude (0 where no metric asks)."""
 
     rows: int
     length: int
     largest: float
 
 
-def check(frame: DataFrame, metric: str, name: str) -> Found:
-    """Refuse what cannot be compared.
+def columns(frame: DataFrame, metric: str, name: str) -> None:
+    """Refuse a table whose columns cannot be codes.
 
     Parameters
     ----------
     frame : DataFrame
-        image_id and code.
     metric : str
     name : str
         What the user knows the table by.
@@ -41,8 +39,7 @@ def check(frame: DataFrame, metric: str, name: str) -> Found:
     Raises
     ------
     InputError
-        No such columns, another type than the metric compares, no code or no id, NaN or infinity (the id is named),
-        codes of different length, fewer than two rows.
+        No image_id or code, or another type than the metric compares.
     """
     types = dict(frame.dtypes)
     for column in ("image_id", "code"):
@@ -53,52 +50,55 @@ def check(frame: DataFrame, metric: str, name: str) -> Found:
     wanted = ("binary",) if metric == "hamming" else _FLOATS
     if types["code"] not in wanted:
         raise InputError(f"{name}: code", types["code"], f"{' or '.join(wanted)} for neighbours.metric={metric}")
-    with arrow_batches(frame.sparkSession, BATCH):
-        seen = frame.selectExpr("cast(image_id as bigint) as image_id", "code").mapInArrow(_look(metric), _FOUND)
-        rows = seen.collect()
-    bad = sorted((row["bad_id"] is not None, row["bad_id"] or 0, row["bad"]) for row in rows if row["bad"])
+
+
+@dataclass
+class Look:
+    """What one task has seen of codes; its attributes are the columns of `SEEN`."""
+
+    metric: str
+    rows: int = 0
+    shortest: int = np.iinfo(np.int64).max
+    longest: int = 0
+    largest: float = 0.0
+    bad_id: int | None = None
+    bad: str | None = None
+
+    def accepts(self, ids: pa.Array, codes: pa.Array) -> bool:
+        """Take a batch into account; False once anything cannot be laid out beside what was before it."""
+        self.rows += len(ids)
+        if self.bad is None:
+            self.bad_id, self.bad = _bad(ids, codes, self.metric) or (None, None)
+        if self.bad is None:
+            lengths = np.diff(_offsets(codes))
+            self.shortest = min(self.shortest, int(lengths.min()))
+            self.longest = max(self.longest, int(lengths.max()))
+            if self.metric in ("euclidean", "blend"):
+                numbers = codes.flatten().to_numpy(zero_copy_only=False)
+                self.largest = max(self.largest, float(np.abs(numbers).max(initial=0.0)))
+        return self.bad is None and self.shortest == self.longest > 0
+
+
+def refuse(seen: Sequence[Any], name: str) -> Found:
+    """Refuse codes that cannot be compared, by what all tasks have seen.
+
+    Raises
+    ------
+    InputError
+        No code or no id, NaN or infinity (the id is named), codes of different length, fewer than two rows.
+    """
+    bad = sorted((row["bad_id"] is not None, row["bad_id"] or 0, row["bad"]) for row in seen if row["bad"])
     if bad:
         raise InputError(f"{name}: code", bad[0][2], "finite numbers, as many in every row")
-    total = sum(row["rows"] for row in rows)
+    total = sum(row["rows"] for row in seen)
     if total < 2:
         raise InputError(name, "no row" if not total else "one row", "2 or more: one image has no neighbours")
-    shortest, longest = min(row["shortest"] for row in rows), max(row["longest"] for row in rows)
+    shortest, longest = min(row["shortest"] for row in seen), max(row["longest"] for row in seen)
     if shortest != longest:
         raise InputError(f"{name}: code", f"lengths from {shortest} to {longest}", "codes of one length")
     if not longest:
         raise InputError(f"{name}: code", "empty codes", "1 number or more")
-    return Found(total, longest, max(row["largest"] for row in rows))
-
-
-def _look(metric: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import pyarrow as pa
-
-        rows, shortest, longest, largest = 0, np.iinfo(np.int64).max, 0, 0.0
-        bad: tuple[int | None, str] | None = None
-        for batch in batches:
-            if not batch.num_rows:
-                continue
-            ids, codes = batch.column(0), batch.column(1)
-            rows += batch.num_rows
-            if bad is None:
-                bad = _bad(ids, codes, metric)
-            if bad is None:
-                lengths = np.diff(np.asarray(_offsets(codes)))
-                shortest, longest = min(shortest, int(lengths.min())), max(longest, int(lengths.max()))
-                if metric in ("euclidean", "blend"):
-                    numbers = codes.flatten().to_numpy(zero_copy_only=False)
-                    largest = max(largest, float(np.abs(numbers).max(initial=0.0)))
-        if rows:
-            bad_id, told = bad or (None, None)
-            values = [[rows], [shortest], [longest], [largest], [bad_id], [told]]
-            kinds = [pa.int64(), pa.int64(), pa.int64(), pa.float64(), pa.int64(), pa.string()]
-            yield pa.RecordBatch.from_arrays(
-                [pa.array(v, k) for v, k in zip(values, kinds, strict=True)],
-                ["rows", "shortest", "longest", "largest", "bad_id", "bad"],
-            )
-
-    return look
+    return Found(total, longest, max(row["largest"] for row in seen))
 
 
 def _offsets(codes: pa.Array) -> np.ndarray:

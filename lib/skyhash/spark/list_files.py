@@ -29,7 +29,7 @@ def files_of(
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Function for `mapInArrow` over numbers of blocks: writes each block's lists, and says so by a row of `WRITTEN`.
 
-    Spark's own writer would take every list through the JVM, at six times the cost of finding it.
+    Spark's own writer would take every list through the JVM, which costs several times as much.
 
     Parameters
     ----------

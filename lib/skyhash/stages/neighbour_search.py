@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skyhash.config import NeighbourSettings
-from skyhash.errors import DataLoss
-from skyhash.spark import code_checks, code_files, list_files, search_jobs
+from skyhash.spark import code_files, code_layout, list_files, search_jobs
 from skyhash.spark.arrow_batches import arrow_batches
 from skyhash.spark.code_files import Codes
 from skyhash.spark.data_files import DataFile
@@ -27,8 +26,6 @@ from skyhash.topk import tune
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-CODES_PER_BATCH = 4096
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ def search(store: Store, report: Report, given: Input, settings: NeighbourSettin
     Raises
     ------
     InputError, ConfigError
-        See `code_checks.check`, `neighbour_rules.rules_for`.
+        See `code_layout.lay_out`, `neighbour_rules.rules_for`.
     DataLoss
         Lists written are not as many as codes.
     """
@@ -115,14 +112,8 @@ def fingerprint(given: Input, settings: NeighbourSettings, seed: int) -> str:
 
 
 def _lay_out(given: Input, settings: NeighbourSettings, folder: Path) -> Codes:
-    metric = settings.metric
-    found = code_checks.check(given.codes, metric, given.name)
-    rows = given.codes.selectExpr("cast(image_id as bigint) as image_id", "code")
-    spark = given.codes.sparkSession
-    with arrow_batches(spark, CODES_PER_BATCH), progress(spark, f"neighbours: {found.rows:,} codes laid out"):
-        codes = code_files.export(rows, metric, folder, found.largest)
-    if (codes.n, codes.width > 0) != (found.rows, True):
-        raise DataLoss(f"neighbours: {codes.n} codes laid out, {found.rows} were looked at")
+    with progress(given.codes.sparkSession, "neighbours: codes laid out"):
+        codes = code_layout.lay_out(given.codes, settings.metric, folder, given.name)
     code_files.store_rules(folder, rules_for(codes.rows().ids, given.images, settings, given.images_name))
     return codes
 
