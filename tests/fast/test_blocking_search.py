@@ -149,5 +149,9 @@ def test_faiss_agrees_where_all_buckets_are_probed():
 def test_replacing_lists():
     lists = np.array([0, 2, 2, 5]), np.array([1, 2, 3, 4, 5], dtype=np.uint64)
     new = np.array([0, 3, 4]), np.array([7, 8, 9, 6], dtype=np.uint64)
-    offsets, found = merge.put(lists, np.array([1, 0]), new)
+    offsets, found = merge.put(lists, [(np.array([1, 0]), new)])
     assert offsets.tolist() == [0, 1, 4, 7] and found.tolist() == [6, 7, 8, 9, 3, 4, 5]
+    last = np.array([0, 1]), np.array([0], dtype=np.uint64)
+    offsets, found = merge.put(lists, [(np.array([1, 0]), new), (np.array([1]), last)])
+    assert offsets.tolist() == [0, 1, 2, 5] and found.tolist() == [6, 0, 3, 4, 5]
+    assert merge.put(lists, []) is lists

@@ -142,11 +142,11 @@ def search_groups(search: Search, tables: Any) -> Callable[[Iterable[int]], Iter
         job = _job(search, tables.value)
         for group in groups:
             if not partial_lists.done(search.folder, f"group-{group}"):
-                members = job.groups(search.block)[group]
+                members = np.sort(job.groups(search.block)[group])
                 before = job.pairs, job.fallbacks
                 offsets, found = job.search(members)
                 facts = {"screened": job.pairs - before[0], "scored": 0, "fallbacks": job.fallbacks - before[1]}
-                partial_lists.save(search.folder, f"group-{group}", by_row(members, offsets, found), facts)
+                partial_lists.save(search.folder, f"group-{group}", Partial(members, offsets, found), facts)
             yield group
 
     return run
@@ -157,12 +157,6 @@ def _job(search: Search, tables: Sequence[Table]) -> blocking.Job:
         search.codes.rows(), search.k, search.arithmetic, tables, search.codes.rules(), memory_mb=search.memory_mb,
         seed=search.seed,
     )  # fmt: skip
-
-
-def by_row(members: np.ndarray, offsets: np.ndarray, found: np.ndarray) -> Partial:
-    """A group's lists in the order of its rows' numbers."""
-    order = np.argsort(members, kind="stable")
-    return Partial(members[order], *merge.chosen([(offsets, found)], np.zeros(len(order), np.int64), order))
 
 
 def merged(search: Search, pieces: Sequence[str], block: int, exact: bool) -> merge.Lists:

@@ -81,16 +81,20 @@ class Job:
         )  # fmt: skip
         tried = limits.copy()
         lists = self._blocked(group, limits)
+        lengths = np.diff(lists[0])
+        better: list[tuple[NDArray[np.int64], merge.Lists]] = []
         zero = np.flatnonzero(tried == keys.NOTHING)
         if len(zero):
-            lists = merge.put(lists, zero, merge.zero_lists(group[zero].astype(np.int64), n, self.k, self.rules))
+            better.append((zero, merge.zero_lists(group[zero].astype(np.int64), n, self.k, self.rules)))
+            lengths[zero] = np.diff(better[-1][1][0])
         # the guess is of the whole archive, so it holds for a search of all rows; a few fail it even there
         for asked in (tried, np.full(len(group), keys.ALL)):
-            short = self._short(group, lists[0])
+            short = self._short(group, lengths)
             if len(short):
                 self.fallbacks += len(short) if asked is tried else 0
-                lists = merge.put(lists, short, self._against_all(group[short], asked[short]))
-        return lists
+                better.append((short, self._against_all(group[short], asked[short])))
+                lengths[short] = np.diff(better[-1][1][0])
+        return merge.put(lists, better)
 
     def exact(self, group: NDArray[np.uint32]) -> merge.Lists:
         """Lists of some rows among all rows, tables aside: what `search` is measured against."""
@@ -99,10 +103,10 @@ class Job:
             self.weights, numbers=group,
         )  # fmt: skip
         lists = self._against_all(group, limits)
-        short = self._short(group, lists[0])
-        if len(short):
-            lists = merge.put(lists, short, self._against_all(group[short], np.full(len(short), keys.ALL)))
-        return lists
+        short = self._short(group, np.diff(lists[0]))
+        if not len(short):
+            return lists
+        return merge.put(lists, [(short, self._against_all(group[short], np.full(len(short), keys.ALL)))])
 
     def _blocked(self, group: NDArray[np.uint32], limits: NDArray[np.uint64]) -> merge.Lists:
         n, m = len(self.rows), len(group)
@@ -120,8 +124,7 @@ class Job:
         self.pairs += work.pairs
         return _lists(work, m, self.k)
 
-    def _short(self, group: NDArray[np.uint32], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
-        lengths = np.diff(offsets)
+    def _short(self, group: NDArray[np.uint32], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
         short = np.flatnonzero(lengths < min(self.k, len(self.rows) - 1))
         could = shortfall.at_most(self.rules, len(self.rows), group[short].astype(np.int64))
         return short[lengths[short] < np.minimum(self.k, could)]

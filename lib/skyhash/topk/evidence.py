@@ -10,10 +10,11 @@ from skyhash.topk.hyperplanes import coordinates
 from skyhash.topk.prepare import Rows
 from skyhash.topk.probes import Evidence
 from skyhash.topk.rules import Rules, is_off, permitted, places
+from skyhash.topk.threads import for_each
 
 PER_QUERY = 16  # sampled neighbours per query aimed at: k neighbours among n become k s / n among s sampled rows
 LEAST, MOST = 4096, 65536
-CELLS = 32_000_000  # scores held at a time
+CELLS = 8_000_000  # scores that a thread holds at a time
 
 
 def gather(
@@ -53,15 +54,17 @@ def gather(
     points = coordinates(rows, sample)
     half = 0.5 * np.square(points).sum(axis=1)
     deeper = each + 1 if is_off(rules) else 4 * each
-    ones, others = [nothing], [nothing]
     step = max(1, CELLS // len(sample))
-    for start in range(0, len(asked), step):
+
+    def find(start: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         part = asked[start : start + step]
         scores = coordinates(rows, part) @ points.T
         scores -= half
         places, columns = _best(rules, part, sample, scores, _bound(scores, deeper), each)
-        ones.append(part[places])
-        others.append(sample[columns])
+        return part[places], sample[columns]
+
+    found = for_each(find, range(0, len(asked), step))
+    ones, others = zip((nothing, nothing), *found, strict=True)
     return Evidence(np.concatenate(ones), np.concatenate(others))
 
 

@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from skyhash.errors import ConfigError
 from skyhash.topk import keys, merge, threshold
 from skyhash.topk.log import cut, grouped, sort_rows
-from skyhash.topk.pairing import Work, cores, spans
+from skyhash.topk.pairing import Work, spans
 from skyhash.topk.prepare import Rows, prepare
 from skyhash.topk.rates import Arithmetic, choose
 from skyhash.topk.rules import NONE, Rules
 from skyhash.topk.similarity import WEIGHTS
+from skyhash.topk.threads import cores
 
 SLOTS = 1 << 16  # queries whose lists are sorted at a time
 
@@ -147,16 +148,14 @@ def complete(
     """
     short = np.flatnonzero((np.diff(offsets) < k) & (tried != keys.ALL) & (tried != keys.NOTHING))
     zero = np.flatnonzero(tried == keys.NOTHING)
-    if not len(short) and not len(zero):
-        return offsets, found
-    lists = offsets, found
+    better = []
     if len(short):
         again = [_one_sided(queries.take(short), start + short, first, block, k, screen, rules, weights, memory_mb)
                  for first, block in blocks]  # fmt: skip
-        lists = merge.put(lists, short, merge.merge(again, k))
+        better.append((short, merge.merge(again, k)))
     if len(zero):
-        lists = merge.put(lists, zero, merge.zero_lists(start + zero, n, k, rules))
-    return lists
+        better.append((zero, merge.zero_lists(start + zero, n, k, rules)))
+    return merge.put((offsets, found), better)
 
 
 def _one_sided(

@@ -64,12 +64,15 @@ def _copy(offsets, found, rows, places, joined):
             place += 1
 
 
-def put(lists: Lists, places: NDArray[np.int64], new: Lists) -> Lists:
-    """Lists with those at some places replaced by new ones."""
+def put(lists: Lists, better: Sequence[tuple[NDArray[np.int64], Lists]]) -> Lists:
+    """Lists with those at some places replaced by new ones; where a place comes twice, the last holds."""
+    if not better:
+        return lists
     rows = np.arange(len(lists[0]) - 1)
     which = np.zeros(len(rows), np.int8)
-    rows[places], which[places] = np.arange(len(places)), 1
-    return chosen([lists, new], which, rows)
+    for number, (at, _) in enumerate(better, start=1):
+        rows[at], which[at] = np.arange(len(at)), number
+    return chosen([lists, *(new for _, new in better)], which, rows)
 
 
 def decode(keys: NDArray[np.uint64], ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,15 +15,11 @@ from skyhash.topk.blend import bound
 from skyhash.topk.log import ENTRY_BYTES, GROUPED_BYTES, Log
 from skyhash.topk.prepare import Rows
 from skyhash.topk.rules import NONE, Rules, is_off
+from skyhash.topk.threads import cores, single_threaded
 
 Group = NDArray[np.int64] | slice  # rows by place, or a stretch of them
 SLACK_CELLS = 64
 TILE_BYTES = 4 << 20  # of one side's values: two sides and the scores share a core's caches
-
-
-def cores() -> int:
-    """Processors at hand."""
-    return len(os.sched_getaffinity(0))
 
 
 def tile_rows(row_bytes: int) -> int:
@@ -264,22 +258,3 @@ def spans(start: int, stop: int, step: int) -> Iterator[tuple[int, int]]:
     """Stretches of at most `step` that make up start..stop."""
     for first in range(start, stop, step):
         yield first, min(first + step, stop)
-
-
-@contextmanager
-def single_threaded() -> Iterator[None]:
-    """Matrix products on the calling thread alone: the tiles are what is shared out among cores."""
-    import sys
-
-    from threadpoolctl import threadpool_limits
-
-    torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch else 0
-    with threadpool_limits(1, user_api="blas"):
-        if torch:
-            torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            if torch:
-                torch.set_num_threads(before)

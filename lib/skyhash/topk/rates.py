@@ -14,12 +14,13 @@ import numpy as np
 
 from skyhash.errors import ConfigError
 from skyhash.topk import keys, screens, threshold
-from skyhash.topk.pairing import Work, single_threaded, tile_rows
+from skyhash.topk.pairing import Work, tile_rows
 from skyhash.topk.prepare import Rows
+from skyhash.topk.threads import single_threaded
 
 NAMES = ("auto", "numpy", "torch", "bfloat16", "cuda")
 BITS = "popcount"
-PROBE = 512  # queries and further rows on which the pass over survivors is timed
+PROBE = 1024  # queries and further rows on which the pass over survivors is timed
 SHORT_SECONDS = 5.0  # a search this short is over before torch is imported
 NUMPY_RATE = 5e10  # floating-point operations a second and core, to tell what is short
 
@@ -131,17 +132,23 @@ def _seconds_per_pair(probe: Rows, limits: np.ndarray, k: int, name: str) -> flo
     form = work.form
     left, right = form.left[:side], form.right[:side]
     buffer = screen.buffer(side * side)
+
+    def score() -> None:
+        work.logs.clear()
+        work.score([(slice(0, PROBE), slice(PROBE, None))])
+
     with single_threaded():
         product = _best_of(lambda: screen.product(left, right, buffer)) / (len(left) * len(right))
         # what survives is scored and logged besides: the difference to a search that lets nothing through
-        with_survivors = _best_of(lambda: work.score([(slice(0, PROBE), slice(PROBE, None))]), 2)
+        with_survivors = _best_of(score)
         work.limits[:] = keys.NOTHING
         work.refresh()
-        without = _best_of(lambda: work.score([(slice(0, PROBE), slice(PROBE, None))]), 2)
+        without = _best_of(score)
     return product + max(0.0, with_survivors - without) / (PROBE * PROBE)
 
 
-def _best_of(action: Callable[[], Any], times: int = 4) -> float:
+def _best_of(action: Callable[[], Any], times: int = 6) -> float:
+    """The shortest of several runs: what else the machine does only ever lengthens them."""
     action()
     best = np.inf
     for _ in range(times):

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from skyhash.compiled import compiled
 from skyhash.topk import keys, lanes, screens, sift, similarity
 from skyhash.topk.blend import bound
-from skyhash.topk.pairing import single_threaded, spans
+from skyhash.topk.pairing import spans
 from skyhash.topk.prepare import Rows
 from skyhash.topk.rules import NONE, Rules, permitted, places
+from skyhash.topk.threads import single_threaded
 
 SMALLEST, LARGEST = 4096, 16384
 QUERIES = 512  # rows of a tile of queries against the sample

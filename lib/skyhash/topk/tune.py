@@ -20,7 +20,7 @@ from skyhash.topk.rules import Rules
 
 SIZES = (128, 256, 512, 1024)
 MOST_TABLES = 3
-EXPLORED = 65_536  # rows of the sample on which sizes are compared
+EXPLORED = 32_768  # rows of the sample on which sizes are compared
 HITS_PER_BUCKET = 500
 JUDGES = 1000
 SAFETY = 1.64  # standard errors: one time in twenty the judges flatter by more
