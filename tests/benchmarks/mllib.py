@@ -16,7 +16,7 @@ from measure import Clock, alone
 from results import Part, Row
 
 NAME, ORDER, TITLE = "mllib", 20, "Against MLlib's approxSimilarityJoin"
-SIZES = {"full": (10_000, 500), "quick": (5_000, 100)}  # images, k
+SIZES = {"full": (20_000, 1000), "quick": (5_000, 100)}  # images, k
 D = 32
 JUDGED = 200
 

@@ -19,7 +19,7 @@ from results import Part, Row
 
 NAME, ORDER, TITLE = "past_this_machine", 50, "Past this machine"
 K, D = 1000, 32
-RUNS = {"full": (25_000, 50_000, 100_000), "quick": (10_000, 20_000, 40_000)}
+RUNS = {"full": (125_000, 250_000, 1_000_000), "quick": (10_000, 20_000, 40_000)}
 LARGE = (10**7, 10**8, 10**9)
 EXECUTOR_CORES = 16
 MEMORY_MB = 1500  # of a task, the setting's own default
