@@ -165,6 +165,22 @@ def test_work_folders_are_gone_and_two_builds_are_equal(spark, tmp_path):
     assert Store(spark, str(tmp_path / "out")).read("neighbour_runs").count() == 2
 
 
+def test_a_blocked_search_is_taken_up_with_the_tables_its_groups_were_made_with(spark, tmp_path, monkeypatch):
+    vectors = write(tmp_path, floats(6000, seed=8))
+    settings = {"method": "lsh", "recall": 0.9, "sample": 50}
+    whole, _, _ = search(spark, tmp_path / "whole", vectors, **settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(neighbour_search, "_write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            search(spark, tmp_path, vectors, **settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(neighbour_search.tune, "tune", lambda *_, **__: pytest.fail("tuned again"))
+        rows, run, _ = search(spark, tmp_path, vectors, **settings)
+    told = json.loads(run["parameters"])
+    assert told["pieces_found"] == told["groups"] >= 2
+    assert rows == whole
+
+
 MISTAKES = [
     (lambda c: {"codes": np.where(np.arange(c.size).reshape(c.shape) == 40, np.nan, c).astype(np.float32)},
      {}, r"code: found nan in the code of image_id \d+"),

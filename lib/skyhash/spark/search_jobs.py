@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from skyhash.spark import partial_lists, search_tasks
+from skyhash.spark import partial_lists, search_tasks, table_files
 from skyhash.spark.list_files import pieces_of
 from skyhash.spark.progress import progress
 from skyhash.spark.search_tasks import Search, pair_name
 from skyhash.topk import recall, tiles
-from skyhash.topk.tune import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -39,14 +38,12 @@ def exact(spark: SparkSession, search: Search) -> dict[str, Any]:
     return _totals(search, [pair_name(pair) for pair in pairs]) | {"pieces_found": len(pairs) - len(todo)}
 
 
-def blocked(spark: SparkSession, search: Search, tables: tuple[Table, ...]) -> dict[str, Any]:
-    """Search by LSH blocking; returns counts, and the number of groups."""
-    groups = len(tiles.groups(tables[0], search.block))
+def blocked(spark: SparkSession, search: Search, tables: str) -> dict[str, Any]:
+    """Search by LSH blocking with the tables at a place of `table_files`; returns counts, and the number of groups."""
+    groups = len(tiles.groups(table_files.load(tables)[0], search.block))
     todo = [group for group in range(groups) if not partial_lists.done(search.folder, f"group-{group}")]
-    shared = spark.sparkContext.broadcast(tables)
     with progress(spark, f"neighbours: {len(todo):,} of {groups:,} groups of buckets"):
-        _each(spark, todo, search_tasks.search_groups(search, shared))
-    shared.unpersist()
+        _each(spark, todo, search_tasks.search_groups(search, tables))
     totals = _totals(search, [f"group-{group}" for group in range(groups)])
     return totals | {"groups": groups, "pieces_found": groups - len(todo)}
 

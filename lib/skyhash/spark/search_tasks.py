@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from skyhash.spark import partial_lists
+from skyhash.spark import partial_lists, table_files
 from skyhash.spark.code_files import Codes
 from skyhash.spark.partial_lists import Partial
 from skyhash.topk import blocking, merge, threshold
@@ -130,16 +129,17 @@ def concatenated(parts: Sequence[merge.Lists]) -> merge.Lists:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), np.concatenate([found for _, found in parts])
 
 
-def search_groups(search: Search, tables: Any) -> Callable[[Iterable[int]], Iterator[int]]:
+def search_groups(search: Search, tables: str) -> Callable[[Iterable[int]], Iterator[int]]:
     """Task over numbers of groups of buckets: final lists of the group's rows, by LSH blocking.
 
     Parameters
     ----------
-    tables : Broadcast of tuple of Table
+    tables : str
+        Their place; see `table_files`.
     """
 
     def run(groups: Iterable[int]) -> Iterator[int]:
-        job = _job(search, tables.value)
+        job = _job(search, table_files.load(tables))
         for group in groups:
             if not partial_lists.done(search.folder, f"group-{group}"):
                 members = np.sort(job.groups(search.block)[group])

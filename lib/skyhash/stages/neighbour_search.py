@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skyhash.config import NeighbourSettings
-from skyhash.spark import code_files, code_layout, list_files, search_jobs
+from skyhash.spark import code_files, code_layout, list_files, search_jobs, table_files
 from skyhash.spark.arrow_batches import arrow_batches
 from skyhash.spark.code_files import Codes
 from skyhash.spark.data_files import DataFile
@@ -124,13 +124,18 @@ def _search(
     """Counts, groups of an LSH-blocked search (0 = exact), and what tuning found."""
     if decision.method == "exact":
         return search_jobs.exact(store.spark, wanted), 0, {}
-    tuned = tune.tune(
-        wanted.codes.rows(), settings.k, wanted.codes.rules(), settings.recall, wanted.seed,
-        tune.Costs(decision.rates.pair, decision.rates.bucket), settings.tables or decision.tables, settings.probes,
-        sizes=(decision.size,) if decision.size else (),
-    )  # fmt: skip
-    counts = search_jobs.blocked(store.spark, wanted, tuned.tables)
-    return counts, counts["groups"], tuned.facts()
+
+    def make() -> tuple[tuple[tune.Table, ...], dict[str, Any]]:
+        tuned = tune.tune(
+            wanted.codes.rows(), settings.k, wanted.codes.rules(), settings.recall, wanted.seed,
+            tune.Costs(decision.rates.pair, decision.rates.bucket), settings.tables or decision.tables, settings.probes,
+            sizes=(decision.size,) if decision.size else (),
+        )  # fmt: skip
+        return tuned.tables, tuned.facts()
+
+    tables, facts = table_files.kept(wanted.folder, make)
+    counts = search_jobs.blocked(store.spark, wanted, tables)
+    return counts, counts["groups"], facts
 
 
 def files_frame(store: Store, wanted: Search, groups: int, model_id: str, run_id: str) -> DataFrame:
