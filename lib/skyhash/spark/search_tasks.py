@@ -142,11 +142,12 @@ def search_groups(search: Search, tables: str) -> Callable[[Iterable[int]], Iter
         job = _job(search, table_files.load(tables))
         for group in groups:
             if not partial_lists.done(search.folder, f"group-{group}"):
-                members = np.sort(job.groups(search.block)[group])
+                members = job.groups(search.block)[group]
+                order = np.argsort(members)
                 before = job.pairs, job.fallbacks
-                offsets, found = job.search(members)
+                offsets, found = job.search(members, order)
                 facts = {"screened": job.pairs - before[0], "scored": 0, "fallbacks": job.fallbacks - before[1]}
-                partial_lists.save(search.folder, f"group-{group}", Partial(members, offsets, found), facts)
+                partial_lists.save(search.folder, f"group-{group}", Partial(members[order], offsets, found), facts)
             yield group
 
     return run

@@ -65,8 +65,8 @@ class Job:
         """The pieces of work: rows of neighbouring buckets, at most `most_rows` each."""
         return tiles.groups(self.tables[0], most_rows)
 
-    def search(self, group: NDArray[np.uint32]) -> merge.Lists:
-        """Lists of the rows of a group, in its order.
+    def search(self, group: NDArray[np.uint32], order: NDArray[np.int64] | None = None) -> merge.Lists:
+        """Lists of the rows of a group, in its order or in another one.
 
         Returns
         -------
@@ -94,7 +94,7 @@ class Job:
                 self.fallbacks += len(short) if asked is tried else 0
                 better.append((short, self._against_all(group[short], asked[short])))
                 lengths[short] = np.diff(better[-1][1][0])
-        return merge.put(lists, better)
+        return merge.put(lists, better, order)
 
     def exact(self, group: NDArray[np.uint32]) -> merge.Lists:
         """Lists of some rows among all rows, tables aside: what `search` is measured against."""

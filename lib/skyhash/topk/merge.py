@@ -64,14 +64,27 @@ def _copy(offsets, found, rows, places, joined):
             place += 1
 
 
-def put(lists: Lists, better: Sequence[tuple[NDArray[np.int64], Lists]]) -> Lists:
-    """Lists with those at some places replaced by new ones; where a place comes twice, the last holds."""
-    if not better:
+def put(
+    lists: Lists, better: Sequence[tuple[NDArray[np.int64], Lists]], order: NDArray[np.int64] | None = None
+) -> Lists:
+    """Lists with those at some places replaced by new ones, and then in another order.
+
+    Parameters
+    ----------
+    lists : Lists
+    better : sequence of (places, Lists)
+        Where a place comes twice, the last holds.
+    order : int64 (m,), optional
+        Place of each list that is returned.
+    """
+    if not better and order is None:
         return lists
     rows = np.arange(len(lists[0]) - 1)
     which = np.zeros(len(rows), np.int8)
     for number, (at, _) in enumerate(better, start=1):
         rows[at], which[at] = np.arange(len(at)), number
+    if order is not None:
+        rows, which = rows[order], which[order]
     return chosen([lists, *(new for _, new in better)], which, rows)
 
 

@@ -1,11 +1,11 @@
 """Exact or blocked: a cost model from n, d, k, the cores and the rates measured on this machine.
 
     exact   = screen n^2 / 2 pairs + keep n k candidates
-    blocked = screen the share of pairs that a sample says the target recall takes + hash n rows + rank buckets
-              + keep n k candidates
+    blocked = screen the share of pairs that a sample says the target recall takes, those between two groups of buckets
+              from both sides + hash n rows + rank buckets + keep n k candidates
 
-Keeping (scoring survivors in the fixed way, logging, sorting) costs the same both ways, and at k = 1000 it is much of
-the whole: it bounds what blocking can win.
+Keeping (scoring survivors in the fixed way, logging, sorting) is much of the whole at k = 1000, and no cheaper when
+blocked: it bounds what blocking can win.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from typing import Any
 ENTRY_BYTES = 12  # of the log, per survivor
 SURVIVORS = 1.6  # candidates kept per list entry, because limits are guesses
 TUNING_SECONDS = 2.0  # that do not shrink with n
+SIDES = 2.0  # from which a pair is scored when blocked: groups of buckets do not wait for each other
+GATHER = 1e-9  # seconds to bring together, pair by pair, the rows of a bucket and of those it probes
+COPIES = 1.5  # of a blocked search's lists: they are put together from several searches
 MOST_SHARE = 0.5  # of the pairs: beyond it, tiles by bucket are no cheaper than plain ones
 
 
@@ -73,8 +76,8 @@ def exact_seconds(n: int, k: int, rates: Rates, cores: int) -> float:
 
 def blocked_seconds(n: int, d: int, k: int, rates: Rates, cores: int, share: float, size: int, tables: int) -> float:
     """Predicted seconds of the blocked search that scores `share` of all pairs in buckets of `size`."""
-    screen = share * n * (n - 1) / 2 * rates.pair
-    keep = n * min(k, n - 1) * SURVIVORS * rates.survivor
+    screen = SIDES * share * n * (n - 1) / 2 * (rates.pair + GATHER)
+    keep = COPIES * n * min(k, n - 1) * SURVIVORS * rates.survivor
     buckets = max(1.0, n / size)
     hashing = tables * n * buckets * d * rates.product
     # evidence: 500 near pairs a bucket, each found by looking at n / k sampled rows; and 1000 judges against all rows

@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from skyhash.compiled import compiled
 from skyhash.topk.tune import Table
 
 Block = tuple[NDArray[np.uint32], NDArray[np.uint32] | None]
@@ -56,20 +57,40 @@ def blocks(tables: Sequence[Table], asks: NDArray[np.bool_]) -> Iterator[Block]:
                 continue
             if len(a) > 1:
                 yield a, None
-            pieces = [members[~asks[members]]]
-            for other in table.probes.of(bucket):
-                if other == bucket:
-                    continue
-                rows = buckets.order[starts[other] : starts[other + 1]]
-                # two asking buckets meet once, in the tile of the lower
-                pieces.append(rows if other > bucket else rows[~asks[rows]])
-            b = np.concatenate(pieces)
+            b = _met(buckets.order, starts, table.probes.of(bucket), bucket, asks)
             if len(b):
                 yield a, b
 
 
+@compiled
+def _met(order, starts, probed, bucket, asks):
+    """Rows that the asking rows of a bucket are scored against in one tile, the bucket's own silent ones first."""
+    most = starts[bucket + 1] - starts[bucket]
+    for other in probed:
+        most += starts[other + 1] - starts[other]
+    rows = np.empty(most, np.uint32)
+    count = 0
+    for at in range(starts[bucket], starts[bucket + 1]):
+        if not asks[order[at]]:
+            rows[count] = order[at]
+            count += 1
+    for other in probed:
+        if other == bucket:
+            continue
+        # two asking buckets meet once, in the tile of the lower
+        every = other > bucket
+        for at in range(starts[other], starts[other + 1]):
+            if every or not asks[order[at]]:
+                rows[count] = order[at]
+                count += 1
+    return rows[:count]
+
+
 def needed(tables: Sequence[Table], group: NDArray[np.uint32], n: int) -> NDArray[np.uint32]:
-    """Rows whose codes a group's tiles read: the group itself, in its order, then all others, ascending."""
+    """Rows whose codes a group's tiles read: the group itself, in its order, then all others, bucket after bucket.
+
+    Rows of a bucket lie together, so that a tile finds them in a core's caches.
+    """
     asks = np.zeros(n, dtype=np.bool_)
     asks[group] = True
     read = np.zeros(n, dtype=np.bool_)
@@ -78,4 +99,5 @@ def needed(tables: Sequence[Table], group: NDArray[np.uint32], n: int) -> NDArra
         probed = np.unique(np.concatenate([table.probes.of(bucket) for bucket in asking]))
         for bucket in probed:
             read[table.buckets.rows(bucket)] = True
-    return np.concatenate([group, np.flatnonzero(read & ~asks).astype(np.uint32)])
+    by_bucket = tables[0].buckets.order
+    return np.concatenate([group, by_bucket[(read & ~asks)[by_bucket]]])

@@ -23,7 +23,7 @@ MOST_TABLES = 3
 EXPLORED = 32_768  # rows of the sample on which sizes are compared
 HITS_PER_BUCKET = 500
 JUDGES = 1000
-SAFETY = 1.64  # standard errors: one time in twenty the judges flatter by more
+SAFETY = 2.33  # standard errors: one time in a hundred the judges flatter by more
 
 
 @dataclass(frozen=True)
