@@ -36,6 +36,8 @@ class Row:
         Seconds that the arithmetic alone takes.
     peak_mb : float, optional
     note : str
+    at : str
+        When it was measured, UTC.
     """
 
     work: str
@@ -47,6 +49,7 @@ class Row:
     floor: float | None = None
     peak_mb: float | None = None
     note: str = ""
+    at: str = field(default_factory=lambda: f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M}")
 
     @property
     def ratio(self) -> float | None:
@@ -65,12 +68,16 @@ class Row:
 
 @dataclass
 class Part:
-    """What one benchmark found: rows, further facts, sentences about them, and pictures."""
+    """What one benchmark found: rows, further facts, sentences about them, and pictures.
+
+    With `some`, it was asked for some of its work only: what was found of the rest stays.
+    """
 
     rows: list[Row] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     text: str = ""
     plots: dict[str, bytes] = field(default_factory=dict)  # file name to PNG
+    some: bool = False
 
 
 def table(rows: list[Row]) -> str:
@@ -100,18 +107,25 @@ def write(folder: Path, machine: dict[str, Any], size: str, name: str, title: st
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / "results.json"
     all_parts = json.loads(kept.read_text(encoding="utf-8"))["parts"] if kept.exists() else {}
-    all_parts[name] = {
-        "title": title,
-        "rows": [asdict(row) | {"ratio": row.ratio} for row in part.rows],
-        "facts": part.facts,
-        "text": part.text,
-        "measured": f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC",
-    }
+    rows, facts = [asdict(row) | {"ratio": row.ratio} for row in part.rows], part.facts
+    if part.some and name in all_parts:
+        rows, facts = _among(all_parts[name]["rows"], rows), all_parts[name]["facts"] | facts
+    times = sorted(row["at"] for row in rows)
+    measured = f"{times[0]} to {times[-1]} UTC" if times else ""
+    all_parts[name] = {"title": title, "rows": rows, "facts": facts, "text": part.text, "measured": measured}
     made = {"size": size, "machine": machine, "parts": all_parts}
     kept.write_text(json.dumps(made, indent=1, default=str) + "\n", encoding="utf-8")
     (folder / "results.md").write_text(markdown(made), encoding="utf-8")
     for file, image in part.plots.items():
         (folder / file).write_bytes(image)
+
+
+def _among(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Old rows with those of the same work as new ones replaced, in place."""
+    again = {row["work"] for row in new}
+    begin = next((at for at, row in enumerate(old) if row["work"] in again), len(old))
+    kept = [row for row in old if row["work"] not in again]
+    return kept[:begin] + new + kept[begin:]
 
 
 def markdown(made: dict[str, Any]) -> str:

@@ -165,9 +165,9 @@ def merged(search: Search, pieces: Sequence[str], block: int, exact: bool) -> me
     start, stop = search.span(block)
     found = [partial_lists.stretch(partial_lists.load(search.folder, piece), start, stop) for piece in pieces]
     parts = [lists for lists in found if lists is not None]
-    offsets, kept = merge.merge(parts, search.k)
     if not exact:
-        return offsets, kept
+        return merge.together(parts)  # each query is of one group alone
+    offsets, kept = merge.merge(parts, search.k)
     from skyhash.topk.kernel import complete
 
     rows, n = search.codes.rows(), search.codes.n

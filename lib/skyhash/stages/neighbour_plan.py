@@ -62,6 +62,14 @@ def decide(spark: SparkSession, codes: Codes, settings: NeighbourSettings, seed:
     return made
 
 
+def block_rows(n: int, most: int, cores: int) -> int:
+    """Rows of a block of queries, at most `most`: several blocks for each core, and as many for one as for another."""
+    block = min(most, max(LEAST_BLOCK, -(-n // (BLOCKS_PER_CORE * cores))))
+    rounds = -(-n // (block * cores))
+    even = -(-n // (rounds * cores))
+    return even if even >= LEAST_BLOCK else block
+
+
 def _decide(spark: SparkSession, codes: Codes, settings: NeighbourSettings, seed: int) -> Decision:
     k, wanted = settings.k, settings.arithmetic
 
@@ -81,6 +89,6 @@ def _decide(spark: SparkSession, codes: Codes, settings: NeighbourSettings, seed
         codes.n, codes.dimensions, k, codes.metric, cores, rates, settings.method, settings.recall,
         settings.memory_mb, share, size or 256, number or 1,
     )  # fmt: skip
-    block = min(chosen.superblock, max(LEAST_BLOCK, -(-codes.n // (BLOCKS_PER_CORE * cores))))
+    block = block_rows(codes.n, chosen.superblock, cores)
     facts = chosen.parameters | {"seconds_predicted": chosen.seconds, "block_rows": block}
     return Decision(chosen.method, chosen.reason, arithmetic, rates, block, size, number, facts)

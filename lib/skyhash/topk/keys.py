@@ -31,6 +31,21 @@ def key(similarity, row):
     return (code(similarity) << np.uint64(32)) | np.uint64(row)
 
 
+@compiled
+def row_of(one):
+    """Row index of one key."""
+    return np.int64(one & np.uint64(0xFFFFFFFF))
+
+
+@compiled
+def bits_of_key(one):
+    """The 32 bits of one key's similarity: what `code` was made of."""
+    order = one >> np.uint64(32)
+    if order >> np.uint64(31):
+        return np.uint32(order)
+    return np.uint32(order ^ np.uint64(0x7FFFFFFF))
+
+
 def pack(similarities: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Keys of candidates.
 

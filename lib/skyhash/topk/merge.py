@@ -24,13 +24,19 @@ def merge(parts: Sequence[Lists], k: int) -> Lists:
         In any order; offsets may begin anywhere in their keys.
     k : int
     """
+    offsets, joined = together(parts)
+    return cut(offsets, sort_rows(offsets, joined), k)
+
+
+def together(parts: Sequence[Lists]) -> Lists:
+    """Partial lists of the same m queries, one behind the other: the final lists where no two parts share a query."""
     lengths = np.sum([np.diff(offsets) for offsets, _ in parts], axis=0, dtype=np.int64)
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
     joined = np.empty(offsets[-1], np.uint64)
     place = offsets[:-1].copy()
     for begins, found in parts:
         _lay(begins, found, place, joined)
-    return cut(offsets, sort_rows(offsets, joined), k)
+    return offsets, joined
 
 
 @compiled
@@ -90,7 +96,16 @@ def put(
 
 def decode(keys: NDArray[np.uint64], ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Neighbours' ids (int64) and similarities (float32) of keys; `ids` are the whole archive's, by row."""
-    return ids[_keys.rows(keys)], _keys.similarity(keys)
+    neighbours, similarities = np.empty(len(keys), np.int64), np.empty(len(keys), np.uint32)
+    _decode(keys, ids, neighbours, similarities)
+    return neighbours, similarities.view(np.float32)
+
+
+@compiled
+def _decode(keys, ids, neighbours, bits):
+    for i in range(len(keys)):
+        neighbours[i] = ids[_keys.row_of(keys[i])]
+        bits[i] = _keys.bits_of_key(keys[i])
 
 
 def zero_lists(queries: NDArray[np.int64], n: int, k: int, rules: Rules) -> Lists:
