@@ -43,7 +43,7 @@ bench: setup  ## every benchmark against its peers (hours)
 
 .PHONY: bench-quick
 bench-quick: setup  ## the benchmarks at small sizes: under five minutes
-	@$(RUN) python tests/benchmarks/run.py --quick
+	@$(RUN) python tests/benchmarks/run.py --quick --minutes 4
 
 .PHONY: package
 package: setup  ## dist/: the zip for --py-files and the environment for --archives
