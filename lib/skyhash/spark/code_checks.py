@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,14 +16,6 @@ if TYPE_CHECKING:
 
 SEEN = "rows bigint, shortest bigint, longest bigint, largest double, bad_id bigint, bad string"
 _FLOATS = ("array<float>", "array<double>")
-
-
-class Found(NamedTuple):
-    """Rows, numbers (or bytes) per code, largest magnitude (0 where no metric asks)."""
-
-    rows: int
-    length: int
-    largest: float
 
 
 def columns(frame: DataFrame, metric: str, name: str) -> None:
@@ -79,8 +71,15 @@ class Look:
         return self.bad is None and self.shortest == self.longest > 0
 
 
-def refuse(seen: Sequence[Any], name: str) -> Found:
+def refuse(seen: Sequence[Any], name: str) -> tuple[int, float]:
     """Refuse codes that cannot be compared, by what all tasks have seen.
+
+    Returns
+    -------
+    length : int
+        Numbers (or bytes) of every code.
+    largest : float
+        Magnitude; 0 where no metric asks.
 
     Raises
     ------
@@ -98,7 +97,7 @@ def refuse(seen: Sequence[Any], name: str) -> Found:
         raise InputError(f"{name}: code", f"lengths from {shortest} to {longest}", "codes of one length")
     if not longest:
         raise InputError(f"{name}: code", "empty codes", "1 number or more")
-    return Found(total, longest, max(row["largest"] for row in seen))
+    return longest, max(row["largest"] for row in seen)
 
 
 def _offsets(codes: pa.Array) -> np.ndarray:

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-NUMBERS_PER_BATCH = 1 << 21  # that Spark hands over at a time
-MOST_PER_BATCH = 1 << 16  # rows
+CODES_PER_BATCH = 4096  # that Spark hands over at a time
 _LEFT = f"name string, kind string, {code_checks.SEEN}"
 
 
@@ -70,15 +69,12 @@ def leave(frame: DataFrame, metric: str, parts: Path, name: str) -> tuple[Left, 
         See `code_checks.refuse`.
     """
     rows = frame.selectExpr("cast(image_id as bigint) as image_id", "code")
-    first = rows.select("code").first()
-    length = len(first["code"] or b"") if first else 0
-    batch = min(MOST_PER_BATCH, max(1, NUMBERS_PER_BATCH // max(1, length)))
-    with arrow_batches(frame.sparkSession, batch):
+    with arrow_batches(frame.sparkSession, CODES_PER_BATCH):
         seen = rows.mapInArrow(_leaver(str(parts), metric), _LEFT).collect()
-    found = code_checks.refuse(seen, name)
+    length, largest = code_checks.refuse(seen, name)
     seen.sort(key=lambda row: row["name"])
     names, numbers = tuple(row["name"] for row in seen), tuple(row["rows"] for row in seen)
-    return Left(str(parts), names, numbers, seen[0]["kind"], found.length), found.largest
+    return Left(str(parts), names, numbers, seen[0]["kind"], length), largest
 
 
 def _leaver(parts: str, metric: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from skyhash.topk.shortfall import short_reasons
 if TYPE_CHECKING:
     import pyarrow as pa
 
-WRITTEN = "name string, size bigint, rows bigint, first bigint, last bigint"
+WRITTEN = "name string, size bigint, rows bigint, first bigint, last bigint, short bigint, reasons string"
 NEIGHBOURS_PER_GROUP = 1 << 20  # of a Parquet row group: what a reader of one query has to read
 
 
@@ -29,7 +29,8 @@ def files_of(
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Function for `mapInArrow` over numbers of blocks: writes each block's lists, and says so by a row of `WRITTEN`.
 
-    Spark's own writer would take every list through the JVM, which costs several times as much.
+    The row also says how many of the lists are short, and for which reasons (JSON: reason -> lists). Spark's own writer
+    would take every list through the JVM, which costs several times as much.
 
     Parameters
     ----------
@@ -48,7 +49,6 @@ def files_of(
         for batch in batches:
             for block in batch.column(0).to_pylist():
                 offsets, found = merged(search, pieces_of(search, block, groups), block, exact=not groups)
-                _note(search, block, offsets)
                 # attempts of one task, and runs, may overlap: each has its own name
                 name = f"part-{block:05d}-{run_id}-{secrets.token_hex(4)}.snappy.parquet"
                 lists = _batches(search, block, offsets, found, model_id, run_id)
@@ -56,7 +56,7 @@ def files_of(
                 ids = search.codes.rows().ids
                 start, stop = search.span(block)
                 row = {"name": name, "size": size, "rows": rows, "first": int(ids[start]), "last": int(ids[stop - 1])}
-                yield pa.RecordBatch.from_pylist([row])
+                yield pa.RecordBatch.from_pylist([row | _shortfall(search, block, offsets)])
 
     return make
 
@@ -87,17 +87,13 @@ def pieces_of(search: Search, block: int, groups: int) -> list[str]:
     return [pair_name((min(block, other), max(block, other))) for other in range(search.blocks)]
 
 
-def _note(search: Search, block: int, offsets: np.ndarray) -> None:
-    """Leave beside the pieces which lists are short, and why."""
+def _shortfall(search: Search, block: int, offsets: np.ndarray) -> dict[str, Any]:
+    """How many lists are short, and why."""
     start, _ = search.span(block)
     lengths = np.diff(offsets)
     short = np.flatnonzero(lengths < search.k)
     reasons = short_reasons(search.codes.rules(), search.codes.n, start + short, lengths[short], search.k)
-    noted = {"rows": len(lengths), "short": len(short), "reasons": reasons, "neighbours": int(lengths.sum())}
-    # attempts of one task may overlap: each has its own scratch name
-    scratch = search.folder / f".short-{block}-{os.getpid()}"
-    scratch.write_text(json.dumps(noted), encoding="utf-8")
-    os.replace(scratch, search.folder / f"short-{block}.json")
+    return {"short": len(short), "reasons": json.dumps(reasons)}
 
 
 def _batches(
@@ -122,11 +118,3 @@ def _batches(
             ],
             NEIGHBOURS.names,
         )
-
-
-def shortfalls(search: Search) -> Sequence[dict]:
-    """What `files_of` noted for every block."""
-    return [
-        json.loads((search.folder / f"short-{block}.json").read_text(encoding="utf-8"))
-        for block in range(search.blocks)
-    ]

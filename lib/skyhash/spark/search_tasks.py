@@ -111,7 +111,7 @@ def _score(search: Search, first: int, second: int) -> None:
     )
     split = spans[0][1] - spans[0][0]
     work.score([(slice(None), None)] if len(spans) == 1 else [(slice(0, split), slice(split, len(numbers)))])
-    offsets, found = concatenated(list(lists_of(work, search.k)))
+    offsets, found = merge.concatenated(list(lists_of(work, search.k)))
     facts = {"screened": work.pairs, "scored": work.scored}
     partial_lists.save(search.folder, pair_name((first, second)), Partial(numbers, offsets, found), facts)
 
@@ -121,12 +121,6 @@ def joined(parts: Sequence[Rows]) -> Rows:
     one = parts[0]
     ids, values, norms = (np.concatenate([getattr(p, name) for p in parts]) for name in ("ids", "values", "norms"))
     return Rows(one.metric, ids, values, norms, one.dimensions, one.scale)
-
-
-def concatenated(parts: Sequence[merge.Lists]) -> merge.Lists:
-    """Lists of rows that follow each other, as one."""
-    lengths = np.concatenate([np.diff(offsets) for offsets, _ in parts])
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), np.concatenate([found for _, found in parts])
 
 
 def search_groups(search: Search, tables: str) -> Callable[[Iterable[int]], Iterator[int]]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from skyhash.topk import tune
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+    from pyspark.sql import Row as SparkRow
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,14 @@ def search(store: Store, report: Report, given: Input, settings: NeighbourSettin
     wanted.folder.mkdir(exist_ok=True)
     counts, groups, tuned = _search(store, wanted, decision, settings)
     clock.lap("searched")
-    _write(store, report, wanted, groups, given.model_id)
+    written = _write(store, report, wanted, groups, given.model_id)
     clock.lap("written")
     recall = None
     if groups:
         recall = search_jobs.measured_recall(store.spark, wanted, groups, settings.sample)
     clock.lap("judged")
     row = _row(report, given, settings, wanted, decision, counts, tuned | {"seconds_of": clock.laps}, recall)
-    row["seconds"] = sum(clock.laps.values())
+    row |= _shortfall(written) | {"seconds": sum(clock.laps.values())}
     values = store.spark.createDataFrame([tuple(row[name] for name in NEIGHBOUR_RUNS.names)], NEIGHBOUR_RUNS.ddl)
     report.wrote(store.append("neighbour_runs", values, expected=1))
     # with what searches left that were never taken up, because their input or settings are no more
@@ -146,7 +148,8 @@ def files_frame(store: Store, wanted: Search, groups: int, model_id: str, run_id
     return store.spark.range(0, wanted.blocks, 1, wanted.blocks).mapInArrow(write, list_files.WRITTEN)
 
 
-def _write(store: Store, report: Report, wanted: Search, groups: int, model_id: str) -> None:
+def _write(store: Store, report: Report, wanted: Search, groups: int, model_id: str) -> list[SparkRow]:
+    """The rows of `files_frame`, whose files are the table's newest version from here on."""
     rows = files_frame(store, wanted, groups, model_id, report.run_id)
     with arrow_batches(store.spark, 1), progress(store.spark, f"neighbours: {wanted.codes.n:,} lists written"):
         written = rows.collect()
@@ -155,6 +158,14 @@ def _write(store: Store, report: Report, wanted: Search, groups: int, model_id: 
         for row in written
     ]
     report.wrote(store.replace("neighbours", files, expected=wanted.codes.n))
+    return written
+
+
+def _shortfall(written: list[SparkRow]) -> dict[str, Any]:
+    reasons: Counter[str] = Counter()
+    for row in written:
+        reasons.update(json.loads(row["reasons"]))
+    return {"short_lists": sum(row["short"] for row in written), "short_reasons": json.dumps(reasons)}
 
 
 def _row(
@@ -162,11 +173,6 @@ def _row(
     counts: dict[str, Any], tuned: dict[str, Any], recall: Any,
 ) -> dict[str, Any]:  # fmt: skip
     n = wanted.codes.n
-    reasons: dict[str, int] = {}
-    noted = list_files.shortfalls(wanted)
-    for part in noted:
-        for reason, lists in part["reasons"].items():
-            reasons[reason] = reasons.get(reason, 0) + lists
     arithmetic = decision.arithmetic
     return {
         "run_id": report.run_id,
@@ -187,8 +193,6 @@ def _row(
         "recall_high": recall.high if recall else 1.0,
         "recall_n": recall.n if recall else n,
         "zero_codes": wanted.codes.zeros,
-        "short_lists": sum(part["short"] for part in noted),
-        "short_reasons": json.dumps(reasons),
     }
 
 

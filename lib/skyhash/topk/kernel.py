@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from skyhash.topk.prepare import Rows, prepare
 from skyhash.topk.rates import Arithmetic, choose
 from skyhash.topk.rules import NONE, Rules
 from skyhash.topk.similarity import WEIGHTS
-from skyhash.topk.threads import cores
+from skyhash.topk.threads import cores, for_each
 
 SLOTS = 1 << 16  # queries whose lists are sorted at a time
 
@@ -97,9 +96,7 @@ def search(
     tried = limits.copy()
     work = Work(rows, limits, screen, k, None, rules, weights, memory_mb, threads, tile)
     work.score([(slice(None), None)])
-    parts = list(lists_of(work, k, threads=threads))
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(o) for o, _ in parts]))])
-    found = np.concatenate([f for _, f in parts])
+    offsets, found = merge.concatenated(list(lists_of(work, k, threads=threads)))
     offsets, found = complete(rows, offsets, found, tried, 0, n, k, [(0, rows)], screen, rules, weights, memory_mb)
     return offsets, found, work
 
@@ -113,11 +110,7 @@ def lists_of(work: Work, k: int, slots: int = SLOTS, threads: int = 1) -> Iterat
         return cut(offsets, sort_rows(offsets, found), k)
 
     parts = spans(0, len(work.rows), -(-slots // threads))
-    if threads == 1:
-        yield from map(some, parts)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(some, parts)
+    yield from map(some, parts) if threads == 1 else for_each(some, list(parts), threads)
 
 
 def complete(

@@ -47,6 +47,12 @@ def _lay(begins, found, place, joined):
             place[row] += 1
 
 
+def concatenated(parts: Sequence[Lists]) -> Lists:
+    """Lists of rows that follow each other, as one."""
+    lengths = np.concatenate([np.diff(offsets) for offsets, _ in parts])
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), np.concatenate([found for _, found in parts])
+
+
 def chosen(lists: Sequence[Lists], which: NDArray[np.integer], rows: NDArray[np.integer]) -> Lists:
     """Lists put together: the i-th is list ``rows[i]`` of ``lists[which[i]]``."""
     lengths = np.zeros(len(rows), np.int64)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from skyhash.topk.blend import bound
 from skyhash.topk.pairing import spans
 from skyhash.topk.prepare import Rows
 from skyhash.topk.rules import NONE, Rules, permitted, places
-from skyhash.topk.threads import single_threaded
+from skyhash.topk.threads import for_each
 
 SMALLEST, LARGEST = 4096, 16384
 QUERIES = 512  # rows of a tile of queries against the sample
@@ -137,8 +136,7 @@ def _at_rank(
             # where very many codes are equal, a limit that rounding lifted would keep none of them
             found[begin:end] -= screens.slack(mine, mine.left.shape[1])
 
-    with single_threaded():
-        _shared_out(score, len(rows), threads, lambda: screen.buffer(QUERIES * len(sample)))
+    _shared_out(score, len(rows), threads, lambda: screen.buffer(QUERIES * len(sample)))
     if rows.metric == "euclidean" and not rescored(screen.kind, metric):
         with np.errstate(invalid="ignore"):
             return np.where(np.isfinite(found), -rows.scale * np.sqrt(np.maximum(-2.0 * found, 0.0)), -np.inf).astype(
@@ -156,11 +154,7 @@ def _shared_out(work: Callable[[int, int, Any], None], n: int, threads: int, roo
         for begin, end in every[number::threads]:
             work(begin, end, own)
 
-    if threads == 1:
-        some(0)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(some, range(threads)))
+    for_each(some, range(threads), threads)
 
 
 @compiled
