@@ -1,1 +1,12 @@
 """Encoders, as torch modules; no Spark, no files."""
+
+from skyhash.registry import Registry
+
+ENCODERS = Registry(
+    "skyhash.encoders",
+    "encoder.kind",
+    {
+        # the second name lets settings be read without importing torch
+        "autoencoder": "skyhash.nets.autoencoder:Autoencoder skyhash.nets.settings.autoencoder:AutoencoderSettings",
+    },
+)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
+
+from skyhash.settings import EncoderSettings
 
 
 class Batch(NamedTuple):
@@ -13,59 +16,108 @@ class Batch(NamedTuple):
 
     Parameters
     ----------
-    vectors : Tensor of float32, shape (batch, input_size)
-        Descriptors as stored.
+    data : Tensor, shape (batch, *input_shape)
+        Descriptors as stored: their own dtype (float32 or uint8), on the encoder's device.
     hours : Tensor of float64, shape (batch,)
-        Times of observation, hours since any fixed moment; NaN = unknown.
+        Times of observation, hours since 1970-01-01 UTC; NaN = unknown.
+    labels : Tensor of int64, shape (batch,)
+        Class numbers, as `Encoder.classes` counts them; -1 = unknown.
+    ids : Tensor of int64, shape (batch,)
+        Image ids.
+    sources : Tensor of int64, shape (batch,)
+        Equal for images of one source; -1 = unknown.
     """
 
-    vectors: Tensor
+    data: Tensor
     hours: Tensor
+    labels: Tensor
+    ids: Tensor
+    sources: Tensor
+
+
+class Group(Protocol):
+    """The ranks of a training, as a loss sees them; every rank must make the same calls in the same order."""
+
+    rank: int
+    size: int
+
+    def all_gather(self, rows: Tensor) -> Tensor:
+        """Rows of all ranks, in the order of ranks; differentiable, ranks may hold different numbers of rows.
+
+        The gradient that reaches a rank's rows is the sum over all ranks' losses.
+        """
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """Sum over all ranks, without gradient."""
+
+
+class Alone:
+    """A group of one rank."""
+
+    rank, size = 0, 1
+
+    def all_gather(self, rows: Tensor) -> Tensor:
+        return rows
+
+    def total(self, tensor: Tensor) -> Tensor:
+        return tensor
 
 
 class Encoder(nn.Module):
-    """A net that turns stored descriptors into codes.
+    """A network that turns stored descriptors into codes, made as ``Class(settings, input_shape, classes)``.
 
-    What it learned from the training rows before the first step (means, scales) lies in its buffers, so that its
-    weights file is all that hashing needs. Trained numbers are parameters, and only they are counted.
+    To add one, extend this class and enter it in `skyhash.nets.ENCODERS`, or name it in an installed package's entry
+    point of the group ``skyhash.encoders``. What it learned from the training rows before the first step (means,
+    scales) lies in its buffers, so that its weights file is all that hashing needs.
 
     Attributes
     ----------
-    input_size, code_size : int
-        Numbers per descriptor and per code.
+    Settings : type
+        Extends `skyhash.settings.EncoderSettings`.
+    version : int
+        Raised whenever equal settings, seed and rows give another model.
+    threshold : {'median', 'mean', 'zero', 'half'}
+        Default rule of the packed bits: bit = code above the training rows' median or mean, above 0 or above 0.5.
+    input_shape : tuple of int
+    classes : tuple of str
+        Labels of the training rows, sorted; empty where there are none.
+    code_size : int
+        Numbers per code.
     """
 
-    input_size: int
+    Settings: ClassVar[type[EncoderSettings]] = EncoderSettings
+    version: ClassVar[int] = 1
+    threshold: ClassVar[str] = "median"
     code_size: int
 
-    @staticmethod
-    def gram(vectors: Tensor) -> Tensor:
-        """Second moments of rows with a leading one; those of several shards add up to those of all.
+    def __init__(self, settings: EncoderSettings, input_shape: tuple[int, ...], classes: tuple[str, ...] = ()):
+        super().__init__()
+        self.settings, self.input_shape, self.classes = settings, tuple(input_shape), tuple(classes)
+
+    def fit(self, batches: Callable[[], Iterator[Batch]], group: Group) -> None:
+        """Fit buffers, and where the network has such a start, first weights, to the training rows.
 
         Parameters
         ----------
-        vectors : Tensor, shape (rows, input_size)
-
-        Returns
-        -------
-        Tensor of float64, shape (1 + input_size, 1 + input_size)
-            ``[0, 0]`` counts rows, ``[0, 1:]`` sums them, ``[1:, 1:]`` sums their products.
+        batches : callable
+            Gives this rank's rows once, in a fixed order; may be called again.
+        group : Group
+            Statistics are summed over its ranks, so that every rank ends with equal buffers.
         """
-        rows = torch.cat([vectors.new_ones(len(vectors), 1), vectors], dim=1).double()
-        return rows.T @ rows
 
-    def fit_input(self, vectors: Tensor) -> None:
-        """Fit buffers, and where the net has such a start, first weights, to training rows (rows, input_size)."""
-        self.fit_gram(self.gram(vectors))
-
-    def fit_gram(self, gram: Tensor) -> None:
-        """As `fit_input`, from the (summed) `gram` of the training rows."""
+    def loss(self, batch: Batch, group: Group) -> dict[str, Tensor]:
+        """Weighted parts of the loss, scalars with gradients; training minimises their sum."""
         raise NotImplementedError
 
-    def loss(self, batch: Batch) -> Tensor:
-        """Mean loss of a batch, a scalar with gradients."""
+    def encode(self, data: Tensor) -> Tensor:
+        """Codes, float32, shape (rows, code_size), in evaluation mode."""
         raise NotImplementedError
 
-    def encode(self, vectors: Tensor) -> Tensor:
-        """Codes, float32, shape (rows, code_size)."""
-        raise NotImplementedError
+    def monitor(self, rows: Batch) -> dict[str, float]:
+        """Numbers to watch after every epoch, on some thousand fixed training rows; in evaluation mode."""
+        code = torch.cat([self.encode(part) for part in rows.data.split(256)])
+        return {"dead_units": float((code == code[:1]).all(dim=0).sum())}
+
+    def parameter_groups(self, learning_rate: float) -> list[dict]:
+        """What the optimiser trains; a group's ``lr`` is its share of the schedule. Frozen layers are left out."""
+        return [{"params": [p for p in self.parameters() if p.requires_grad], "lr": learning_rate}]

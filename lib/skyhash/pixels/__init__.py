@@ -1,1 +1,11 @@
-"""Pixels: regions, grid, stretch; numpy in, numpy out."""
+"""Descriptors: an image in, an array of a fixed shape out; numpy only."""
+
+from skyhash.registry import Registry
+
+DESCRIPTORS = Registry(
+    "skyhash.descriptors",
+    "describe.kind",
+    {
+        "magnetic_grid": "skyhash.pixels.solar.magnetic_grid:MagneticGrid",
+    },
+)

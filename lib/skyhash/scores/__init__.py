@@ -1,1 +1,11 @@
-"""Evaluation: windows, ranking, intervals; numpy only."""
+"""Evaluations, tie-aware ranking, confidence intervals: numpy only."""
+
+from skyhash.registry import Registry
+
+EVALUATIONS = Registry(
+    "skyhash.evaluations",
+    "evaluations",
+    {
+        "time_windows": "skyhash.scores.time_windows:TimeWindows",
+    },
+)

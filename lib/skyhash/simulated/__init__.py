@@ -1,1 +1,11 @@
 """Archives made by a physical model, for demos, tests and benchmarks; always named simulated."""
+
+from skyhash.registry import Registry
+
+SIMULATORS = Registry(
+    "skyhash.simulators",
+    "simulate.kind",
+    {
+        "solar": "skyhash.simulated.solar:SolarSimulator",
+    },
+)

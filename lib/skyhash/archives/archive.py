@@ -1,0 +1,108 @@
+"""What every archive offers: it turns a file into members, and a member into facts and an image.
+
+A member is one image of a file: FITS files mostly hold one, a CIFAR-10 batch 10,000, Galaxy10's HDF5 file 17,736.
+An archive raises `BadFile` (with one of its reasons and one clear line) for anything wrong with a file or a member, and
+nothing else, whatever the bytes are: `skyhash.archives.guard.guarded` sees to that.
+
+To add an archive, write one file with a class that extends `Archive` and enter it in `skyhash.archives.ARCHIVES`, or
+name it in an installed package's entry point of the group ``skyhash.archives``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO, ClassVar, Protocol
+
+from skyhash.pixels.image import Image
+from skyhash.settings import ArchiveSettings
+
+Facts = dict[str, Any]
+"""Columns of ``tables.OBSERVATIONS`` that a member determines, by name; those left out are null.
+
+natural_key (required: the archive's own name of the image), obs_time, slot_time, release_time (aware datetimes, UTC),
+category, label, source_id, ra, dec (deg), split (the archive's official part, e.g. ``train``), quality, width_px,
+height_px, simulated (bool), and ``facts``: a dict of everything else, kept as JSON.
+"""
+
+COMPANION_NAMES = ("manifest", "source", "readme", "license", "licence", "checksums", "sha256sums", "md5sums")
+COMPANION_SUFFIXES = (".csv", ".ecsv", ".md", ".yaml", ".yml")
+
+
+class Source(Protocol):
+    """One file of the archive, wherever it lies (disk, object store)."""
+
+    path: str
+    """As listed: an absolute path or a URI."""
+
+    def bytes(self) -> bytes:
+        """The whole content, read once and kept."""
+
+    def open(self) -> BinaryIO:
+        """A seekable binary file, for formats that are streamed (HDF5)."""
+
+    def beside(self, name: str) -> bytes | None:
+        """Content of another file of the same folder, e.g. ``manifest.csv``; None where there is none."""
+
+
+class Member(Protocol):
+    """One image of a file."""
+
+    name: str
+    """Within the file; '' where the file is the image."""
+
+    def facts(self) -> Facts:
+        """Facts from the header alone, pixels not decoded where the format allows it.
+
+        Raises
+        ------
+        BadFile
+        """
+
+    def image(self) -> Image:
+        """Pixels.
+
+        Raises
+        ------
+        BadFile
+        """
+
+
+class Archive:
+    """One archive, made as ``Class(settings)``; the settings are its own `Settings`."""
+
+    Settings: ClassVar[type[ArchiveSettings]] = ArchiveSettings
+    version: ClassVar[int] = 1
+    """Raised whenever facts or images change for equal files: quarantined files are then tried again."""
+    fact_columns: ClassVar[dict[str, str]] = {}
+    """Keys of ``facts`` that SQL shows as typed columns of the view observation_facts: name -> Spark SQL type."""
+
+    def __init__(self, settings: ArchiveSettings):
+        self.settings = settings
+
+    def is_image_file(self, path: str) -> bool:
+        """Whether a file counts as one of the archive's, good or broken.
+
+        Every file does, whatever its name, so that a broken download is seen and gets its quarantine row. Left out are
+        only what cannot be meant: hidden files (``.name``, ``_name``), tables and notes beside the images.
+        """
+        name = PurePosixPath(path.replace("\\", "/")).name.lower()
+        if name.startswith((".", "_")) or name.endswith(COMPANION_SUFFIXES):
+            return False
+        return name.split(".")[0] not in COMPANION_NAMES
+
+    def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[Member]:
+        """The images of a file, in a fixed order; nothing is decoded until a member is asked.
+
+        Parameters
+        ----------
+        source : Source
+        wanted : collection of str, optional
+            Names of the members to give; None = all.
+
+        Raises
+        ------
+        BadFile
+            The file as a whole is of no use.
+        """
+        raise NotImplementedError

@@ -1,0 +1,34 @@
+"""Let nothing but `BadFile` out of a reader."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from skyhash.errors import BadFile, SkyhashError
+
+Reader = TypeVar("Reader", bound=Callable[..., Any])
+
+
+def guarded(read: Reader) -> Reader:
+    """Turn any error of a reader into `BadFile`, and silence its warnings.
+
+    Broken headers make astropy raise errors of any type and warn about everything; a size of 10**9 pixels is a
+    MemoryError. All of it is a fault of the file. Not for generators: guard what they call.
+    """
+
+    @functools.wraps(read)
+    def reader(*args, **kwargs):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return read(*args, **kwargs)
+        except SkyhashError:
+            raise
+        except Exception as error:
+            line = " ".join(str(error).split())[:300]
+            raise BadFile("unreadable", f"{type(error).__name__}: {line}" if line else type(error).__name__) from None
+
+    return reader  # type: ignore[return-value]

@@ -1,0 +1,52 @@
+"""What every descriptor offers: it turns an image into an array of a fixed shape and type."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from skyhash.pixels.image import Image
+from skyhash.settings import DescriptorSettings
+
+
+class Descriptor(Protocol):
+    """One descriptor, made as ``Class(settings)``.
+
+    To add one, write a class with these attributes and enter it in `skyhash.pixels.DESCRIPTORS`, or name it in an
+    installed package's entry point of the group ``skyhash.descriptors``.
+
+    Attributes
+    ----------
+    Settings : type
+        Extends `skyhash.settings.DescriptorSettings`. Two images described under equal settings are comparable.
+    version : int
+        Raised whenever the array changes for equal settings: stored descriptors of other versions are made anew.
+    shape : tuple of int
+        Of the array, for these settings.
+    dtype : str
+        numpy's name of the array's type: ``float32`` or ``uint8``.
+    """
+
+    Settings: type[DescriptorSettings]
+    version: int
+    shape: tuple[int, ...]
+    dtype: str
+
+    def __call__(self, image: Image) -> tuple[npt.NDArray, dict[str, Any]]:
+        """Describe one image.
+
+        Returns
+        -------
+        array : ndarray of `dtype`, shape `shape`
+        facts : dict
+            What was found on the way (regions counted, signal to noise); kept as JSON beside the array.
+
+        Raises
+        ------
+        BadFile
+            The image cannot be described: it goes to quarantine, the job goes on.
+        """
+
+    def preview(self, image: Image, side_px: int) -> bytes | None:
+        """A PNG of at most `side_px` on a side, north (or up) at the top, for pictures; None where there is none."""

@@ -1,0 +1,59 @@
+"""An image as an archive hands it over: stored numbers, what one of them is worth, what is masked, and its geometry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image.
+
+    A full HMI image is 16 million int32 values; turning them into gauss costs several times what finding its regions
+    does, so stored values are kept and descriptors that care turn thresholds into stored units. Everyone else calls
+    `physical`.
+
+    Parameters
+    ----------
+    values : ndarray, shape (height, width) or (height, width, channels), any integer or float dtype
+        Stored values, the bottom row first (the order of FITS). A picture file's rows are turned over by its archive.
+    unit : str
+        Of the physical values, as astropy writes it: ``G``, ``Jy / beam``, or '' for counts and colours.
+    geometry : object, optional
+        What the archive knows of the place of things, e.g. `skyhash.pixels.solar.disk.Disk`; None = nothing.
+    mask : ndarray of bool, shape (height, width), optional
+        True where there is no measurement.
+    scale, offset : float
+        The physical value is ``values * scale + offset``, computed in float64.
+    blank : int, optional
+        Stored value that means "no measurement" (FITS BLANK); only for integer values. Floats use NaN.
+    facts : dict
+        Anything else a descriptor may need, by name (e.g. ``pixel_arcsec``).
+    """
+
+    values: npt.NDArray
+    unit: str = ""
+    geometry: Any = None
+    mask: npt.NDArray[np.bool_] | None = None
+    scale: float = 1.0
+    offset: float = 0.0
+    blank: int | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.values.shape[0], self.values.shape[1]
+
+    def physical(self) -> npt.NDArray[np.float32]:
+        """Physical values, float32, shape of `values`; NaN where there is no measurement."""
+        field_values = self.values.astype(np.float64) * self.scale + self.offset
+        if self.blank is not None and self.values.dtype.kind in "iu":
+            field_values[self.values == self.blank] = np.nan
+        if self.mask is not None:
+            field_values[self.mask] = np.nan
+        return field_values.astype(np.float32)

@@ -1,0 +1,117 @@
+"""What every evaluation offers: it turns ranked lists and facts of the images into metrics of each query."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from skyhash.settings import EvaluationSettings
+
+
+@dataclass(frozen=True)
+class SearchSet:
+    """The images that may be retrieved.
+
+    Attributes
+    ----------
+    ids : (n,) int64
+        Distinct, ascending.
+    facts : mapping of str to (n,) ndarray
+        The columns that the evaluation asked for: times as int64 microseconds since 1970 (UTC; the smallest int64 =
+        unknown), texts as object arrays with None, numbers as float64 with NaN.
+    """
+
+    ids: np.ndarray
+    facts: Mapping[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def positions(self, ids: np.ndarray) -> np.ndarray:
+        """Where each id stands in `ids`, int64, shape of the input; -1 for an id that is not searched."""
+        if not len(self.ids):
+            return np.full(np.shape(ids), -1, dtype=np.int64)
+        at = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
+        return np.where(self.ids[at] == ids, at, -1)
+
+
+@dataclass(frozen=True)
+class QueryScores:
+    """Metrics of m queries under one choice of parameters.
+
+    Attributes
+    ----------
+    parameters : dict
+        E.g. ``{"window_hours": 48.0, "exclusion_minutes": 0.0}`` or ``{"k": 100}``.
+    metrics : dict of str to (m,) float64
+        NaN = nothing to judge for that query.
+    """
+
+    parameters: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Evaluation:
+    """One evaluation, made as ``Class(settings)``.
+
+    To add one, extend this class and enter it in `skyhash.scores.EVALUATIONS`, or name it in an installed package's
+    entry point of the group ``skyhash.evaluations``.
+
+    Attributes
+    ----------
+    Settings : type
+        Extends `skyhash.settings.EvaluationSettings`.
+    columns : tuple of str
+        Columns of `observations` that it reads.
+    headline : str
+        The metric by which methods are ordered in tables.
+    published : dict
+        Metric -> (value, whose), for the rows whose parameters equal `published_parameters`.
+    """
+
+    Settings: ClassVar[type[EvaluationSettings]] = EvaluationSettings
+    columns: ClassVar[tuple[str, ...]] = ()
+    headline: ClassVar[str] = ""
+    published: ClassVar[dict[str, tuple[float, str]]] = {}
+    published_parameters: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, settings: EvaluationSettings):
+        self.settings = settings
+
+    def judgeable(self, images: SearchSet) -> np.ndarray:
+        """(n,) bool: which images can be queries (have a time, a label, ...)."""
+        return np.ones(len(images), dtype=bool)
+
+    def depth(self, images: SearchSet, queries: np.ndarray) -> int:
+        """Length of the longest list that judging reads.
+
+        Parameters
+        ----------
+        queries : (m,) int64
+            Positions of the queries in `images`.
+        """
+        raise NotImplementedError
+
+    def judge(
+        self, images: SearchSet, queries: np.ndarray, lists: np.ndarray, similarities: np.ndarray
+    ) -> list[QueryScores]:
+        """Judge m queries.
+
+        Parameters
+        ----------
+        images : SearchSet
+        queries : (m,) int64
+            Positions of the queries in `images`.
+        lists : (m, k) int64
+            Positions in `images` of what was retrieved, best first, without the query itself; -1 = none.
+        similarities : (m, k) float32
+            Of those; equal numbers are tied. NaN where there is none.
+        """
+        raise NotImplementedError
+
+    def blocks(self, images: SearchSet, queries: np.ndarray) -> np.ndarray:
+        """(m,) int64: queries of one block are drawn together by the bootstrap (e.g. the UTC day, the source)."""
+        return queries

@@ -1,0 +1,56 @@
+"""Base classes of settings: frozen, unknown keys refused. Each archive, descriptor, encoder and evaluation extends one."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Positive = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+Natural = Annotated[int, Field(ge=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+# YAML reads an unquoted 2026-02-20T00:00:00 as a time of its own kind
+TimeText = Annotated[str, BeforeValidator(lambda value: value.isoformat() if isinstance(value, date) else value)]
+
+
+class Settings(BaseModel):
+    """A group of settings: unknown keys are errors, nothing can be changed after reading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ArchiveSettings(Settings):
+    """What every archive is told; an archive's own `Settings` adds its own."""
+
+    kind: str = Field("solar_hmi", description="which archive reads the files")
+    path: str = Field("", description="folder, glob or URI (s3://bucket/folder) of image files")
+    verify: Literal["full", "header"] = Field("full", description="decode every image at ingest, or trust the header")
+    max_file_mb: Positive = Field(4096, description="larger files go to quarantine unread")
+    max_pixels: Positive = Field(16384 * 16384, description="images of more pixels go to quarantine undecoded")
+
+
+class DescriptorSettings(Settings):
+    """What every descriptor is told; a descriptor's own `Settings` adds its own."""
+
+    kind: str = Field("magnetic_grid", description="which descriptor is computed")
+    preview_px: Natural = Field(96, description="side of the stored preview picture; 0 = none")
+
+
+class EncoderSettings(Settings):
+    """What every encoder is told; an encoder's own `Settings` adds its own."""
+
+    kind: str = Field("autoencoder", description="which network encodes the descriptors")
+
+
+class EvaluationSettings(Settings):
+    """Base of the settings of an evaluation."""
+
+
+class SimulatorSettings(Settings):
+    """What every simulator is told; a simulator's own `Settings` adds its own."""
+
+    kind: str = Field("solar", description="which simulator writes the archive")
+    images: Natural = Field(0, description="simulated images made before ingest; 0 = none")

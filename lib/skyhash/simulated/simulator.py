@@ -1,0 +1,31 @@
+"""What every simulator of an archive offers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from skyhash.settings import SimulatorSettings
+
+
+class Simulator:
+    """One simulator, made as ``Class(settings)`` and entered in `skyhash.simulated.SIMULATORS`.
+
+    What it writes says in every file that it is simulated (a header keyword, an attribute, or the file's name), in a
+    form that the archive's reader turns into ``observations.simulated``.
+    """
+
+    Settings: ClassVar[type[SimulatorSettings]] = SimulatorSettings
+
+    def __init__(self, settings: SimulatorSettings):
+        self.settings = settings
+
+    def write(self, folder: Path, seed: int) -> dict[str, Any]:
+        """Write the archive; files that are there and equal are kept, so that a second call changes nothing.
+
+        Returns
+        -------
+        dict
+            What was written, for the closing table: name -> number or text.
+        """
+        raise NotImplementedError
