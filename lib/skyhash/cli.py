@@ -15,15 +15,15 @@ from skyhash.errors import DataLoss, UserError
 
 COMMANDS = {
     "ingest": "read the archive's files into observations and quarantine",
-    "describe": "compute the grid descriptor of every observation",
+    "describe": "compute the descriptor of every observation",
     "train": "train the encoder across ranks",
     "hash": "write the hash columns by distributed inference",
     "neighbours": "build the table of the k nearest images of every image",
-    "evaluate": "judge the neighbours against time windows, beside the baselines",
+    "evaluate": "judge the neighbours by the profile's evaluations, beside baselines",
     "rebuild": "all of these in order, only for what changed, then one release",
     "sql": "run SQL over the tables, e.g. skyhash sql 'SELECT * FROM runs'",
     "releases": "list the releases, or go back to one",
-    "simulate": "write a simulated archive of magnetograms",
+    "simulate": "write a simulated archive",
 }
 
 
@@ -46,7 +46,7 @@ def job(name: str, argv: Sequence[str]) -> int:
     try:
         if name not in COMMANDS:
             raise UserError("command", name, "one of " + ", ".join(COMMANDS))
-        return commands.run(name, _parser(name).parse_args(list(argv)))
+        return commands.run(name, _parser(name, argv).parse_args(list(argv)))
     except UserError as error:
         sys.stderr.write(f"skyhash {name}: {error}\n")
         return UserError.exit_code
@@ -55,13 +55,20 @@ def job(name: str, argv: Sequence[str]) -> int:
         return 1
 
 
-def _parser(name: str) -> argparse.ArgumentParser:
+def _parser(name: str, argv: Sequence[str]) -> argparse.ArgumentParser:
     from skyhash import commands
+    from skyhash.config import load
+
+    asked = set(argv) & {"-h", "--help"}
+    profile = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    profile.add_argument("--config")
+    # --help tells the settings of the kinds that the profile names
+    config = load(profile.parse_known_args(list(argv))[0].config) if asked else None
 
     parser = argparse.ArgumentParser(
         prog=f"skyhash {name}",
         description=commands.teach(name),
-        epilog=commands.settings_help(name),
+        epilog=commands.settings_help(name, config) if config else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

@@ -9,18 +9,19 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from skyhash.config import Config, load
+from skyhash.config import KINDS, Config, field_of, load
+from skyhash.scores import EVALUATIONS
 from skyhash.stages.running import JOBS, stage
 
 # settings that a job's --help lists beside those that every job has
 GROUPS = {
     "ingest": ("archive",),
-    "describe": ("describe",),
-    "train": ("train",),
+    "describe": ("archive", "describe"),
+    "train": ("encoder", "train"),
     "hash": ("hash",),
     "neighbours": ("neighbours",),
-    "evaluate": ("evaluate",),
-    "rebuild": ("archive", "simulate", "describe", "train", "hash", "neighbours", "evaluate"),
+    "evaluate": ("evaluate", "evaluations"),
+    "rebuild": ("archive", "simulate", "describe", "encoder", "train", "hash", "neighbours", "evaluate", "evaluations"),
     "simulate": ("simulate",),
 }
 
@@ -31,27 +32,37 @@ def teach(name: str) -> str:
     return inspect.cleandoc(module.__doc__ or "")
 
 
-def settings_help(name: str) -> str:
-    """The settings of a command, a line each: key, default, meaning."""
-    lines = ["settings (in the YAML of --config, or by --set KEY=VALUE):"]
-    for key in ("archive.path", "warehouse", "format", "seed"):
-        lines.append(_line(key))
+def settings_help(name: str, config: Config) -> str:
+    """The settings of a command, a line each: key, default, meaning; of the kinds that a profile names."""
+    lines = ["settings (in the YAML of --config, or by --set KEY=VALUE); with --config, those of its kinds:"]
+    lines += [_line(config, key) for key in ("archive.path", "warehouse", "work", "format", "seed")]
     for group in GROUPS.get(name, ()):
-        for field in Config.model_fields[group].annotation.model_fields:  # type: ignore[union-attr]
-            if f"{group}.{field}" != "archive.path":
-                lines.append(_line(f"{group}.{field}"))
+        lines += [_line(config, key) for key in _keys(config, group) if key != "archive.path"]
+    for group, (registry, _) in KINDS.items():
+        if group in GROUPS.get(name, ()):
+            lines.append(f"kinds of {group}: {', '.join(registry.names())}")
+    if "evaluations" in GROUPS.get(name, ()):
+        lines.append(f"evaluations: {', '.join(EVALUATIONS.names())}")
     return "\n".join(lines)
 
 
-def _line(key: str) -> str:
-    model: Any = Config
-    *groups, name = key.split(".")
-    for group in groups:
-        model = model.model_fields[group].annotation
-    field = model.model_fields[name]
-    default = field.get_default(call_default_factory=True)
-    shown = default.model_dump() if isinstance(default, BaseModel) else default
-    return f"  {key + ' = ' + repr(shown):<46} {field.description or ''}".rstrip()
+def _keys(config: Config, group: str) -> list[str]:
+    """Dotted keys of a group, those of groups within it too."""
+    held = config
+    for part in group.split("."):
+        held = held[part] if isinstance(held, dict) else getattr(held, part)
+    if isinstance(held, dict):
+        return [key for name in held for key in _keys(config, f"{group}.{name}")]
+    keys = []
+    for name in type(held).model_fields:
+        nested = isinstance(getattr(held, name), BaseModel)
+        keys += _keys(config, f"{group}.{name}") if nested else [f"{group}.{name}"]
+    return keys
+
+
+def _line(config: Config, key: str) -> str:
+    default, description = field_of(config, key)
+    return f"  {key + ' = ' + repr(default):<46} {description or ''}".rstrip()
 
 
 def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:

@@ -1,102 +1,82 @@
 """Settings: frozen, validated, read from YAML.
 
 A profile is a YAML file of `conf/`. `load` reads it, lays ``--set a.b=c`` over it and validates the whole; an unknown
-key, a wrong type or a value out of range is a `ConfigError` that names the key. What a job runs with is what `runs`
-stores: the resolved settings, defaults included.
+key, a wrong type or a value out of range is a `ConfigError` that names the key. The groups `archive`, `describe`,
+`encoder` and `simulate` have a key `kind`, which names an entry of a registry; what else they may hold is that entry's
+own `Settings`. What a job runs with is what `runs` stores: the resolved settings, defaults included.
 """
 
 from __future__ import annotations
 
 import json
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, SerializeAsAny, ValidationError
 
+from skyhash.archives import ARCHIVES
 from skyhash.errors import ConfigError
+from skyhash.nets import ENCODERS
+from skyhash.pixels import DESCRIPTORS
+from skyhash.registry import Registry
+from skyhash.scores import EVALUATIONS
+from skyhash.settings import (
+    ArchiveSettings,
+    DescriptorSettings,
+    EncoderSettings,
+    EvaluationSettings,
+    Natural,
+    NotNegative,
+    Positive,
+    PositiveFloat,
+    Settings,
+    SimulatorSettings,
+    TimeText,
+)
+from skyhash.simulated import SIMULATORS
 
-Positive = Annotated[int, Field(gt=0)]
-PositiveFloat = Annotated[float, Field(gt=0)]
-Natural = Annotated[int, Field(ge=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-# YAML reads an unquoted 2026-02-20T00:00:00 as a time of its own kind
-TimeText = Annotated[str, BeforeValidator(lambda value: value.isoformat() if isinstance(value, date) else value)]
 
+class SplitSettings(Settings):
+    """Which images train; the others are unseen."""
 
-class Settings(BaseModel):
-    """A group of settings: unknown keys are errors, nothing can be changed after reading."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ArchiveSettings(Settings):
-    kind: Literal["solar_hmi", "solar_hmi_jpeg", "solar_mdi", "simulated_hmi"] = Field(
-        "solar_hmi", description="which reader of skyhash.archives opens the files"
+    by: Literal["time", "group", "label", "hash", "official"] = Field(
+        "time",
+        description="time: the first images; group: whole sources; label: the same share of every class; hash: of the"
+        " natural key; official: the archive's own parts",
     )
-    path: str = Field("", description="folder or glob of image files")
-    keywords: str = Field(
-        "", description="table of keywords (CSV, ECSV or JSOC text) for FITS fetched as-is; '' = none"
-    )
-    reject_quality: Natural = Field(
-        0xFFFFFFFF, description="bit mask: a file whose QUALITY has any of these bits goes to quarantine"
-    )
-    verify: Literal["full", "header"] = Field("full", description="decode every file at ingest, or trust the header")
-
-
-class DescribeSettings(Settings):
-    grid: Positive = Field(16, description="N of the N x N grid")
-    threshold_gauss: PositiveFloat = Field(100.0, description="|B| above which a pixel belongs to a region")
-    opening_px: Natural = Field(1, description="radius of the morphological opening, pixels of a 1024 px disk")
-    min_area_px: Natural = Field(9, description="smallest region kept, pixels of a 1024 px disk")
-    measure: Literal["area", "intensity"] = Field("intensity", description="what a cell sums over its region pixels")
-    transform: Literal["none", "sqrt", "log1p"] = Field("sqrt", description="applied to each cell's sum")
-    normalise: Literal["disk", "none", "max", "l2", "sum"] = Field(
-        "disk", description="disk: as if every image had a disk of 480 px radius; none; or by the vector's own size"
-    )
-    frame: Literal["disk", "image"] = Field("disk", description="the grid lies over the disk's square, or the image")
-    preview_px: Natural = Field(96, description="side of the stored preview picture; 0 = none")
-
-
-class AutoencoderSettings(Settings):
-    """Of `skyhash.nets.autoencoder`, whose docstring says why these defaults."""
-
-    output: Literal["relu_tanh", "tanh"] = Field(
-        "relu_tanh", description="decoder's end: as printed, or without ReLU_6"
-    )
-    reconstruction: NotNegative = Field(1.0, description="weight of the rows' reconstruction; 0 = without")
-    similarity: NotNegative = Field(10.0, description="weight of keeping similarities of smoothed descriptors")
-    rotation: NotNegative = Field(0.3, description="weight of keeping neighbourhoods in time on virtual Suns")
-    smoothing_cells: NotNegative = Field(1.2, description="smoothing of descriptors along the rotation, grid cells")
-    noise: NotNegative = Field(0.3, description="of every cell of an input, standard deviation of the logarithm")
-    suns: Positive = Field(8, description="virtual Suns per step")
-    frames: Annotated[int, Field(gt=1)] = Field(32, description="frames of a virtual Sun")
-    span_hours: PositiveFloat = Field(240.0, description="time over which these lie")
-    width_hours: PositiveFloat = Field(14.0, description="standard deviation of a neighbourhood in time")
-    temperature: PositiveFloat = Field(0.1, description="of the softmax over cosines")
+    share: Annotated[float, Field(gt=0, le=1)] = Field(0.6, description="of the images (time: of the span) that train")
+    until: TimeText = Field("", description="by time: train on images before this UTC time instead of by share")
+    gap_hours: NotNegative = Field(0.0, description="by time: images this near after the training part are left out")
 
 
 class TrainSettings(Settings):
-    encoder: Literal["autoencoder"] = Field("autoencoder", description="which net of skyhash.nets")
     epochs: Positive = Field(50)
     batch: Positive = Field(16, description="rows a rank takes per step")
     learning_rate: PositiveFloat = Field(2e-3, description="the highest; it falls as a cosine over the epochs")
-    autoencoder: AutoencoderSettings = AutoencoderSettings()
+    weight_decay: NotNegative = Field(0.0, description="decoupled (AdamW); 0 = Adam")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: mixed precision in the loss")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where a rank sees one")
+    split: SplitSettings = SplitSettings()
+    zero_descriptors: bool = Field(False, description="train on descriptors of nothing but zeros (quiet Sun) too")
+    retrain: Literal["never", "on_request", "always"] = Field(
+        "never", description="when new images would change the training part: keep the model, or train anew"
+    )
     ranks: Positive = Field(2, description="training processes, one per executor")
     launcher: Literal["horovod", "torch_distributor"] = Field("horovod")
     reader: Literal["petastorm", "pyarrow"] = Field("petastorm")
-    until: TimeText = Field("", description="train on images observed before this UTC time; '' = by fraction")
-    fraction: Annotated[float, Field(gt=0, le=1)] = Field(0.6, description="of the archive's time span, from its start")
-    zeros: bool = Field(False, description="train on zero descriptors (quiet Sun) too")
     checkpoint_epochs: Positive = Field(5, description="a checkpoint every so many epochs")
     threads: Natural = Field(0, description="torch threads per rank; 0 = cores divided by ranks")
 
 
 class HashSettings(Settings):
     model: str = Field("", description="folder of a model trained elsewhere, or a warehouse that holds one; '' = train")
-    bits: Literal["median", "mean", "zero"] = Field("median", description="threshold per code unit of the packed bits")
-    batch: Positive = Field(4096, description="rows per call of the encoder")
+    threshold: Annotated[str, Field(pattern=r"^(encoder|median|mean|zero|half|percentile_([1-9]|[1-9]\d))$")] = Field(
+        "encoder",
+        description="of the packed bits, per code unit: the encoder's own rule, or median, mean, zero, half,"
+        " percentile_1 to percentile_99 of the training rows",
+    )
+    batch: Positive = Field(4096, description="rows per call of the encoder, at most")
 
 
 class NeighbourSettings(Settings):
@@ -123,28 +103,20 @@ class NeighbourSettings(Settings):
 
 
 class EvaluateSettings(Settings):
-    window_hours: tuple[PositiveFloat, ...] = Field((12.0, 24.0, 48.0, 96.0), description="whole width of the window")
-    exclusion_minutes: tuple[Annotated[float, Field(ge=0)], ...] = (0.0, 30.0, 120.0)
-    retrieved_fraction: PositiveFloat = Field(0.8795, description="RI / SI, images retrieved per similar one")
-    split: Literal["unseen", "all"] = Field(
-        "unseen", description="queries: images outside the training stretch, or all"
+    queries: Literal["unseen", "all"] = Field("unseen", description="images that training has not seen, or all")
+    searched: Literal["archive", "queries", "training"] = Field(
+        "archive", description="images that may be retrieved: the whole archive, the queries, or the training part"
     )
-    searched: Literal["archive", "queries"] = Field(
-        "archive", description="images that may be retrieved: the whole archive, or only those that are queries"
+    most_queries: Positive = Field(
+        2000, description="of baselines and of lists that are searched anew; a seeded sample"
     )
     baselines: bool = True
     components: Positive = Field(32, description="of the principal-component baseline, and bits of the binary ones")
+    descriptors: tuple[SerializeAsAny[DescriptorSettings], ...] = Field(
+        (), description="further descriptors, computed by describe and compared as they are: [{kind: ...}, ...]"
+    )
     bootstrap: Positive = Field(1000, description="resamples of the intervals")
     gallery: Natural = Field(4, description="queries shown in the report's picture")
-
-
-class SimulateSettings(Settings):
-    images: Natural = Field(0, description="simulated images made before ingest; 0 = none")
-    side_px: Positive = 512
-    cadence_minutes: PositiveFloat = 60.0
-    start: TimeText = "2011-01-01T00:00:00"
-    broken: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="share of files broken on purpose")
-    with_sample: bool = Field(False, description="add the one real HMI image that the sunpy package carries")
 
 
 class SparkSettings(Settings):
@@ -155,21 +127,35 @@ class SparkSettings(Settings):
 class Config(Settings):
     """Everything one run is told."""
 
-    archive: ArchiveSettings = ArchiveSettings()
-    warehouse: str = Field("warehouse", description="folder of the tables")
+    archive: SerializeAsAny[ArchiveSettings]
+    warehouse: str = Field("warehouse", description="folder of the tables, which all nodes mount")
+    work: str = Field("", description="folder for work in progress, which all nodes mount; '' = work/ of the warehouse")
     format: Literal["delta", "parquet"] = "delta"
     seed: Natural = 20110101
-    simulate: SimulateSettings = SimulateSettings()
-    describe: DescribeSettings = DescribeSettings()
+    simulate: SerializeAsAny[SimulatorSettings]
+    describe: SerializeAsAny[DescriptorSettings]
+    encoder: SerializeAsAny[EncoderSettings]
     train: TrainSettings = TrainSettings()
     hash: HashSettings = HashSettings()
     neighbours: NeighbourSettings = NeighbourSettings()
+    evaluations: dict[str, SerializeAsAny[EvaluationSettings]] = Field(
+        default_factory=dict, description="what evaluate judges by: registry name -> its settings"
+    )
     evaluate: EvaluateSettings = EvaluateSettings()
     spark: SparkSettings = SparkSettings()
 
     def as_json(self) -> str:
         """The settings as resolved, one line, keys in order: what `runs.config` holds."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+
+
+KINDS: dict[str, tuple[Registry, type[Settings]]] = {
+    "archive": (ARCHIVES, ArchiveSettings),
+    "describe": (DESCRIPTORS, DescriptorSettings),
+    "encoder": (ENCODERS, EncoderSettings),
+    "simulate": (SIMULATORS, SimulatorSettings),
+}
+"""Groups whose key `kind` names an entry of a registry, and the base of their settings."""
 
 
 def load(path: str | Path | None = None, overrides: tuple[str, ...] | list[str] = ()) -> Config:
@@ -190,10 +176,53 @@ def load(path: str | Path | None = None, overrides: tuple[str, ...] | list[str] 
     settings: dict[str, Any] = _read_yaml(Path(path)) if path else {}
     for override in overrides:
         _lay_over(settings, override)
+    return resolve(settings)
+
+
+def resolve(settings: dict[str, Any]) -> Config:
+    """Validate settings as YAML gives them.
+
+    Raises
+    ------
+    ConfigError
+        A key is unknown, a value has the wrong type or range, or a kind is in no registry.
+    """
+    settings = dict(settings)
+    for group, (registry, base) in KINDS.items():
+        settings[group] = _of_kind(settings.get(group, {}), registry, base, group)
+    settings["evaluations"] = _evaluations(settings.get("evaluations", {}))
+    evaluate = settings.get("evaluate")
+    if isinstance(evaluate, dict) and isinstance(evaluate.get("descriptors"), (list, tuple)):
+        compared = [
+            _of_kind(one, DESCRIPTORS, DescriptorSettings, f"evaluate.descriptors.{i}")
+            for i, one in enumerate(evaluate["descriptors"])
+        ]
+        settings["evaluate"] = evaluate | {"descriptors": tuple(compared)}
+    return _validated(Config, settings, "")
+
+
+def _of_kind(values: Any, registry: Registry, base: type[Settings], group: str) -> Any:
+    if not isinstance(values, dict):
+        raise ConfigError(group, repr(values), "a group of settings")
+    kind = values.get("kind", base.model_fields["kind"].default)
+    found = registry.settings(kind)
+    return _validated(found, {"kind": kind, **values}, f"{group}.")
+
+
+def _evaluations(values: Any) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise ConfigError("evaluations", repr(values), f"a mapping of {', '.join(EVALUATIONS.names())} to settings")
+    return {
+        kind: _validated(EVALUATIONS.settings(kind), told or {}, f"evaluations.{kind}.")
+        for kind, told in values.items()
+    }
+
+
+def _validated(model: Any, values: Any, prefix: str) -> Any:
     try:
-        return Config.model_validate(settings)
+        return model.model_validate(values)
     except ValidationError as error:
-        raise _as_config_error(error) from None
+        raise _as_config_error(error, model, prefix) from None
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -229,18 +258,37 @@ def _lay_over(settings: dict[str, Any], override: str) -> None:
     group[name] = "" if value is None else value
 
 
-def _as_config_error(error: ValidationError) -> ConfigError:
+def _as_config_error(error: ValidationError, model: Any, prefix: str) -> ConfigError:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    key = prefix + ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        known = ", ".join(_known_keys(first["loc"][:-1]))
+        known = ", ".join(_known_keys(model, first["loc"][:-1]))
         return ConfigError(key, "an unknown key", f"one of {known}")
-    message = first["msg"]
-    return ConfigError(key, repr(first["input"]), message[0].lower() + message[1:])
+    return ConfigError(key, repr(first["input"]), _expected(first))
 
 
-def _known_keys(groups: tuple[Any, ...]) -> list[str]:
-    model: Any = Config
+def _expected(error: Any) -> str:
+    """pydantic's message as the end of "found ..., expected ..."."""
+    message = error["msg"]
+    for start in ("Input should be ", "String should ", "Value error, "):
+        message = message.removeprefix(start)
+    return f"a value {message}" if message.startswith(("greater", "less")) else message
+
+
+def _known_keys(model: Any, groups: tuple[Any, ...]) -> list[str]:
     for group in groups:
         model = model.model_fields[group].annotation
     return sorted(model.model_fields)
+
+
+def field_of(config: Config, key: str) -> tuple[Any, Any]:
+    """Default and description of a setting, by its dotted key, under the kinds that `config` names."""
+    model: Any = type(config)
+    value: Any = config
+    *groups, name = key.split(".")
+    for group in groups:
+        value = value[group] if isinstance(value, dict) else getattr(value, group)
+        model = type(value)
+    field = model.model_fields[name]
+    default = getattr(value, name) if field.is_required() else field.get_default(call_default_factory=True)
+    return (default.model_dump() if isinstance(default, BaseModel) else default), field.description

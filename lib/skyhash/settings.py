@@ -1,4 +1,4 @@
-"""Base classes of settings: frozen, unknown keys refused. Each archive, descriptor, encoder and evaluation extends one."""
+"""Base classes of settings: frozen, unknown keys refused; each archive, descriptor and encoder extends one."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ class ArchiveSettings(Settings):
 
     kind: str = Field("solar_hmi", description="which archive reads the files")
     path: str = Field("", description="folder, glob or URI (s3://bucket/folder) of image files")
+    storage: dict[str, str] = Field(
+        default_factory=dict, description="options of an object store: endpoint_override, scheme, region"
+    )
     verify: Literal["full", "header"] = Field("full", description="decode every image at ingest, or trust the header")
     max_file_mb: Positive = Field(4096, description="larger files go to quarantine unread")
     max_pixels: Positive = Field(16384 * 16384, description="images of more pixels go to quarantine undecoded")

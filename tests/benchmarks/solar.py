@@ -1,4 +1,4 @@
-"""Simulated solar codes without images: the region model of `skyhash.simulated.sun` summed straight into the grid.
+"""Simulated solar codes without images: the region model of `skyhash.simulated.solar.sun` summed straight into the grid.
 
 Every active region of the model's Sun is followed: its flux concentrations rise, decay, spread, turn with the Sun and
 are foreshortened, and their unsigned flux falls into the 16 x 16 cells of the disk's square, as the grid descriptor
@@ -16,7 +16,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from skyhash.simulated import sun
+from skyhash.simulated.solar import sun
 
 GRID = 16
 START = dt.datetime(2010, 5, 1, tzinfo=dt.UTC)

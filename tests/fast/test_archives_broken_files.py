@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from skyhash import archives
 from skyhash.archives.base import Frame, check_quality, is_image_file
 from skyhash.errors import BadFile, ConfigError
-from skyhash.simulated import archive as simulated
-from skyhash.simulated import broken
+from skyhash.simulated.solar import archive as simulated
+from skyhash.simulated.solar import broken
 
 FOLDERS = {"astropy": ("io", "fits", "tests", "data"), "sunpy": ("data", "test")}
 KINDS = ("solar_hmi", "solar_mdi", "simulated_hmi")

@@ -12,7 +12,7 @@ from skyhash import archives
 from skyhash.archives import keywords, solar_header, times
 from skyhash.archives.solar_fits import is_simulated
 from skyhash.errors import BadFile, InputError
-from skyhash.simulated import archive as simulated
+from skyhash.simulated.solar import archive as simulated
 
 SUNPY = Path(str(importlib.resources.files("sunpy"))) / "data" / "test"
 

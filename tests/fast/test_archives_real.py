@@ -8,7 +8,7 @@ import pytest
 
 from skyhash import archives
 from skyhash.errors import BadFile
-from skyhash.pixels.orientation import field_gauss
+from skyhash.pixels.solar.orientation import field_gauss
 
 
 def folder_of(shared_data, name):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skyhash.spark.asking import nearest
+from skyhash.spark.udfs.query_search import nearest
 from skyhash.topk.kernel import knn
 from skyhash.topk.prepare import prepare
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from skyhash.pages import plots
-from skyhash.pages.gallery import Shot, apart, gallery
-from skyhash.pages.page import Page, Picture, Section, Sheet, render
+from skyhash.pages.gallery import GalleryImage, apart, gallery
+from skyhash.pages.page import Page, Picture, Section, HtmlTable, render
 from skyhash.pages.theme import INSIDE, OUTSIDE
 from skyhash.scores.windows import PUBLISHED
 
@@ -32,9 +32,9 @@ def holds(data, colour):
 
 def shots(*inside, preview=True):
     start = np.datetime64("2011-01-01T00:00", "us")
-    query = Shot(start, png() if preview else None)
+    query = GalleryImage(start, png() if preview else None)
     return query, [
-        Shot(start + np.timedelta64(600 * (i + 1), "m"), png() if preview else None, 0.9, 600.0 * (i + 1), one)
+        GalleryImage(start + np.timedelta64(600 * (i + 1), "m"), png() if preview else None, 0.9, 600.0 * (i + 1), one)
         for i, one in enumerate(inside)
     ]
 
@@ -87,7 +87,7 @@ def test_equal_tables_give_equal_pictures(rows):
 
 
 def page(**changes):
-    sheet = Sheet(["reason"], [["<script>alert(1)</script>"]], "a & b", frozenset({0}))
+    sheet = HtmlTable(["reason"], [["<script>alert(1)</script>"]], "a & b", frozenset({0}))
     sections = [Section("S", "text", [Picture(png(), 'alt "quoted"', "below"), sheet, {"name": "<value>"}])]
     facts = dict(title="T", lead="L", simulated=False, figures=[("0.9", "F1")], sections=sections, footer="end")
     return render(Page(**(facts | changes)))

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from skyhash.pixels.describe import describe
-from skyhash.pixels.magnetogram import Disk, Magnetogram
-from skyhash.pixels.orientation import axes_up
+from skyhash.pixels.image import Image
+from skyhash.pixels.solar.disk import Disk
+from skyhash.pixels.solar.orientation import axes_up
 
 
 def spots(side, angle):

@@ -8,21 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import measure, morphology
 
-from skyhash.pixels import grid as cells
-from skyhash.pixels import regions, runs
+from skyhash.pixels.solar import grid as cells
+from skyhash.pixels.solar import regions, runs
 from skyhash.pixels.describe import describe
-from skyhash.pixels.magnetogram import Disk, Magnetogram
-from skyhash.pixels.orientation import axes_up, field_gauss, on_disk
+from skyhash.pixels.image import Image
+from skyhash.pixels.solar.disk import Disk
+from skyhash.pixels.solar.orientation import axes_up, field_gauss, on_disk
 
 
 def slow_mask(magnetogram, threshold, opening, min_area):
     """scikit-image, on the field in gauss, float64."""
     values = magnetogram.values.astype(np.float64)
-    field = values * magnetogram.scale_gauss + magnetogram.offset_gauss
+    field = values * magnetogram.scale + magnetogram.offset
     mask = np.abs(field) > threshold
     if magnetogram.blank is not None:
         mask &= magnetogram.values != magnetogram.blank
-    mask &= on_disk(magnetogram.disk, magnetogram.shape)
+    mask &= on_disk(magnetogram.geometry, magnetogram.shape)
     if opening:
         padded = np.pad(mask, opening + 1)
         mask = morphology.dilation(morphology.erosion(padded, morphology.disk(opening)), morphology.disk(opening))
@@ -37,7 +38,7 @@ def slow_mask(magnetogram, threshold, opening, min_area):
 
 def slow_grid(magnetogram, mask, field, n, what, frame):
     """Algorithm 1 in loops: slices, cells, sum of region pixels per cell; the image turned north up first."""
-    disk, (height, width) = magnetogram.disk, magnetogram.shape
+    disk, (height, width) = magnetogram.geometry, magnetogram.shape
     cos, sin = axes_up(disk.rotation_deg)
     left, top, size_x, size_y = cells.frame_of(magnetogram, frame)
     matrix = np.zeros((n, n))
@@ -90,7 +91,7 @@ def test_regions_and_sums_equal_the_slow_reference(side, rotation, dtype):
     for seed, (opening, min_area) in enumerate([(0, 1), (4, 40), (9, 300)]):
         magnetogram = image(seed, side, rotation, dtype)
         found = regions.find(magnetogram, 100.0, opening, min_area)
-        pixels = regions.scaled_sizes(opening, min_area, magnetogram.disk.radius_px)
+        pixels = regions.scaled_sizes(opening, min_area, magnetogram.geometry.radius_px)
         mask, count, field = slow_mask(magnetogram, 100.0, *pixels)
         np.testing.assert_array_equal(mask_of(magnetogram.shape, found), mask)
         assert len(found.areas) == count

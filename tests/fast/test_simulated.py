@@ -11,8 +11,8 @@ from astropy.io import fits
 from skyhash import archives
 from skyhash.errors import ConfigError
 from skyhash.pixels.describe import describe
-from skyhash.pixels.orientation import field_gauss, on_disk
-from skyhash.simulated import archive, broken, header, render, sun
+from skyhash.pixels.solar.orientation import field_gauss, on_disk
+from skyhash.simulated.solar import archive, broken, header, render, sun
 
 SEED = 20110101
 

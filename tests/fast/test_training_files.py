@@ -5,7 +5,9 @@ import dataclasses
 import pytest
 
 from skyhash.errors import InputError
-from skyhash.spark import checkpoints, model_folder, training
+from skyhash.spark.training import checkpoints
+from skyhash.spark.training import model_folder
+from skyhash.spark.training import loop as training
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 
 from skyhash.config import load
 from skyhash.errors import InputError
-from skyhash.simulated import archive
-from skyhash.spark.store import Store
+from skyhash.simulated.solar import archive
+from skyhash.spark.storage.store import Store
 from skyhash.stages import describe, ingest
 
 

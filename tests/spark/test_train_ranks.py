@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 from skyhash.errors import ConfigError, DataLoss, UserError
-from skyhash.spark import checkpoints, launcher, shards, snapshot, training
+from skyhash.spark.training import checkpoints
+from skyhash.spark.training import launcher
+from skyhash.spark.training import shards
+from skyhash.spark.training import snapshot
+from skyhash.spark.training import loop as training
 from skyhash.stages.describe import descriptor_id
 from skyhash.stages.train import train_key
 

@@ -10,6 +10,7 @@ name it in an installed package's entry point of the group ``skyhash.archives``.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Collection, Iterator
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, ClassVar, Protocol
@@ -35,13 +36,13 @@ class Source(Protocol):
     path: str
     """As listed: an absolute path or a URI."""
 
-    def bytes(self) -> bytes:
+    def bytes(self) -> builtins.bytes:
         """The whole content, read once and kept."""
 
     def open(self) -> BinaryIO:
         """A seekable binary file, for formats that are streamed (HDF5)."""
 
-    def beside(self, name: str) -> bytes | None:
+    def beside(self, name: str) -> builtins.bytes | None:
         """Content of another file of the same folder, e.g. ``manifest.csv``; None where there is none."""
 
 
@@ -79,6 +80,15 @@ class Archive:
 
     def __init__(self, settings: ArchiveSettings):
         self.settings = settings
+
+    def check_settings(self) -> None:
+        """Look at files that settings name, before any image file is opened.
+
+        Raises
+        ------
+        UserError
+            One of them cannot be used.
+        """
 
     def is_image_file(self, path: str) -> bool:
         """Whether a file counts as one of the archive's, good or broken.

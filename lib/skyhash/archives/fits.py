@@ -57,7 +57,7 @@ class FitsImage:
     blank: int | None
 
 
-def read(data: bytes, decode: bool = True) -> FitsImage:
+def read(data: bytes, decode: bool = True, max_pixels: int = MAX_PIXELS) -> FitsImage:
     """Find and decode the first image.
 
     Raises
@@ -84,7 +84,7 @@ def read(data: bytes, decode: bool = True) -> FitsImage:
             if shape is not None:
                 if decode:
                     _check_sum(data, hdu.fileinfo())
-                return _image(hdu, shape, decode, len(data))
+                return _image(hdu, shape, decode, len(data), max_pixels)
             index += 1
     raise BadFile("not_an_image", f"none of its {index} parts is a two-dimensional image")
 
@@ -141,11 +141,11 @@ def _image_shape(hdu) -> tuple[int, int] | None:
     return longer[0], longer[1]
 
 
-def _image(hdu, shape: tuple[int, int], decode: bool, size: int) -> FitsImage:
+def _image(hdu, shape: tuple[int, int], decode: bool, size: int, max_pixels: int) -> FitsImage:
     height, width = shape
     header = _as_dict(hdu.header)
-    if height * width > MAX_PIXELS:
-        raise BadFile("unreadable", f"the header says {width} x {height} px, more than any image of the archive has")
+    if height * width > max_pixels:
+        raise BadFile("too_large", f"the header says {width} x {height} px, at most {max_pixels:,} are decoded")
     bits = int(header["BITPIX"])
     if not isinstance(hdu, fits.CompImageHDU):
         start = int(hdu.fileinfo()["datLoc"])

@@ -14,10 +14,12 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
+from skyhash import files
 from skyhash.errors import InputError
 
 FILE_COLUMNS = ("FILENAME", "FILE", "PATH", "URL", "SEGMENT", "MAGNETOGRAM", "DATA")
@@ -55,18 +57,15 @@ def slot_of(text: str) -> str:
     return "{}{}{}_{}{}{}".format(*found.groups()) if found else ""
 
 
-def load(path: str | Path) -> KeywordTable:
-    """Read a keyword table.
+def load(path: str, storage: Mapping[str, str] | None = None) -> KeywordTable:
+    """Read a keyword table, from a path or URI.
 
     Raises
     ------
     InputError
         The file is missing, not text, or has no header row or no way to tell which file a row belongs to.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError("archive.keywords", f"{path} ({type(error).__name__})", "a readable text table") from None
+    text = files.read_text(str(path), "archive.keywords", storage)
     return parse(text, str(path))
 
 

@@ -11,6 +11,4 @@ from skyhash.archives.solar_hmi import SolarHmi
 
 
 class SimulatedHmi(SolarHmi):
-    """Reader of simulated HMI magnetograms."""
-
-    name = "simulated_hmi"
+    """Archive of simulated HMI magnetograms."""

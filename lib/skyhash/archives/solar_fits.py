@@ -3,72 +3,69 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
-from skyhash.archives import base, fits, solar_header, times
-from skyhash.archives.keywords import KeywordTable
+from skyhash.archives import fits, keywords, solar_checks, solar_header, times
+from skyhash.archives.archive import Archive, Facts, Source
+from skyhash.archives.guard import guarded
 from skyhash.errors import BadFile
-from skyhash.pixels.magnetogram import Disk, Magnetogram
+from skyhash.pixels.image import Image
+from skyhash.pixels.solar.disk import Disk
+from skyhash.settings import ArchiveSettings, Natural
 
 FIELD_UNITS = ("gauss", "g", "mx/cm^2", "mx/cm2", "mx cm^-2", "mx cm-2")
 
 
-class SolarFits:
-    """Reader of one instrument's FITS magnetograms.
+class SolarSettings(ArchiveSettings):
+    keywords: str = Field(
+        "", description="table of keywords (CSV, ECSV or JSOC text) for FITS fetched as-is; '' = none"
+    )
+    reject_quality: Natural = Field(
+        0xFFFFFFFF, description="bit mask: a file whose QUALITY has any of these bits goes to quarantine"
+    )
+
+
+class SolarFits(Archive):
+    """Archive of one instrument's FITS magnetograms.
 
     A subclass says whose file it is (`check_instrument`), where the Sun lies if its header has its own way to say so
     (`disk`), and how the archive names the image (`natural_key`).
     """
 
-    name = ""
-    suffixes: tuple[str, ...] = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz")
+    Settings = SolarSettings
+    settings: SolarSettings
+    fact_columns: ClassVar[dict[str, str]] = solar_header.FACT_COLUMNS
 
-    def looks_like(self, path: str, keywords: str = "") -> bool:
-        """Every file but obvious companions: see `base.is_image_file`."""
-        return base.is_image_file(path, keywords)
+    def is_image_file(self, path: str) -> bool:
+        """Every file but obvious companions and the keyword table itself."""
+        table = PurePosixPath(self.settings.keywords.replace("\\", "/")).name
+        return super().is_image_file(path) and PurePosixPath(path).name != (table or None)
 
-    @base.guarded
-    def read_header(self, data: bytes, path: str, keywords: KeywordTable | None = None) -> base.Facts:
-        """Facts without decoding the pixels."""
-        return self._facts(fits.read(data, decode=False), path, keywords)[0]
+    @functools.cached_property
+    def keyword_table(self) -> keywords.KeywordTable | None:
+        """Keywords of files fetched as-is; None where no table is named.
 
-    @base.guarded
-    def read(self, data: bytes, path: str, keywords: KeywordTable | None = None) -> base.Frame:
-        """Facts and pixels."""
-        image = fits.read(data)
-        facts, disk = self._facts(image, path, keywords)
-        if image.values is None:
-            raise BadFile("unreadable", "the image has no data")
-        magnetogram = Magnetogram(image.values, disk, image.scale, image.offset, image.blank)
-        check_field(magnetogram)
-        return base.Frame(facts, magnetogram)
+        Raises
+        ------
+        InputError
+            The table is missing or cannot be read.
+        """
+        return keywords.load(self.settings.keywords, self.settings.storage) if self.settings.keywords else None
 
-    def _facts(self, image: fits.FitsImage, path: str, keywords: KeywordTable | None) -> tuple[base.Facts, Disk]:
-        # the file's own keywords win: a table may be newer, but BSCALE and BLANK belong to these very pixels
-        header = {**(keywords.find(path) if keywords else {}), **image.header}
-        self.check_instrument(header, path)
-        obs_time = times.observation_time(header)
-        disk, cdelt = self.disk(header)
-        base.check_disk(disk, image.width, image.height)
-        if not (np.isfinite(image.scale) and image.scale > 0 and np.isfinite(image.offset)):
-            raise BadFile("header", f"BSCALE, BZERO: found {image.scale}, {image.offset}, expected a positive scale")
-        facts = solar_header.facts(
-            header,
-            natural_key=self.natural_key(header, path, obs_time),
-            obs_time=obs_time,
-            width=image.width,
-            height=image.height,
-            where=disk,
-            cdelt_arcsec=cdelt,
-            category=self.category(header),
-            simulated=is_simulated(header),
-        )
-        return facts, disk
+    def check_settings(self) -> None:
+        """Read the keyword table: a bad one is told before any file is opened."""
+        _ = self.keyword_table
+
+    def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[MagnetogramFile]:
+        """The one image of the file."""
+        yield MagnetogramFile(self, source)
 
     def check_instrument(self, header: Mapping[str, Any], path: str) -> None:
         """Refuse images of another instrument or quantity.
@@ -128,7 +125,65 @@ def series_of_name(path: str, prefix: str) -> str:
     return found.group(1).lower() if found else ""
 
 
-def check_field(magnetogram: Magnetogram) -> None:
+class MagnetogramFile:
+    """The magnetogram of one FITS file: see `skyhash.archives.archive.Member`."""
+
+    name = ""
+
+    def __init__(self, archive: SolarFits, source: Source):
+        self.archive, self.source = archive, source
+        self._read: fits.FitsImage | None = None
+
+    @guarded
+    def facts(self) -> Facts:
+        """Facts; the pixels are decoded only where `image` was called before."""
+        facts, _ = self._facts(self._fits(decode=False))
+        solar_checks.check_quality(facts, self.archive.settings.reject_quality)
+        return facts
+
+    @guarded
+    def image(self) -> Image:
+        """The field in gauss, its geometry a `Disk`."""
+        read = self._fits(decode=True)
+        _, disk = self._facts(read)
+        if read.values is None:
+            raise BadFile("unreadable", "the image has no data")
+        image = Image(read.values, "G", disk, None, read.scale, read.offset, read.blank)
+        check_field(image)
+        return image
+
+    def _fits(self, decode: bool) -> fits.FitsImage:
+        if self._read is None or (decode and self._read.values is None):
+            self._read = fits.read(self.source.bytes(), decode, self.archive.settings.max_pixels)
+        return self._read
+
+    def _facts(self, image: fits.FitsImage) -> tuple[Facts, Disk]:
+        archive, path = self.archive, self.source.path
+        # the file's own keywords win: a table may be newer, but BSCALE and BLANK belong to these very pixels
+        table = archive.keyword_table
+        header = {**(table.find(path) if table else {}), **image.header}
+        archive.check_instrument(header, path)
+        obs_time = times.observation_time(header)
+        disk, cdelt = archive.disk(header)
+        solar_checks.check_disk(disk, image.width, image.height)
+        if not (np.isfinite(image.scale) and image.scale > 0 and np.isfinite(image.offset)):
+            raise BadFile("header", f"BSCALE, BZERO: found {image.scale}, {image.offset}, expected a positive scale")
+        facts = solar_header.facts(
+            header,
+            natural_key=archive.natural_key(header, path, obs_time),
+            obs_time=obs_time,
+            slot_time=times.slot_time(header),
+            width=image.width,
+            height=image.height,
+            where=disk,
+            cdelt_arcsec=cdelt,
+            category=archive.category(header),
+            simulated=is_simulated(header),
+        )
+        return facts, disk
+
+
+def check_field(magnetogram: Image) -> None:
     """Refuse an image without a single measured pixel on the disk.
 
     Raises
@@ -136,7 +191,7 @@ def check_field(magnetogram: Magnetogram) -> None:
     BadFile
         ``no_disk``.
     """
-    disk, values = magnetogram.disk, magnetogram.values
+    disk, values = magnetogram.geometry, magnetogram.values
     half = disk.radius_px / np.sqrt(2.0)
     low_x, high_x = max(0, round(disk.center_x_px - half)), round(disk.center_x_px + half)
     low_y, high_y = max(0, round(disk.center_y_px - half)), round(disk.center_y_px + half)

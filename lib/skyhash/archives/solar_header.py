@@ -7,13 +7,12 @@ CROTA2 or PCi_j. The disk centre is where both are zero: it is not CRPIX where C
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
 from collections.abc import Mapping
 from typing import Any
 
 from skyhash.errors import BadFile
-from skyhash.pixels.magnetogram import Disk
+from skyhash.pixels.solar.disk import Disk
 
 SOLAR_RADIUS_M = 6.957e8
 """IAU 2015 nominal; used only where the header gives the distance and not RSUN_REF."""
@@ -23,7 +22,7 @@ TOLD = ("T_REC", "T_OBS", "DATE-OBS", "DATE_OBS", "TELESCOP", "INSTRUME", "CAMER
         "RSUN_REF", "DSUN_OBS", "R_SUN", "X0", "Y0", "OBS_R0", "P_ANGLE", "SOLAR_P0", "CRLN_OBS", "CRLT_OBS",
         "CAR_ROT", "OBS_VR", "BSCALE", "BZERO", "BLANK", "DATAMIN", "DATAMAX", "DATAMEAN", "DATARMS", "DATAVALS",
         "MISSVALS", "ORIGIN", "SIMULATD", "SIMSEED")  # fmt: skip
-"""Keywords that go into ``observations.header``."""
+"""Keywords that go into ``facts.header``."""
 
 _ARCSEC = {"arcsec": 1.0, "arcsecs": 1.0, "asec": 1.0, "deg": 3600.0, "degree": 3600.0, "degrees": 3600.0,
            "arcmin": 60.0, "rad": math.degrees(3600.0)}  # fmt: skip
@@ -165,6 +164,7 @@ def facts(
     *,
     natural_key: str,
     obs_time: dt.datetime,
+    slot_time: dt.datetime | None,
     width: int,
     height: int,
     where: Disk,
@@ -172,27 +172,41 @@ def facts(
     category: str,
     simulated: bool,
 ) -> dict[str, Any]:
-    """The columns of ``tables.OBSERVATIONS`` that a solar image determines."""
+    """The columns of ``tables.OBSERVATIONS`` that a solar image determines; see `skyhash.archives.archive.Facts`."""
     return {
         "natural_key": natural_key,
         "obs_time": obs_time,
-        "release_time": None,
+        "slot_time": slot_time,
         "category": category,
-        "label": None,
         "source_id": "sun",
-        "ra": None,
-        "dec": None,
         "quality": quality(header),
         "width_px": width,
         "height_px": height,
+        "simulated": simulated,
+        "facts": disk_facts(where, cdelt_arcsec)
+        | {"header": {key: plain(header[key]) for key in TOLD if header.get(key) is not None}},
+    }
+
+
+def disk_facts(where: Disk, cdelt_arcsec: float | None) -> dict[str, Any]:
+    """The disk as ``facts`` holds it; `FACT_COLUMNS` says what SQL makes of it."""
+    return {
         "center_x_px": where.center_x_px,
         "center_y_px": where.center_y_px,
         "radius_px": where.radius_px,
         "rotation_deg": where.rotation_deg,
         "cdelt_arcsec": cdelt_arcsec,
-        "simulated": simulated,
-        "header": json.dumps({key: plain(header[key]) for key in TOLD if header.get(key) is not None}, sort_keys=True),
     }
+
+
+FACT_COLUMNS = {
+    "center_x_px": "double",
+    "center_y_px": "double",
+    "radius_px": "double",
+    "rotation_deg": "double",
+    "cdelt_arcsec": "double",
+}
+"""Disk centre (0-based pixel), radius (pixel), CROTA2 (deg), pixel scale (arcsec): columns of observation_facts."""
 
 
 def plain(value: Any) -> Any:

@@ -36,9 +36,7 @@ from skyhash.errors import BadFile
 
 
 class SolarHmi(SolarFits):
-    """Reader of HMI line-of-sight magnetograms."""
-
-    name = "solar_hmi"
+    """Archive of HMI line-of-sight magnetograms."""
 
     def check_instrument(self, header: Mapping[str, Any], path: str) -> None:
         telescope, instrument = text(header, "TELESCOP").upper(), text(header, "INSTRUME").upper()

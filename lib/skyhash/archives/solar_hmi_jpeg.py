@@ -27,18 +27,21 @@ from __future__ import annotations
 
 import datetime as dt
 import io
-import json
 import re
+from collections.abc import Collection, Iterator
 from pathlib import PurePosixPath
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from skyhash.archives import base, times
-from skyhash.archives.keywords import KeywordTable
+from skyhash.archives import solar_checks, solar_header, times
+from skyhash.archives.archive import Archive, Facts, Source
+from skyhash.archives.guard import guarded
 from skyhash.errors import BadFile
-from skyhash.pixels.magnetogram import Disk, Magnetogram
-from skyhash.pixels.orientation import on_disk
+from skyhash.pixels.image import Image
+from skyhash.pixels.solar.disk import Disk
+from skyhash.pixels.solar.orientation import on_disk
 
 ZERO_GREY = 128
 CLIP_GAUSS = 250.0
@@ -47,62 +50,68 @@ EDGE_GREY = 56
 """Grey between the black sky and the disk; JPEG's ringing in the black stays below it, quiet Sun above."""
 RIM_PX = 1.5
 """Pixels this near to the edge are part sky, part disk, and read as strong south polarity: set to zero field."""
-MAX_PIXELS = 16384 * 16384
 FORMATS = ("JPEG", "PNG", "JPEG2000")
 _DATE = r"(?<!\d)((?:19|20)\d{2})[._\-]?(\d{2})[._\-]?(\d{2})"
 _CLOCK = r"(\d{2})[._\-:]?(\d{2})(?:[._\-:]?(\d{2}))?"
 _TIME = re.compile(_DATE + r"[._\-T ]*" + _CLOCK)
 
 
-class SolarHmiJpeg:
-    """Reader of HMI magnetogram pictures."""
+class SolarHmiJpeg(Archive):
+    """Archive of HMI magnetogram pictures."""
 
-    name = "solar_hmi_jpeg"
-    suffixes: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".jp2", ".j2k")
+    fact_columns: ClassVar[dict[str, str]] = solar_header.FACT_COLUMNS
 
-    def looks_like(self, path: str, keywords: str = "") -> bool:
-        """Every file but obvious companions: see `base.is_image_file`."""
-        return base.is_image_file(path, keywords)
+    def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[MagnetogramPicture]:
+        """The one image of the file."""
+        yield MagnetogramPicture(self, source)
 
-    @base.guarded
-    def read_header(self, data: bytes, path: str, keywords: KeywordTable | None = None) -> base.Facts:
-        """As `read`: a picture has no header, the disk is in its pixels."""
-        return self.read(data, path, keywords).facts
 
-    @base.guarded
-    def read(self, data: bytes, path: str, keywords: KeywordTable | None = None) -> base.Frame:
-        """Facts and pixels."""
-        if re.search(r"continuum|intensity|doppler", PurePosixPath(path).name, re.IGNORECASE):
-            raise BadFile("wrong_instrument", f"{PurePosixPath(path).name}, expected a magnetogram")
-        grey, form = _grey(data)
-        obs_time = time_of_name(path)
-        disk = find_disk(grey)
+class MagnetogramPicture:
+    """The magnetogram of one picture file: see `skyhash.archives.archive.Member`."""
+
+    name = ""
+
+    def __init__(self, archive: SolarHmiJpeg, source: Source):
+        self.archive, self.source = archive, source
+        self._decoded: tuple[npt.NDArray[np.uint8], str, Disk] | None = None
+
+    @guarded
+    def facts(self) -> Facts:
+        """Facts; a picture has no header, the disk is in its pixels."""
+        grey, form, disk = self._decode()
+        obs_time = time_of_name(self.source.path)
         height, width = grey.shape
-        base.check_disk(disk, width, height)
-        _check_grey(grey, disk)
-        scale = CLIP_GAUSS / (255 - ZERO_GREY)
-        magnetogram = Magnetogram(_without_rim(grey, disk), disk, scale, -ZERO_GREY * scale)
-        facts = {
+        told = {"FORMAT": form, "CLIP_GAUSS": CLIP_GAUSS, "ZERO_GREY": ZERO_GREY}
+        return {
             "natural_key": f"helioviewer.hmi.m[{obs_time:%Y-%m-%dT%H:%M:%S}_UTC]",
             "obs_time": obs_time,
-            "release_time": None,
             "category": "SDO/HMI",
-            "label": None,
             "source_id": "sun",
-            "ra": None,
-            "dec": None,
-            "quality": None,
             "width_px": width,
             "height_px": height,
-            "center_x_px": disk.center_x_px,
-            "center_y_px": disk.center_y_px,
-            "radius_px": disk.radius_px,
-            "rotation_deg": 0.0,
-            "cdelt_arcsec": None,
-            "simulated": "simul" in PurePosixPath(path).name.lower(),
-            "header": json.dumps({"FORMAT": form, "CLIP_GAUSS": CLIP_GAUSS, "ZERO_GREY": ZERO_GREY}, sort_keys=True),
+            "simulated": "simul" in PurePosixPath(self.source.path).name.lower(),
+            "facts": solar_header.disk_facts(disk, None) | {"header": told},
         }
-        return base.Frame(facts, magnetogram)
+
+    @guarded
+    def image(self) -> Image:
+        """The field in gauss, its geometry a `Disk`."""
+        grey, _, disk = self._decode()
+        scale = CLIP_GAUSS / (255 - ZERO_GREY)
+        return Image(_without_rim(grey, disk), "G", disk, None, scale, -ZERO_GREY * scale)
+
+    def _decode(self) -> tuple[npt.NDArray[np.uint8], str, Disk]:
+        if self._decoded is None:
+            name = PurePosixPath(self.source.path).name
+            if re.search(r"continuum|intensity|doppler", name, re.IGNORECASE):
+                raise BadFile("wrong_instrument", f"{name}, expected a magnetogram")
+            grey, form = _grey(self.source.bytes(), self.archive.settings.max_pixels)
+            time_of_name(self.source.path)
+            disk = find_disk(grey)
+            solar_checks.check_disk(disk, grey.shape[1], grey.shape[0])
+            _check_grey(grey, disk)
+            self._decoded = grey, form, disk
+        return self._decoded
 
 
 def time_of_name(path: str) -> dt.datetime:
@@ -123,16 +132,14 @@ def time_of_name(path: str) -> dt.datetime:
     raise BadFile("no_time", f"no date and time in the file name {name!r}")
 
 
-def _grey(data: bytes) -> tuple[npt.NDArray[np.uint8], str]:
-    from PIL import Image
+def _grey(data: bytes, max_pixels: int) -> tuple[npt.NDArray[np.uint8], str]:
+    from PIL import Image as Picture
 
     if not data:
         raise BadFile("unreadable", "the file is empty")
-    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-        if picture.width * picture.height > MAX_PIXELS:
-            raise BadFile(
-                "unreadable", f"{picture.width} x {picture.height} px, more than any picture of the archive has"
-            )
+    with Picture.open(io.BytesIO(data), formats=FORMATS) as picture:
+        if picture.width * picture.height > max_pixels:
+            raise BadFile("too_large", f"{picture.width} x {picture.height} px, at most {max_pixels:,} are decoded")
         form = str(picture.format)
         if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
             raise BadFile("wrong_instrument", f"{form} of mode {picture.mode}, expected 8-bit grey")

@@ -33,13 +33,11 @@ from skyhash.archives import solar_header
 from skyhash.archives.solar_fits import FIELD_UNITS, SolarFits, is_simulated, series_of_name
 from skyhash.archives.solar_header import number, text
 from skyhash.errors import BadFile
-from skyhash.pixels.magnetogram import Disk
+from skyhash.pixels.solar.disk import Disk
 
 
 class SolarMdi(SolarFits):
-    """Reader of MDI full-disk magnetograms."""
-
-    name = "solar_mdi"
+    """Archive of MDI full-disk magnetograms."""
 
     def check_instrument(self, header: Mapping[str, Any], path: str) -> None:
         found = {key: text(header, key) for key in ("INSTRUME", "CAMERA", "TELESCOP")}

@@ -17,6 +17,7 @@ import erfa
 
 from skyhash.errors import BadFile
 
+SCALES = ("UTC", "UT", "TAI", "TT", "TDT")
 UTC = dt.timezone.utc  # noqa: UP017
 _YEAR_FIRST = re.compile(r"^(\d{4})[-./](\d{1,2})[-./](\d{1,2})(?:[T_ ]+(.*))?$")
 _COMPACT = re.compile(r"^(\d{4})(\d{2})(\d{2})(?:[T_ ]+(.*))?$")
@@ -67,11 +68,11 @@ def _in_utc(year: int, month: int, day: int, hour: int, minute: int, second: flo
         return None
     if hour > 24 or minute > 59 or second >= 61 or not 1900 <= year <= 2200:
         return None
-    if scale == "UTC":
+    if scale in ("UTC", "UT"):
         moment = dt.datetime(year, month, day, tzinfo=UTC) + dt.timedelta(hours=hour, minutes=minute)
         return moment + dt.timedelta(microseconds=round(min(second, 59.999999) * 1e6))
     days = erfa.dtf2d("TAI", year, month, day, hour, minute, min(second, 59.999999))
-    if scale == "TT":
+    if scale in ("TT", "TDT"):
         days = erfa.tttai(*days)
     clock = erfa.d2dtf("UTC", 6, *erfa.taiutc(*days))
     y, m, d, (h, mi, s, micro) = (clock[0], clock[1], clock[2], clock[3].item())
@@ -92,6 +93,8 @@ def observation_time(header: Mapping[str, Any]) -> dt.datetime:
         ``no_time``.
     """
     scale = str(header.get("TIMESYS") or "UTC").strip().upper()
+    if scale not in SCALES:
+        raise BadFile("no_time", f"TIMESYS is {scale}, expected one of {', '.join(SCALES)}")
     seen = []
     for key in ("DATE-OBS", "DATE_OBS", "DATE__OBS", "DATE-BEG", "DATE-AVG", "DATE-END", "T_OBS", "T_REC"):
         text = header.get(key)
@@ -102,6 +105,12 @@ def observation_time(header: Mapping[str, Any]) -> dt.datetime:
         if moment is not None:
             return moment + _clock(header) if _is_date_only(text) else moment
     raise BadFile("no_time", f"cannot read {', '.join(seen)}" if seen else "neither DATE-OBS nor T_OBS nor T_REC")
+
+
+def slot_time(header: Mapping[str, Any]) -> dt.datetime | None:
+    """Nominal time of a cadence: T_REC (TAI), in UTC; None where the header has none."""
+    text = header.get("T_REC")
+    return parse(text, "TAI") if isinstance(text, str) else None
 
 
 def _is_date_only(text: str) -> bool:

@@ -5,12 +5,14 @@ The first unit is the highest bit of the first byte; where the units are no mult
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from numpy.typing import NDArray
 
 from skyhash.errors import InputError
 
-KINDS = ("median", "mean", "zero")
+KINDS = ("median", "mean", "zero", "half")
 
 
 def thresholds(codes: NDArray[np.floating], kind: str) -> NDArray[np.float32]:
@@ -20,8 +22,9 @@ def thresholds(codes: NDArray[np.floating], kind: str) -> NDArray[np.float32]:
     ----------
     codes : (n, units) float
         At least one row.
-    kind : {'median', 'mean', 'zero'}
-        The median halves the rows, so that every bit tells most; zero is the sign.
+    kind : {'median', 'mean', 'zero', 'half', 'percentile_N'}
+        The median halves the rows, so that every bit tells most; zero is the sign; half is 0.5, for codes of a sigmoid;
+        percentile_N leaves N % of the rows below.
 
     Returns
     -------
@@ -32,14 +35,24 @@ def thresholds(codes: NDArray[np.floating], kind: str) -> NDArray[np.float32]:
     InputError
         Another kind, another shape, or no row.
     """
-    if kind not in KINDS:
-        raise InputError("threshold", repr(kind), "one of " + ", ".join(KINDS))
+    percentile = re.fullmatch(r"percentile_(\d{1,2})", kind)
+    if kind not in KINDS and not percentile:
+        raise InputError("threshold", repr(kind), "one of " + ", ".join(KINDS) + ", percentile_1 to percentile_99")
     if codes.ndim != 2 or not len(codes):
         raise InputError("code", f"shape {codes.shape}", "(rows, units), at least one row")
-    if kind == "zero":
-        return np.zeros(codes.shape[1], np.float32)
+    if kind in ("zero", "half"):
+        return np.full(codes.shape[1], 0.5 if kind == "half" else 0.0, np.float32)
+    if percentile:
+        return np.percentile(codes, int(percentile[1]), axis=0).astype(np.float32)
     middle = np.median(codes, axis=0) if kind == "median" else codes.mean(axis=0, dtype=np.float64)
     return middle.astype(np.float32)
+
+
+def every_threshold(codes: NDArray[np.floating]) -> dict[str, NDArray[np.float32]]:
+    """Thresholds by every kind, the percentiles 1 to 99 among them; each (units,) float32."""
+    of = {kind: thresholds(codes, kind) for kind in KINDS}
+    percentiles = np.percentile(codes, np.arange(1, 100), axis=0).astype(np.float32)
+    return of | {f"percentile_{n}": row for n, row in enumerate(percentiles, start=1)}
 
 
 def pack(codes: NDArray[np.floating], thresholds: NDArray[np.floating] | float) -> NDArray[np.uint8]:

@@ -6,10 +6,10 @@ Linear layers 256-128-64-32-64-128-256, a ReLU after each, a Tanh last. Paramete
 The document gives the layers and the 50 epochs; scale, start and loss are open. What is done here, and why:
 
 - **Scale**: one number for the whole descriptor, the root mean square of the training rows' cells, kept as a buffer.
-- **Start**: receptive fields (`skyhash.nets.fields`): no unit is dead.
-- **Loss**: reconstruction; plus `losses.similarity`, the cosine of two codes is to be that of their descriptors
+- **Start**: receptive fields (`skyhash.nets.receptive_field_init`): no unit is dead.
+- **Loss**: reconstruction; plus `losses.cosine_stress`, the cosine of two codes is to be that of their descriptors
   smoothed along the rows, the direction of rotation, so that a group that moved on by a cell still counts as near;
-  plus `losses.neighbourhood` in time. Both extra terms are taken on virtual Suns (`views.rotation`), not on pairs of
+  plus `losses.temporal_sne` in time. Both extra terms are taken on virtual Suns (`views.rotation`), not on pairs of
   training rows.
 - **Noise**: every cell of an input is multiplied by a log-normal number, for what emerges and decays.
 
@@ -25,16 +25,18 @@ similarity) against 0.997. Wider windows in time (24 h) and virtual Suns without
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
 
 from skyhash.errors import ModelMismatch
-from skyhash.nets import fields
-from skyhash.nets.encoder import Batch, Encoder
-from skyhash.nets.losses.neighbourhood import neighbourhood
+from skyhash.nets import receptive_field_init
+from skyhash.nets.encoder import Batch, Encoder, Group
+from skyhash.nets.losses.cosine_stress import cosine_stress
 from skyhash.nets.losses.reconstruction import reconstruction
-from skyhash.nets.losses.similarity import similarity
+from skyhash.nets.losses.temporal_sne import temporal_sne
+from skyhash.nets.settings.autoencoder import AutoencoderSettings
 from skyhash.nets.views.rotation import Rotation, sides
 
 HIDDEN = (128, 64)
@@ -43,58 +45,37 @@ HIDDEN = (128, 64)
 class Autoencoder(Encoder):
     """Table 1's autoencoder.
 
+    The printed decoder (``output = relu_tanh``) confines the output to [0, 1), and so does the target: tanh of the
+    scaled descriptor, which is not negative. Codes are as good without ReLU_6 (``tanh``).
+
     Parameters
     ----------
-    input_size : int
+    settings : AutoencoderSettings
+    input_shape : (n,)
         Numbers per descriptor, a square: 256 for the 16 x 16 grid.
-    code_size : int
-        Numbers per code, 32 in Table 1.
-    output : {'relu_tanh', 'tanh'}
-        Last layers of the decoder: as printed, or without ReLU_6. The printed one confines the output to [0, 1), and
-        so does the target: tanh of the scaled descriptor, which is not negative. Codes are as good either way.
-    reconstruction, similarity, rotation : float
-        Weights of the losses: reconstruction of the rows, cosines and neighbourhoods of virtual Suns.
-    smoothing_cells : float
-        Standard deviation of the smoothing under `similarity`, cells along a row.
-    noise : float
-        Standard deviation of the logarithm of the numbers that cells are multiplied with.
-    suns, frames : int
-        Virtual Suns per step, and frames of each.
-    span_hours : float
-        Frames of a virtual Sun lie at random within this time.
-    width_hours, temperature : float
-        Of `losses.neighbourhood`.
+    classes : tuple of str
+        Not used.
+
+    Raises
+    ------
+    ModelMismatch
+        The descriptor is no square grid.
     """
 
+    Settings = AutoencoderSettings
+    settings: AutoencoderSettings
     scale: Tensor
     smoothing: Tensor
+    code_size = 32
 
-    def __init__(
-        self,
-        input_size: int = 256,
-        code_size: int = 32,
-        output: str = "relu_tanh",
-        reconstruction: float = 1.0,
-        similarity: float = 10.0,
-        rotation: float = 0.3,
-        smoothing_cells: float = 1.2,
-        noise: float = 0.3,
-        suns: int = 8,
-        frames: int = 32,
-        span_hours: float = 240.0,
-        width_hours: float = 14.0,
-        temperature: float = 0.1,
-    ):
-        super().__init__()
-        if output not in ("relu_tanh", "tanh"):
-            raise ValueError(f"output is {output!r}, expected 'relu_tanh' or 'tanh'")
-        side = math.isqrt(input_size)
-        if side * side != input_size:
-            raise ModelMismatch("descriptor", f"{input_size} numbers", "those of a square grid, N * N")
-        self.input_size, self.code_size, self.output = input_size, code_size, output
-        self.weights = {"reconstruction": reconstruction, "similarity": similarity, "rotation": rotation}
-        self.noise, self.suns, self.frames, self.span_hours = noise, suns, frames, span_hours
-        self.width_hours, self.temperature = width_hours, temperature
+    def __init__(self, settings: AutoencoderSettings, input_shape: tuple[int, ...], classes: tuple[str, ...] = ()):
+        super().__init__(settings, input_shape, classes)
+        self.input_size = math.prod(input_shape)
+        side = math.isqrt(self.input_size)
+        if side * side != self.input_size:
+            raise ModelMismatch("descriptor", f"{self.input_size} numbers", "those of a square grid, N * N")
+        code_size = self.code_size
+        input_size, output = self.input_size, settings.output
         first, second = HIDDEN
         self.encoder = nn.Sequential(
             nn.Linear(input_size, first), nn.ReLU(),
@@ -109,23 +90,31 @@ class Autoencoder(Encoder):
         )  # fmt: skip
         self.rotation = Rotation(side)
         self.register_buffer("scale", torch.ones(()))
-        self.register_buffer("smoothing", _smoothing(side, smoothing_cells), persistent=False)
+        self.register_buffer("smoothing", _smoothing(side, settings.smoothing_cells), persistent=False)
 
-    def fit_gram(self, gram: Tensor) -> None:
-        """Fit the scale and start the weights anew, from the `gram` of the training rows.
+    def fit(self, batches: Callable[[], Iterator[Batch]], group: Group) -> None:
+        """Fit the scale and start the weights, from the second moments of all ranks' rows.
 
         The weights' random part is drawn from torch's generator.
         """
-        if gram.shape != (self.input_size + 1, self.input_size + 1):
-            raise ModelMismatch("descriptor", f"{gram.shape[0] - 1} numbers", f"{self.input_size}, as the model has")
-        products = gram[1:, 1:] / gram[0, 0].clamp(min=1)
+        size = self.input_size
+        moments = torch.zeros(size, size, dtype=torch.float64)
+        rows = torch.zeros((), dtype=torch.float64)
+        for batch in batches():
+            data = batch.data.flatten(1).double()
+            moments += data.T @ data
+            rows += len(data)
+        moments, rows = group.total(moments), group.total(rows)
+        products = moments / rows.clamp(min=1)
         square = products.diagonal().mean()
         self.scale.copy_(square.sqrt() if square > 0 else torch.ones(()))
-        layers = [m for m in (*self.encoder, *self.decoder) if isinstance(m, nn.Linear)]
-        fields.start(layers, self.rotation.n, (products / self.scale.double() ** 2).float())
+        if self.settings.start == "receptive_fields":
+            layers = [m for m in (*self.encoder, *self.decoder) if isinstance(m, nn.Linear)]
+            receptive_field_init.start(layers, self.rotation.n, (products / self.scale.double() ** 2).float())
 
     def scaled(self, vectors: Tensor) -> Tensor:
         """The net's input, shape (rows, input_size)."""
+        vectors = vectors.flatten(1)
         if vectors.shape[-1] != self.input_size:
             raise ModelMismatch("descriptor", f"{vectors.shape[-1]} numbers", f"{self.input_size}, as the model has")
         return vectors.float() / self.scale
@@ -142,29 +131,33 @@ class Autoencoder(Encoder):
         """What the decoder is to give, shape (rows, input_size), in [0, 1)."""
         return torch.tanh(self.scaled(vectors))
 
-    def loss(self, batch: Batch) -> Tensor:
-        """Weighted sum of the losses; terms of weight 0 are not computed. Times of the batch are not used."""
-        rows = self.scaled(batch.vectors)
-        total = rows.new_zeros(())
-        if self.weights["reconstruction"]:
+    def loss(self, batch: Batch, group: Group) -> dict[str, Tensor]:
+        """Weighted parts; those of weight 0 are not computed. Times of the batch are not used."""
+        s = self.settings
+        rows = self.scaled(batch.data)
+        parts: dict[str, Tensor] = {}
+        if s.reconstruction:
             decoded = self.decoder(self.encoder(self._noisy(rows)))
-            total = total + self.weights["reconstruction"] * reconstruction(decoded, torch.tanh(rows))
-        if not (self.weights["similarity"] or self.weights["rotation"]):
-            return total
-        hours = (torch.rand(self.suns, self.frames) - 0.5) * self.span_hours
-        longitude = torch.rand(self.suns) * 2 * math.pi
-        views = self._noisy(self.rotation(*sides(rows, self.suns, self.rotation.n), longitude, hours))
+            parts["reconstruction"] = s.reconstruction * reconstruction(decoded, torch.tanh(rows))
+        if not (s.similarity or s.rotation):
+            return parts
+        hours = (torch.rand(s.suns, s.frames) - 0.5) * s.span_hours
+        longitude = torch.rand(s.suns) * 2 * math.pi
+        views = self._noisy(self.rotation(*sides(rows, s.suns, self.rotation.n), longitude, hours))
         codes = self.encoder(views)
-        if self.weights["similarity"]:
+        if s.similarity:
             smooth = (views.view(-1, self.rotation.n, self.rotation.n) @ self.smoothing).flatten(1)
-            total = total + self.weights["similarity"] * similarity(codes.flatten(0, 1), smooth)
-        if self.weights["rotation"]:
-            near = neighbourhood(codes, hours, self.width_hours, self.temperature)
-            total = total + self.weights["rotation"] * near
-        return total
+            parts["similarity"] = s.similarity * cosine_stress(codes.flatten(0, 1), smooth)
+        if s.rotation:
+            parts["rotation"] = s.rotation * temporal_sne(codes, hours, s.width_hours, s.temperature)
+        return parts
+
+    def monitor(self, rows: Batch) -> dict[str, float]:
+        """Code units that are 0 for every row."""
+        return {"dead_units": float((self.encode(rows.data) == 0).all(dim=0).sum())}
 
     def _noisy(self, rows: Tensor) -> Tensor:
-        return rows * torch.exp(self.noise * torch.randn_like(rows))
+        return rows * torch.exp(self.settings.noise * torch.randn_like(rows))
 
 
 def _smoothing(n: int, cells: float) -> Tensor:

@@ -25,7 +25,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class HtmlTable:
     """A table: column names, and rows of text; `strong` rows stand out."""
 
     columns: Sequence[str]
@@ -40,7 +40,7 @@ class Section:
 
     title: str
     text: str = ""
-    parts: Sequence[Picture | Sheet | Mapping[str, str]] = field(default_factory=tuple)
+    parts: Sequence[Picture | HtmlTable | Mapping[str, str]] = field(default_factory=tuple)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def render(page: Page) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["inlined"] = inlined
     environment.tests["picture"] = lambda part: isinstance(part, Picture)
-    environment.tests["sheet"] = lambda part: isinstance(part, Sheet)
+    environment.tests["html_table"] = lambda part: isinstance(part, HtmlTable)
     source = files("skyhash.pages").joinpath("page.html").read_text(encoding="utf-8")
     variables: dict[str, Any] = {"page": page}
     return environment.from_string(source).render(variables)

@@ -12,51 +12,61 @@ from skyhash.pages import theme
 if TYPE_CHECKING:
     import pandas as pd
 
-MEASURES = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
+TITLES = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
 
 
-def by_method(rows: pd.DataFrame, published: Mapping[str, float]) -> bytes:
-    """Precision, recall and F1 of every method in one form, with intervals, beside the published values.
+def title(metric: str) -> str:
+    """A metric's name for people."""
+    return TITLES.get(metric, metric.replace("_", " "))
+
+
+def by_method(rows: pd.DataFrame, metrics: Sequence[str], published: Mapping[str, float]) -> bytes:
+    """Some metrics of every method, with intervals, beside published values.
 
     Parameters
     ----------
     rows : DataFrame
-        Rows of `evaluation_summary` of one form.
+        One row per method: column ``method``, and for every metric its value, ``_low`` and ``_high``.
+    metrics : sequence of str
+        The first orders the methods.
     published : mapping
-        Measure -> published value.
+        Metric -> published value; drawn where there is one.
     """
-    rows = rows.sort_values("f1", na_position="first")
-    figure = theme.figure(9, 0.42 * len(rows) + 1.3)
+    rows = rows.sort_values(metrics[0], na_position="first")
+    figure = theme.figure(max(3.0 * len(metrics), 5.0), 0.42 * len(rows) + 1.3)
     place = np.arange(len(rows))
-    all_axes = figure.subplots(1, 3, sharey=True)
-    values = [rows[name + end].to_numpy(float) for name in MEASURES for end in ("", "_low")]
-    lowest = np.nanmin(np.concatenate([*values, [min(published.values())]]))
-    for axes, (name, title) in zip(all_axes, MEASURES.items(), strict=True):
+    colours = [theme.colour(m) for m in rows["method"]]
+    all_axes = np.atleast_1d(figure.subplots(1, len(metrics), sharey=True))
+    for axes, name in zip(all_axes, metrics, strict=True):
         mean = rows[name].to_numpy(float)
         low, high = (np.where(np.isnan(x), mean, x) for x in (rows[f"{name}_low"], rows[f"{name}_high"]))
-        axes.hlines(place, low, high, color=[theme.colour(m) for m in rows["method"]], linewidth=5, alpha=0.45)
-        axes.scatter(mean, place, s=46, color=[theme.colour(m) for m in rows["method"]], zorder=3,
-                     clip_on=False)  # fmt: skip
-        axes.axvline(published[name], color=theme.OUTSIDE, linewidth=1.2, linestyle=(0, (4, 3)))
+        axes.hlines(place, low, high, color=colours, linewidth=5, alpha=0.45)
+        axes.scatter(mean, place, s=46, color=colours, zorder=3, clip_on=False)
         for x, y, method in zip(mean, place, rows["method"], strict=True):
             if method == "hash" and np.isfinite(x):
                 axes.annotate(f"{x:.3f}", (x, y), (0, 7), textcoords="offset points", ha="center", fontsize=8.5,
                               color=theme.INK)  # fmt: skip
-        axes.set_title(f"{title}  (published {published[name]:.4f})", fontsize=10, color=theme.INK, loc="left")
-        axes.set_xlim(np.floor(lowest * 10 - 0.2) / 10, 1.0)
+        told = ""
+        if name in published:
+            axes.axvline(published[name], color=theme.OUTSIDE, linewidth=1.2, linestyle=(0, (4, 3)))
+            told = f"  (published {published[name]:.4f})"
+        axes.set_title(title(name) + told, fontsize=10, color=theme.INK, loc="left")
+        values = np.concatenate([mean, low, high, [published[name]] if name in published else []])
+        if np.isfinite(values).any() and np.nanmin(values) >= 0 and np.nanmax(values) <= 1:
+            axes.set_xlim(max(np.floor(np.nanmin(values) * 10 - 0.2) / 10, 0), 1.0)
         theme.plain(axes, "x")
     all_axes[0].set_yticks(place, [theme.label(m) for m in rows["method"]], color=theme.INK)
     all_axes[0].set_ylim(-0.6, len(rows) - 0.3)
     return theme.to_png(figure)
 
 
-def by_form(rows: pd.DataFrame) -> bytes:
+def by_window(rows: pd.DataFrame) -> bytes:
     """F1 of the hash and of the best baseline against the window, one line for every exclusion.
 
     Parameters
     ----------
     rows : DataFrame
-        `evaluation_summary` of one run.
+        Columns method, window_hours, exclusion_minutes, f1.
     """
     figure = theme.figure(7.2, 3.6)
     axes = figure.subplots()
@@ -107,7 +117,7 @@ def over_time(days: pd.DataFrame, against: str | None = None) -> bytes:
             when, value = one.index.to_numpy(np.int64).astype("datetime64[D]"), one.to_numpy(float)
             axes.plot(when, value, marker="o", markersize=size, linewidth=width, color=theme.colour(method),
                       label=theme.label(method))  # fmt: skip
-        axes.set_title(f"{MEASURES[name]} by day of the query", fontsize=10, color=theme.INK, loc="left")
+        axes.set_title(f"{TITLES[name]} by day of the query", fontsize=10, color=theme.INK, loc="left")
         axes.xaxis.set_major_locator(dates.AutoDateLocator(maxticks=6))
         axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
         theme.plain(axes)
@@ -118,21 +128,22 @@ def over_time(days: pd.DataFrame, against: str | None = None) -> bytes:
     return theme.to_png(figure)
 
 
-def training(losses: Sequence[float], dead: Sequence[int] = ()) -> bytes:
-    """Training loss after each epoch, logarithmic where it spans much, and code units that are 0 for every image."""
-    figure = theme.figure(7.2 if dead else 4.2, 2.6)
-    all_axes = np.atleast_1d(figure.subplots(1, 2 if dead else 1))
-    series = [("Training loss", losses), ("Dead code units", dead)][: len(all_axes)]
-    for axes, (title, values) in zip(all_axes, series, strict=True):
-        drawn = "steps-mid" if values is dead else "default"
+def training(losses: Sequence[float], watched: Mapping[str, Sequence[float]]) -> bytes:
+    """Training loss after each epoch, logarithmic where it spans much, and what the encoder monitored beside it."""
+    series = {"training loss": losses, **{title(name): values for name, values in watched.items()}}
+    series = dict(list(series.items())[:3])
+    figure = theme.figure(3.6 * len(series) if len(series) > 1 else 4.2, 2.6)
+    all_axes = np.atleast_1d(figure.subplots(1, len(series)))
+    for axes, (name, values) in zip(all_axes, series.items(), strict=True):
+        drawn = "steps-mid" if name == "dead units" else "default"
         axes.plot(np.arange(1, len(values) + 1), values, color=theme.colour("hash"), linewidth=1.8, drawstyle=drawn,
                   marker="o" if len(values) < 3 else "")  # fmt: skip
-        axes.set_title(title, fontsize=10, color=theme.INK, loc="left")
+        axes.set_title(name[0].upper() + name[1:], fontsize=10, color=theme.INK, loc="left")
         axes.set_xlabel("epoch", fontsize=9, color=theme.SOFT)
         theme.plain(axes)
+        if name == "dead units":
+            axes.set_ylim(0, max(*values, 1) + 1)
+            axes.yaxis.get_major_locator().set_params(integer=True)
     if min(losses) > 0 and max(losses) > 3 * min(losses):
         all_axes[0].set_yscale("log")
-    if dead:
-        all_axes[1].set_ylim(0, max(*dead, 1) + 1)
-        all_axes[1].yaxis.get_major_locator().set_params(integer=True)
     return theme.to_png(figure)

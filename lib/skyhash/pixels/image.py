@@ -49,11 +49,16 @@ class Image:
         """Height and width in pixels."""
         return self.values.shape[0], self.values.shape[1]
 
+    def convert(self, stored: npt.NDArray) -> npt.NDArray[np.float32]:
+        """Turn stored values of any shape into physical ones, float32; blank becomes NaN."""
+        values = stored.astype(np.float64) * self.scale + self.offset
+        if self.blank is not None and stored.dtype.kind in "iu":
+            values[stored == self.blank] = np.nan
+        return values.astype(np.float32)
+
     def physical(self) -> npt.NDArray[np.float32]:
         """Physical values, float32, shape of `values`; NaN where there is no measurement."""
-        field_values = self.values.astype(np.float64) * self.scale + self.offset
-        if self.blank is not None and self.values.dtype.kind in "iu":
-            field_values[self.values == self.blank] = np.nan
+        values = self.convert(self.values)
         if self.mask is not None:
-            field_values[self.mask] = np.nan
-        return field_values.astype(np.float32)
+            values[self.mask] = np.nan
+        return values

@@ -13,7 +13,7 @@ from skyhash.settings import EvaluationSettings
 
 @dataclass(frozen=True)
 class SearchSet:
-    """The images that may be retrieved.
+    """The images that may be retrieved, and the queries where those are others.
 
     Attributes
     ----------
@@ -22,10 +22,17 @@ class SearchSet:
     facts : mapping of str to (n,) ndarray
         The columns that the evaluation asked for: times as int64 microseconds since 1970 (UTC; the smallest int64 =
         unknown), texts as object arrays with None, numbers as float64 with NaN.
+    retrievable : (n,) bool, optional
+        Which of the images may be retrieved and count as relevant; all by default. Lists hold only these.
     """
 
     ids: np.ndarray
     facts: Mapping[str, np.ndarray]
+    retrievable: np.ndarray = field(default=None)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.retrievable is None:
+            object.__setattr__(self, "retrievable", np.ones(len(self.ids), dtype=bool))
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -6,6 +6,6 @@ SIMULATORS = Registry(
     "skyhash.simulators",
     "simulate.kind",
     {
-        "solar": "skyhash.simulated.solar:SolarSimulator",
+        "solar": "skyhash.simulated.solar.simulator:SolarSimulator",
     },
 )

@@ -1,13 +1,14 @@
-"""Judge the neighbours against time windows, beside the plain baselines (Grycuk et al. 2022, section 3, Table 2).
+"""Judge the neighbours by the profile's evaluations, beside baselines that need no trained network.
 
-An image is similar to a query when it was taken within half a window of it. For every image, window and exclusion:
-retrieved, similar, hits and misses, precision, recall, F1; then their means, with 95 % intervals by a bootstrap over
-days. The same queries and images are judged for baselines without a learned code: the descriptor as it is,
-standardised, its principal components, and the classical binary coders. With evaluate.split = unseen the queries are
-the images outside the encoder's training stretch. Searched is the whole archive, as its readers search it and as the
-published figures are made; with evaluate.searched = queries only images that are queries may be retrieved or count as
-similar. 48 h without exclusion is the published form; the others tell how much of it is owed to frames taken minutes
-apart.
+The profile's group `evaluations` names them: time windows (Grycuk et al. 2022, section 3, Table 2), class labels
+(tie-aware mAP), images of the same source, mini-search. For every query, metric and choice of parameters there is a row
+of evaluation_queries; evaluation_summary holds their means, with 95 % intervals by a bootstrap over blocks (days,
+sources, or single queries), and the paired differences of the hash and every baseline. Baselines are the descriptor as
+it is, standardised, its principal components, the classical binary coders, and the descriptors of evaluate.descriptors.
+With evaluate.queries = unseen the queries are the images outside the encoder's training part.
+
+Lists are taken from the table of neighbours where they are long enough for an evaluation. Where it reads deeper, a
+sample of evaluate.most_queries is searched anew, exactly, and the summary's n says so.
 
   spark-submit jobs/evaluate.py --config conf/solar_hmi.yaml --set warehouse=/data/tables
 
@@ -18,217 +19,166 @@ writes  evaluation_queries (newest run), evaluation_summary (a run's rows are ad
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from skyhash.config import Config
-from skyhash.errors import InputError, UserError
-from skyhash.scores.windows import Form, Searched, depth
-from skyhash.spark import baselines
+from skyhash.errors import ConfigError
+from skyhash.scores import EVALUATIONS
+from skyhash.scores.evaluation import Evaluation
 from skyhash.spark.arrow_batches import arrow_batches
-from skyhash.spark.judging import JUDGED, judge_neighbours
 from skyhash.spark.progress import progress
-from skyhash.spark.store import Store
+from skyhash.spark.storage.store import Store
+from skyhash.spark.udfs import baselines
+from skyhash.spark.udfs.baselines import Method
+from skyhash.spark.udfs.evaluation import JUDGED, judge_lists
+from skyhash.spark.udfs.table_arrays import CodeArrays, DescriptorArrays
+from skyhash.stages.evaluation import report as pages
+from skyhash.stages.evaluation import subject as subjects
+from skyhash.stages.evaluation import summary
+from skyhash.stages.evaluation.subject import Subject
+from skyhash.stages.fingerprint import descriptor_id
 from skyhash.stages.report import Report
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 QUERIES_PER_BATCH = 512  # of lists of up to some thousand neighbours
 
 
-@dataclass(frozen=True)
-class Subject:
-    """What is judged: the newest build of neighbours, its model, and the images that count.
-
-    Attributes
-    ----------
-    neighbours : DataFrame
-        query_id, neighbour_ids, similarities of that build.
-    build : dict
-        Its row of `neighbour_runs`; empty where there is none.
-    model : dict
-        Its row of `models`.
-    searched : Searched
-        Images that may be retrieved.
-    queries : (q,) int64
-        Ids of those of them that are judged, ascending.
-    split : str
-        Which images these are, in words.
-    trained : (t,) int64
-        Ids of the images inside the training stretch.
-    simulated : bool
-        Some searched image is simulated.
-    """
-
-    neighbours: DataFrame
-    build: dict[str, Any]
-    model: dict[str, Any]
-    searched: Searched
-    queries: np.ndarray
-    split: str
-    trained: np.ndarray
-    simulated: bool
-
-
-def run(spark: SparkSession, config: Config) -> Report:
+def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     """Judge the newest neighbours and write the report.
 
     Raises
     ------
+    ConfigError
+        The profile names no evaluation.
     InputError
         A table is missing, or holds one image only.
     UserError
-        evaluate.split is unseen and the model has seen every image.
+        evaluate.queries is unseen and the model has seen every image, or no image can be judged.
     DataLoss
-        Rows read back do not add up to queries x forms.
+        Rows read back do not add up.
     """
-    from skyhash.stages import evaluation_report, summary
-
-    report = Report("evaluate")
+    if not config.evaluations:
+        raise ConfigError("evaluations", "none", "one or more of " + ", ".join(EVALUATIONS.names()))
+    report = Report("evaluate", run_id)
     store = Store(spark, config.warehouse, config.format)
     report.took_in(store, "observations", "descriptors", "hashes", "models", "neighbours")
-    subject = find_subject(store, config)
-    forms = forms_of(config)
-    report.rows_in = len(subject.searched)
+    evaluations = {kind: EVALUATIONS.get(kind)(told) for kind, told in config.evaluations.items()}
+    subject = subjects.find(store, config, evaluations)
+    report.rows_in = subject.searched
     report.facts |= {
         "model": subject.model["model_id"],
         "queries": len(subject.queries),
-        "images searched": len(subject.searched),
+        "images searched": subject.searched,
         "split": subject.split,
-        "images of the training stretch": len(subject.trained),
+        "images of the training part": len(subject.trained),
         "simulated": subject.simulated,
     }
-    work = store.warehouse / "work" / report.run_id
-    try:
-        _judge(spark, config, store, report, subject, forms, str(work))
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    with store.work_folder(config.work, report.run_id) as work:
+        parts = _judge(spark, config, store, report, subject, evaluations, work)
+        judged = spark.read.schema(JUDGED + ", model_id string").parquet(*parts)
+        report.wrote(summary.write_queries(store, report, judged))
     queries = store.read("evaluation_queries", report.outputs["evaluation_queries"])
-    days = summary.per_day(queries)
-    rows = summary.summarise(days, config, subject)
+    blocks = summary.per_block(queries)
+    rows = summary.summarise(blocks, summary.paired(queries), config, subject, evaluations)
     rows.insert(0, "run_id", report.run_id)
     report.wrote(store.append("evaluation_summary", summary.to_spark(spark, rows), expected=len(rows)))
-    report.tables.append(summary.against_published(rows, subject))
-    report.facts |= evaluation_report.write(store, config, report, subject, rows, days)
+    for kind, evaluation in evaluations.items():
+        report.tables.append(summary.table_of(kind, evaluation, rows, subject))
+    report.facts |= pages.write(store, config, report, subject, evaluations, rows, blocks)
     return report
 
 
-def forms_of(config: Config) -> list[Form]:
-    """Every window x exclusion, but those whose exclusion covers the window: nothing would be similar."""
-    settings = config.evaluate
-    every = [Form(w, e) for w in settings.window_hours for e in settings.exclusion_minutes]
-    forms = [form for form in dict.fromkeys(every) if form.exclusion < form.reach]
-    if not forms:
-        found = f"{list(settings.exclusion_minutes)} with windows of {list(settings.window_hours)} hours"
-        raise UserError("evaluate.exclusion_minutes", found, "one that is shorter than half a window")
-    return forms
-
-
-def find_subject(store: Store, config: Config) -> Subject:
-    """The newest build of neighbours, the queries and the images that are searched; see `Subject`."""
-    from pyspark.sql import functions as f
-
-    observations = store.read("observations")
-    neighbours = store.read("neighbours")
-    newest = neighbours.agg(f.max(f.struct("run_id", "model_id"))).first()[0]
-    if newest is None:
-        store.require("observations", made_by="ingest")
-        store.require("neighbours", made_by="neighbours")
-    neighbours = neighbours.where((f.col("run_id") == newest["run_id"]) & (f.col("model_id") == newest["model_id"]))
-    model = store.read("models").where(f.col("model_id") == newest["model_id"]).first()
-    if model is None:
-        raise InputError("table models", f"no model {newest['model_id']!r}", "the model whose hashes were compared")
-    build = store.read("neighbour_runs").where(f.col("run_id") == newest["run_id"]).first()
-
-    images = observations.join(neighbours.select(f.col("query_id").alias("image_id")), "image_id", "left_semi")
-    table = images.select("image_id", f.unix_micros("obs_time").alias("time"), "simulated").toPandas()
-    ids, times = table["image_id"].to_numpy(), table["time"].to_numpy()
-    if len(ids) < 2:
-        raise InputError("table neighbours", f"{len(ids)} image", "2 or more: one image has no neighbours to judge")
-    seen = np.zeros(len(times), dtype=bool)
-    if model["trained_from"] is not None and model["trained_until"] is not None:
-        seen = (times >= _micros(model["trained_from"])) & (times <= _micros(model["trained_until"]))
-    asked = ~seen if config.evaluate.split == "unseen" else np.ones_like(seen)
-    if asked.sum() < 2:
-        outside = f"unseen, but {int(asked.sum())} of {len(ids)} images lie outside the model's training stretch"
-        raise UserError("evaluate.split", outside, "2 or more; set evaluate.split=all to judge all images")
-    searched = np.ones_like(seen) if config.evaluate.searched == "archive" else asked
-    return Subject(
-        neighbours.select("query_id", "neighbour_ids", "similarities"),
-        build.asDict() if build else {},
-        model.asDict(),
-        Searched(ids[searched], times[searched]),
-        np.sort(ids[asked]),
-        _split(config),
-        np.sort(ids[seen]),
-        bool(table["simulated"][searched].any()),
-    )
-
-
-def _split(config: Config) -> str:
-    queries = "unseen" if config.evaluate.split == "unseen" else "all"
-    return f"{queries} queries, {'whole archive' if config.evaluate.searched == 'archive' else 'these alone searched'}"
-
-
-def _micros(time: Any) -> int:
-    """Microseconds since 1970 of a UTC time without a zone, as Spark hands it over."""
-    return int(np.datetime64(time, "us").astype(np.int64))
-
-
 def _judge(
-    spark: SparkSession, config: Config, store: Store, report: Report, subject: Subject, forms: list[Form], work: str
-) -> None:
+    spark: SparkSession, config: Config, store: Store, report: Report, subject: Subject,
+    evaluations: dict[str, Evaluation], work: Path,
+) -> list[str]:  # fmt: skip
+    """Write judged rows below `work`; returns the folders."""
     from pyspark.sql import functions as f
 
-    n, fraction = len(subject.queries), config.evaluate.retrieved_fraction
-    searched = spark.sparkContext.broadcast(subject.searched)
-    asked = spark.sparkContext.broadcast(np.isin(subject.searched.ids, subject.queries))
-    judge = judge_neighbours(searched, asked, forms, fraction, "hash")
-    lists = subject.neighbours.select("query_id", "neighbour_ids")
-    rows = lists.mapInPandas(judge, JUDGED).withColumn("model_id", f.lit(subject.model["model_id"]))
-    with arrow_batches(spark, QUERIES_PER_BATCH), progress(spark, f"evaluate: {n:,} queries"):
-        rows.write.parquet(f"{work}/hash")
-    expected = n * len(forms)
-    if config.evaluate.baselines:
-        queries, methods = _baselines(spark, config, store, report, subject, forms, f"{work}/baselines")
-        expected += queries * methods * len(forms)
-    judged = spark.read.parquet(*[f"{work}/{part}" for part in ("hash", "baselines")[: 1 + config.evaluate.baselines]])
-    short = judged.where("method = 'hash' AND short").agg(f.countDistinct("image_id")).first()[0]
-    report.facts["queries with a list too short for some form"] = short
-    judged = judged.withColumn("run_id", f.lit(report.run_id))
-    report.wrote(store.overwrite("evaluation_queries", judged, expected=expected))
-
-
-def _baselines(
-    spark: SparkSession, config: Config, store: Store, report: Report, subject: Subject, forms: list[Form], out: str
-) -> tuple[int, int]:
-    """Write the judged queries of the baselines; returns how many queries and methods there are."""
-    from pyspark.sql import functions as f
-
-    searched, settings = subject.searched, config.evaluate
-    source = baselines.Source(store.files("descriptors"), subject.model["descriptor_id"])
-    rows, fitted_on = baselines.training_rows(source, subject.trained, searched.ids, config.seed)
-    fitted = baselines.fit(rows, settings.components, config.seed)
-    queries = baselines.sample(subject.queries, config.seed)
-    times = searched.times[searched.places(queries)]
-    # no longer than the lists they are compared with, and no longer than is read
+    images = subject.images
     k = int(subject.build.get("k") or config.neighbours.k)
-    k = min(k, depth(searched, times, forms, settings.retrieved_fraction))
+    longest = min(k, len(images) - 1)
+    at, depths, parts = images.positions(subject.queries), {}, []
+    broadcast_images = spark.sparkContext.broadcast(images)
+    for kind, evaluation in evaluations.items():
+        able = at[evaluation.judgeable(images)[at]]
+        depths[kind] = evaluation.depth(images, able) if len(able) else 0
+    short = int(np.count_nonzero(~images.retrievable))
+    from_lists = {kind: e for kind, e in evaluations.items() if 0 < depths[kind] + short <= longest}
+    anew = {kind: e for kind, e in evaluations.items() if depths[kind] + short > longest}
+    is_query = spark.sparkContext.broadcast(np.isin(images.ids, subject.queries))
+    if from_lists:
+        judge = judge_lists(broadcast_images, is_query, from_lists, "hash")
+        rows = subject.neighbours.mapInPandas(judge, JUDGED)
+        with arrow_batches(spark, QUERIES_PER_BATCH), progress(spark, f"evaluate: {len(subject.queries):,} queries"):
+            rows.withColumn("model_id", f.lit(subject.model["model_id"])).write.parquet(f"{work}/lists")
+        parts.append(f"{work}/lists")
+    hashes = _hashes(config, store, subject)
+    if anew:
+        methods = [hashes["hash"]]
+        parts.append(_searched(spark, config, report, subject, methods, anew, depths, f"{work}/hash", broadcast_images))
+    if config.evaluate.baselines:
+        methods = _baselines(config, store, report, subject)
+        if subject.build.get("metric") == "hamming":
+            methods.append(hashes["hash_float_cosine"])
+        # no longer than the lists they are compared with
+        every = {kind: e for kind, e in evaluations.items() if depths[kind]}
+        bound = {kind: depth if kind in anew else min(depth, longest) for kind, depth in depths.items()}
+        out = f"{work}/baselines"
+        parts.append(_searched(spark, config, report, subject, methods, every, bound, out, broadcast_images))
+    return parts
+
+
+def _hashes(config: Config, store: Store, subject: Subject) -> dict[str, Method]:
+    """The learned codes as methods that are searched: as the neighbours compare them, and by cosine."""
+    files, model_id = store.files("hashes"), subject.model["model_id"]
+    metric = subject.build.get("metric") or config.neighbours.metric
+    column = "bits" if metric == "hamming" else "code"
+    return {
+        "hash": Method("hash", metric, CodeArrays(files, model_id, column), baselines.unchanged),
+        "hash_float_cosine": Method(
+            "hash_float_cosine", "cosine", CodeArrays(files, model_id, "code"), baselines.unchanged
+        ),
+    }
+
+
+def _baselines(config: Config, store: Store, report: Report, subject: Subject) -> list[Method]:
+    settings, files = config.evaluate, store.files("descriptors")
+    source = DescriptorArrays(files, subject.model["descriptor_id"])
+    rows, fitted_on = baselines.training_rows(source, subject.trained, subject.images.ids, config.seed)
     report.facts["baselines fitted on"] = fitted_on
-    report.facts["baseline queries"] = len(queries)
-    judge = baselines.judge_baselines(
-        source, spark.sparkContext.broadcast(fitted), spark.sparkContext.broadcast(searched), k, forms,
-        settings.retrieved_fraction,
-    )  # fmt: skip
+    bits = int(subject.build.get("dimensions") or 0) if subject.build.get("metric") == "hamming" else 0
+    methods = baselines.fit(source, rows, settings.components, bits or settings.components, config.seed)
+    for described in settings.descriptors:
+        other = DescriptorArrays(files, descriptor_id(described))
+        methods.append(Method(described.kind, "cosine", other, baselines.unchanged))
+    return methods
+
+
+def _searched(
+    spark: SparkSession, config: Config, report: Report, subject: Subject, methods: list[Method],
+    evaluations: dict[str, Evaluation], depths: dict[str, int], out: str, images: object,
+) -> str:  # fmt: skip
+    """Search a sample of the queries by some methods, judge them, write the rows into `out`."""
+    from pyspark.sql import functions as f
+
+    queries = baselines.sample(subject.queries, config.evaluate.most_queries, config.seed)
+    k = max(depths[kind] for kind in evaluations)
+    ordered = spark.sparkContext.broadcast(baselines.order_by_source(methods))
+    judge = baselines.judge_methods(ordered, images, k, evaluations)
     tasks = min(spark.sparkContext.defaultParallelism, -(-len(queries) // baselines.QUERIES_PER_TASK))
     frame = spark.createDataFrame([(int(i),) for i in queries], "image_id bigint").repartition(tasks, "image_id")
+    report.facts["queries searched anew"] = len(queries)
     with (
         arrow_batches(spark, QUERIES_PER_BATCH),
-        progress(spark, f"evaluate: {len(fitted)} baselines, {len(queries):,} queries"),
+        progress(spark, f"evaluate: {len(methods)} methods, {len(queries):,} queries"),
     ):
-        frame.mapInPandas(judge, JUDGED).withColumn("model_id", f.lit("")).write.parquet(out)
-    return len(queries), len(fitted)
+        rows = frame.mapInPandas(judge, JUDGED)
+        model = f.when(f.col("method").startswith("hash"), f.lit(subject.model["model_id"])).otherwise("")
+        rows.withColumn("model_id", model).write.parquet(out)
+    return out

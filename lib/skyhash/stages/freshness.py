@@ -1,14 +1,15 @@
-"""Whether a job's last run still stands: same settings, same versions of all it read."""
+"""Whether a job's last run still stands: same code and settings, same versions of all it read."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
+from skyhash import __version__
 from skyhash.config import Config
 
 if TYPE_CHECKING:
-    from skyhash.spark.store import Store
+    from skyhash.spark.storage.store import Store
 
 
 def still_stands(store: Store, config: Config, job: str, groups: tuple[str, ...]) -> bool:
@@ -21,11 +22,11 @@ def still_stands(store: Store, config: Config, job: str, groups: tuple[str, ...]
     """
     if store.version("runs") is None:
         return False
-    last = store.read("runs").where(f"job = '{job}'").orderBy("started", ascending=False).first()
+    last = store.read("runs").where(f"job = '{job}' AND status = 'done'").orderBy("started", ascending=False).first()
     if last is None:
         return False
     then, now = json.loads(last["config"]), json.loads(config.as_json())
-    if any(then.get(group) != now[group] for group in (*groups, "seed")):
+    if last["code_version"] != __version__ or any(then.get(group) != now[group] for group in (*groups, "seed")):
         return False
     inputs: dict[str, int] = json.loads(last["input_versions"])
     outputs: dict[str, int] = json.loads(last["output_versions"])

@@ -15,21 +15,22 @@ from typing import TYPE_CHECKING
 
 from skyhash.config import Config
 from skyhash.errors import DataLoss, ModelMismatch
-from skyhash.spark import model_folder
 from skyhash.spark.arrow_batches import arrow_batches
-from skyhash.spark.hashing import hasher
 from skyhash.spark.progress import progress
-from skyhash.spark.store import Store
+from skyhash.spark.storage.store import Store
+from skyhash.spark.training import model_folder
+from skyhash.spark.training.shards import row_bytes
+from skyhash.spark.udfs.hashing import HASHED, hasher, rows_per_batch
 from skyhash.stages import models
 from skyhash.stages.report import Report
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from skyhash.spark.model_folder import Model
+    from skyhash.spark.training.model_folder import Model
 
 
-def run(spark: SparkSession, config: Config) -> Report:
+def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     """Hash what has no hash of the current model yet.
 
     Raises
@@ -43,20 +44,23 @@ def run(spark: SparkSession, config: Config) -> Report:
     """
     from pyspark.sql import functions as f
 
-    report = Report("hash")
+    report = Report("hash", run_id)
     store = Store(spark, config.warehouse, config.format)
     store.require("descriptors", made_by="describe")
     model = models.current(store, config, report)
     report.took_in(store, "descriptors", "models", "hashes")
     descriptors = store.read("descriptors").where(f.col("descriptor_id") == model.descriptor_id)
     done = store.read("hashes").where(f.col("model_id") == model.model_id)
-    todo = descriptors.select("image_id", "vector").join(done.select("image_id"), "image_id", "left_anti")
-    found = todo.agg(f.count("*"), f.min(f.size("vector")), f.max(f.size("vector"))).first()
+    todo = descriptors.select("image_id", "dtype", "shape", "data").join(
+        done.select("image_id"), "image_id", "left_anti"
+    )
+    found = todo.agg(f.count("*"), f.collect_set(f.struct("dtype", "shape"))).first()
     report.rows_in = found[0]
     report.facts |= {"images": descriptors.count(), "hashed now": report.rows_in}
     if report.rows_in:
-        if (found[1], found[2]) != (model.input_size, model.input_size):
-            raise ModelMismatch("descriptors", f"vectors of {found[1]} to {found[2]} numbers", f"{model.input_size}")
+        forms = [(form["dtype"], list(form["shape"])) for form in found[1]]
+        if forms != [(model.dtype, model.shape)]:
+            raise ModelMismatch("descriptors", f"arrays of {forms}", f"{model.dtype} of shape {model.shape}")
         report.wrote(_hash(store, config, report, todo, model))
     hashes = store.read("hashes").where(f.col("model_id") == model.model_id)
     total, zeros = hashes.agg(f.count("*"), f.sum(f.col("is_zero").cast("int"))).first()
@@ -71,15 +75,10 @@ def _hash(store: Store, config: Config, report: Report, todo: DataFrame, model: 
 
     folder = store.warehouse / model_folder.FOLDER / model.model_id
     model_folder.verify(folder / model_folder.WEIGHTS, model.weights_checksum)
-    udf = hasher(str(folder), model.input_size, config.hash.batch)
-    rows = todo.select("image_id", udf("vector").alias("h")).select(
-        "image_id",
-        f.lit(model.model_id).alias("model_id"),
-        f.expr("forall(h.code, x -> x = 0)").alias("is_zero"),
-        f.lit(report.run_id).alias("run_id"),
-        f.col("h.code").alias("code"),
-        f.unhex("h.bits").alias("bits"),
-    )
+    shape = tuple(model.shape)
+    batch = rows_per_batch(config.hash.batch, row_bytes(model.dtype, shape))
     spark = store.spark
-    with arrow_batches(spark, config.hash.batch), progress(spark, f"hash: {report.rows_in:,} images"):
+    with arrow_batches(spark, batch), progress(spark, f"hash: {report.rows_in:,} images"):
+        rows = todo.select("image_id", "data").mapInArrow(hasher(str(folder), model.dtype, shape), HASHED)
+        rows = rows.withColumn("model_id", f.lit(model.model_id)).withColumn("run_id", f.lit(report.run_id))
         return store.append("hashes", rows, expected=report.rows_in)

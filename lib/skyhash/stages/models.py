@@ -10,36 +10,49 @@ from typing import TYPE_CHECKING, Any
 
 from skyhash.config import Config
 from skyhash.errors import InputError, ModelMismatch
-from skyhash.spark import model_folder
-from skyhash.spark.model_folder import Model
-from skyhash.stages.describe import descriptor_id
+from skyhash.nets import ENCODERS
+from skyhash.spark.training import model_folder
+from skyhash.spark.training.model_folder import Model
+from skyhash.stages.fingerprint import descriptor_id
 from skyhash.tables import MODELS
 
 if TYPE_CHECKING:
-    from skyhash.spark.store import Store
+    from skyhash.spark.storage.store import Store
+    from skyhash.spark.training.shards import Manifest
     from skyhash.stages.report import Report
 
 
-def described(config: Config, weights: Path, input_size: int, facts: dict[str, Any]) -> Model:
+def described(config: Config, weights: Path, manifest: Manifest, facts: dict[str, Any]) -> Model:
     """The description of freshly trained weights."""
     from safetensors import safe_open
 
     with safe_open(weights, framework="numpy") as file:
         code_size = file.get_slice("thresholds/zero").get_shape()[0]
     checksum = model_folder.checksum(weights)
-    wanted = descriptor_id(config.describe)
+    wanted, threshold = descriptor_id(config.describe), threshold_of(config, config.encoder.kind)
     return Model(
-        model_id=model_folder.model_id(checksum, wanted, config.hash.bits),
-        encoder=config.train.encoder,
+        model_id=model_folder.model_id(checksum, wanted, threshold),
+        encoder=config.encoder.kind,
         descriptor_id=wanted,
         describe=config.describe.model_dump(mode="json"),
         train=config.train.model_dump(mode="json"),
-        input_size=input_size,
+        encoder_settings=config.encoder.model_dump(mode="json"),
+        dtype=manifest.dtype,
+        shape=list(manifest.shape),
+        classes=list(manifest.classes),
         code_size=code_size,
-        bits=config.hash.bits,
+        threshold=threshold,
         weights_checksum=checksum,
         facts=facts,
     )
+
+
+def threshold_of(config: Config, encoder: str) -> str:
+    """Rule of the packed bits: hash.threshold, or the encoder's own."""
+    if config.hash.threshold != "encoder":
+        return config.hash.threshold
+    rule: str = ENCODERS.get(encoder).threshold
+    return rule
 
 
 def add(store: Store, report: Report, model: Model, weights: Path) -> None:
@@ -56,7 +69,7 @@ def add(store: Store, report: Report, model: Model, weights: Path) -> None:
         "weights_path": str(kept.relative_to(store.warehouse)),
         "weights_checksum": model.weights_checksum,
         "parameters": sum(parameter.numel() for parameter in encoder.parameters()),
-        "settings": json.dumps(model.train, sort_keys=True),
+        "settings": json.dumps({"encoder": model.encoder_settings, "train": model.train}, sort_keys=True),
         "run_id": report.run_id,
     }
     row |= {name: facts.get(name) for name in MODELS.names if name not in row}
@@ -68,7 +81,7 @@ def add(store: Store, report: Report, model: Model, weights: Path) -> None:
 
 
 def reuse(store: Store, config: Config, report: Report, key: str) -> bool:
-    """Take the model of the same training, where there is one; its bits may follow another rule than before."""
+    """Take the model of the same training, where there is one; its threshold may follow another rule than before."""
     rows = store.read("models").where(f"train_key = '{key}'").select("model_id").collect()
     for row in rows:
         folder = store.warehouse / model_folder.FOLDER / row["model_id"]
@@ -77,6 +90,18 @@ def reuse(store: Store, config: Config, report: Report, key: str) -> bool:
         report.facts["trained already"] = "same rows, settings and seed: nothing to train"
         return True
     return False
+
+
+def keep_trained(store: Store, config: Config, report: Report, settings_key: str) -> bool:
+    """Keep the model that these settings trained before, whatever images have come since; False where there is none."""
+    rows = store.read("models").where(f"settings_key = '{settings_key}'").orderBy("run_id", ascending=False)
+    newest = rows.select("model_id", "training_rows").first()
+    if newest is None:
+        return False
+    folder = store.warehouse / model_folder.FOLDER / newest["model_id"]
+    _take(store, config, report, model_folder.read(folder), folder)
+    report.facts["trained already"] = f"on {newest['training_rows']:,} images; train.retrain=always trains anew"
+    return True
 
 
 def take_in(store: Store, config: Config, report: Report) -> Model:
@@ -100,7 +125,7 @@ def take_in(store: Store, config: Config, report: Report) -> Model:
 
 def find(path: Path, store: Store) -> Path:
     """A model's folder: the path itself, or the latest model of the warehouse there."""
-    from skyhash.spark.store import Store as Warehouse
+    from skyhash.spark.storage.store import Store as Warehouse
 
     if (path / model_folder.DESCRIPTION).is_file():
         return path
@@ -136,7 +161,12 @@ def current(store: Store, config: Config, report: Report) -> Model:
         others = store.read("models").count()
         found = f"{others} models, none of descriptor {wanted}" if others else "no models"
         raise InputError(f"table models in {store.warehouse}", found, "a model; run the job train first")
-    trainings = store.read("runs").where("job = 'train'").orderBy("started", ascending=False).select("facts")
+    trainings = (
+        store.read("runs")
+        .where("job = 'train' AND status = 'done'")
+        .orderBy("started", ascending=False)
+        .select("facts")
+    )
     used = [json.loads(row["facts"]).get("model") for row in trainings.collect()]
     chosen = next((model_id for model_id in used if model_id in known), known[0])
     folder = store.warehouse / model_folder.FOLDER / chosen
@@ -144,10 +174,10 @@ def current(store: Store, config: Config, report: Report) -> Model:
 
 
 def _take(store: Store, config: Config, report: Report, model: Model, folder: Path) -> Model:
-    """Add a model under the rule of bits that is asked for; one that is there already is left as it is."""
-    bits = config.hash.bits
-    made = model_folder.model_id(model.weights_checksum, model.descriptor_id, bits)
-    model = replace(model, model_id=made, bits=bits)
+    """Add a model under the threshold rule that is asked for; one that is there already is left as it is."""
+    rule = threshold_of(config, model.encoder)
+    made = model_folder.model_id(model.weights_checksum, model.descriptor_id, rule)
+    model = replace(model, model_id=made, threshold=rule)
     model_folder.verify(folder / model_folder.WEIGHTS, model.weights_checksum)
     add(store, report, model, folder / model_folder.WEIGHTS)
     report.facts["model"] = model.model_id

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from skyhash.config import Config, NeighbourSettings
 from skyhash.errors import InputError
-from skyhash.spark.store import Store
+from skyhash.spark.storage.store import Store
 from skyhash.stages import models
 from skyhash.stages.neighbour_search import Input, search
 from skyhash.stages.report import Report
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-def run(spark: SparkSession, config: Config) -> Report:
+def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     """Search the hashes of the current model.
 
     Raises
@@ -44,7 +44,7 @@ def run(spark: SparkSession, config: Config) -> Report:
     """
     from pyspark.sql import functions as f
 
-    report = Report("neighbours")
+    report = Report("neighbours", run_id)
     store = Store(spark, config.warehouse, config.format)
     store.require("hashes", made_by="hash")
     model = models.current(store, config, report)

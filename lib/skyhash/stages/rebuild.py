@@ -18,7 +18,7 @@ import time
 from typing import TYPE_CHECKING
 
 from skyhash.config import Config
-from skyhash.spark.store import Store
+from skyhash.spark.storage.store import Store
 from skyhash.stages import releases
 from skyhash.stages.freshness import still_stands
 from skyhash.stages.report import Report
@@ -30,12 +30,15 @@ if TYPE_CHECKING:
 ORDER = ("ingest", "describe", "train", "hash", "neighbours", "evaluate")
 
 # jobs that build their table whole, and the settings they read; the others take in only what is new by themselves
-WHOLE = {"neighbours": ("neighbours", "hash"), "evaluate": ("evaluate", "hash")}
+WHOLE = {
+    "neighbours": ("neighbours", "hash"),
+    "evaluate": ("evaluate", "evaluations", "hash"),
+}
 
 
-def run(spark: SparkSession, config: Config) -> Report:
+def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     """Run every job that has something to do, then release."""
-    report = Report("rebuild")
+    report = Report("rebuild", run_id)
     if config.simulate.images:
         from skyhash.stages import simulate
 
@@ -49,7 +52,9 @@ def run(spark: SparkSession, config: Config) -> Report:
             rows.append([job, "up to date", "", "", ""])
             continue
         began = time.monotonic()
-        done = last[job] = run_job(spark, config, job)
+        # one reading of the archive serves ingest and describe
+        more = {"describe": True} if job == "ingest" else {}
+        done = last[job] = run_job(spark, config, job, announce=False, **more)
         report.outputs |= done.outputs
         report.rows_in += done.rows_in if job == "ingest" else 0
         report.rows_out += done.rows_out

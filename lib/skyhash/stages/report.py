@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from skyhash import __version__
 from skyhash.config import Config
 
 if TYPE_CHECKING:
-    from skyhash.spark.store import Store, Written
+    from skyhash.spark.storage.store import Store, Written
 
 
 @dataclass
@@ -65,11 +66,14 @@ class Report:
         self.seconds = (datetime.now(UTC) - self.started).total_seconds()
         return self
 
-    def record(self, store: Store, config: Config) -> None:
-        """Write the row of `runs`: last, when the work is done."""
+    def record(self, store: Store, config: Config, status: str, error: str = "") -> None:
+        """Write a row of `runs`: at the start, and when the work is done or has failed."""
         row = {
             "run_id": self.run_id,
             "job": self.job,
+            "status": status,
+            "error": error or None,
+            "host": socket.gethostname(),
             "started": self.started.replace(tzinfo=None),
             "seconds": self.seconds,
             "rows_in": self.rows_in,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skyhash.config import Config
 from skyhash.stages.report import Report
@@ -22,11 +22,28 @@ def stage(job: str):
     return importlib.import_module(f"skyhash.stages.{_MODULES.get(job, job)}")
 
 
-def run_job(spark: SparkSession, config: Config, job: str) -> Report:
-    """Do one job and write its row of `runs`."""
-    from skyhash.spark.store import Store
+def run_job(spark: SparkSession, config: Config, job: str, announce: bool = True, **options: Any) -> Report:
+    """Do one job; its rows of `runs` tell its start and its end, a failed one's error too.
 
-    report = stage(job).run(spark, config).finish()
+    Parameters
+    ----------
+    announce : bool
+        Write the row of its start; a rebuild announces itself, not each of its jobs.
+    options
+        Handed to the job's `run`.
+    """
+    from skyhash.spark.storage.store import Store
+
+    store = Store(spark, config.warehouse, config.format)
+    begun = Report(job)
+    if announce:
+        begun.record(store, config, "started")
+    try:
+        report = stage(job).run(spark, config, run_id=begun.run_id, **options).finish()
+    except Exception as error:
+        line = " ".join(str(error).split())[:500] or type(error).__name__
+        begun.finish().record(store, config, "failed", line)
+        raise
     report.facts["ran on"] = f"{spark.sparkContext.master}, {spark.sparkContext.defaultParallelism} cores"
-    report.record(Store(spark, config.warehouse, config.format), config)
+    report.record(store, config, "done")
     return report

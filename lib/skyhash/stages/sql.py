@@ -1,7 +1,8 @@
 """Run one statement of Spark SQL over the tables.
 
 Every table is a view under its name (newest version), `current_NAME` is the released version, and `neighbour_pairs`
-has one row per query and neighbour (query_id, rank, neighbour_id, similarity).
+has one row per query and neighbour (query_id, rank, neighbour_id, similarity). `observation_facts` adds the archive's
+own facts to observations as typed columns.
 
   skyhash sql --config conf/demo.yaml 'SELECT reason, count(*) FROM quarantine GROUP BY reason'
   skyhash sql --config conf/demo.yaml 'SELECT * FROM current_neighbour_pairs WHERE query_id = 0 AND rank <= 5'
@@ -15,9 +16,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skyhash.archives import ARCHIVES
 from skyhash.config import Config
 from skyhash.errors import InputError, UserError
-from skyhash.spark.store import Store
+from skyhash.spark.storage.store import Store
 from skyhash.stages import releases
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def query(spark: SparkSession, config: Config, text: str, limit: int) -> tuple[l
         text = Path(text[1:]).read_text(encoding="utf-8")
     store = Store(spark, config.warehouse, config.format)
     released = releases.newest(store) if store.version("releases") is not None else None
-    views = store.register(released["versions"] if released else None)
+    views = store.register(released["versions"] if released else None, ARCHIVES.get(config.archive.kind).fact_columns)
     if not views:
         raise InputError("warehouse", f"{store.warehouse} without tables", "tables; run a job first")
     try:

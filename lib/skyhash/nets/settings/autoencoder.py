@@ -1,0 +1,28 @@
+"""Settings of `skyhash.nets.autoencoder`, whose docstring says why these defaults."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from skyhash.settings import EncoderSettings, NotNegative, Positive, PositiveFloat
+
+
+class AutoencoderSettings(EncoderSettings):
+    output: Literal["relu_tanh", "tanh"] = Field(
+        "relu_tanh", description="decoder's end: as printed, or without ReLU_6"
+    )
+    start: Literal["receptive_fields", "default"] = Field(
+        "receptive_fields", description="first weights: Gaussian patches of the grid, or torch's default"
+    )
+    reconstruction: NotNegative = Field(1.0, description="weight of the rows' reconstruction; 0 = without")
+    similarity: NotNegative = Field(10.0, description="weight of keeping similarities of smoothed descriptors")
+    rotation: NotNegative = Field(0.3, description="weight of keeping neighbourhoods in time on virtual Suns")
+    smoothing_cells: NotNegative = Field(1.2, description="smoothing of descriptors along the rotation, grid cells")
+    noise: NotNegative = Field(0.3, description="of every cell of an input, standard deviation of the logarithm")
+    suns: Positive = Field(8, description="virtual Suns per step")
+    frames: Annotated[int, Field(gt=1)] = Field(32, description="frames of a virtual Sun")
+    span_hours: PositiveFloat = Field(240.0, description="time over which these lie")
+    width_hours: PositiveFloat = Field(14.0, description="standard deviation of a neighbourhood in time")
+    temperature: PositiveFloat = Field(0.1, description="of the softmax over cosines")

@@ -1,0 +1,152 @@
+"""A trained model as files: `weights.safetensors` and `model.json`, in `models_files/MODEL_ID/` of a warehouse.
+
+The folder is all that hashing needs, in this warehouse or another: the encoder's name and settings, the settings of the
+descriptor it reads, its weights with their checksum, and the thresholds of the packed bits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skyhash.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from skyhash.nets.encoder import Encoder
+
+FOLDER = "models_files"
+WEIGHTS = "weights.safetensors"
+DESCRIPTION = "model.json"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What `model.json` says.
+
+    Attributes
+    ----------
+    model_id : str
+        Fingerprint of weights, descriptor and threshold rule.
+    encoder : str
+        Encoder kind.
+    describe : dict
+        Settings of the descriptor it reads; `descriptor_id` is their fingerprint.
+    train, encoder_settings : dict
+        Settings it was trained with; the encoder's fix the network's shape.
+    dtype, shape
+        Of a descriptor.
+    classes : list of str
+        Labels it was trained with.
+    code_size : int
+    threshold : str
+        Rule of the packed bits: see `skyhash.codes.packing`.
+    weights_checksum : str
+        SHA-256 of the weights file.
+    facts : dict
+        Where it comes from: columns of `models` that a model trained elsewhere brings along.
+    """
+
+    model_id: str
+    encoder: str
+    descriptor_id: str
+    describe: dict[str, Any]
+    train: dict[str, Any]
+    encoder_settings: dict[str, Any]
+    dtype: str
+    shape: list[int]
+    classes: list[str]
+    code_size: int
+    threshold: str
+    weights_checksum: str
+    facts: dict[str, Any]
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def model_id(weights_checksum: str, descriptor_id: str, threshold: str) -> str:
+    """Name of a model: a fingerprint of its weights, the descriptor it reads and its threshold rule."""
+    text = json.dumps([weights_checksum, descriptor_id, threshold])
+    return "model-" + hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def keep(warehouse: Path, model: Model, weights: Path) -> Path:
+    """Copy weights and description into the warehouse; returns the weights' path there. A whole one is kept."""
+    folder = warehouse / FOLDER / model.model_id
+    if not (folder / DESCRIPTION).exists():
+        draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+        draft.mkdir(parents=True)
+        try:
+            shutil.copyfile(weights, draft / WEIGHTS)
+            (draft / DESCRIPTION).write_text(json.dumps(asdict(model), indent=1, sort_keys=True), encoding="utf-8")
+            shutil.rmtree(folder, ignore_errors=True)
+            draft.replace(folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    verify(folder / WEIGHTS, model.weights_checksum)
+    return folder / WEIGHTS
+
+
+def read(folder: Path) -> Model:
+    """The description of a model's folder.
+
+    Raises
+    ------
+    InputError
+        The folder holds no model.
+    """
+    path = folder / DESCRIPTION
+    try:
+        return Model(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(str(folder), f"{type(error).__name__}", f"a model's folder with {DESCRIPTION}") from None
+
+
+def verify(weights: Path, expected: str) -> None:
+    """Compare a weights file with its checksum.
+
+    Raises
+    ------
+    InputError
+        It is missing or was changed.
+    """
+    if not weights.is_file():
+        raise InputError(str(weights), "no file", "the model's weights")
+    found = checksum(weights)
+    if found != expected:
+        raise InputError(str(weights), f"checksum {found[:12]}", f"{expected[:12]}, as the model was written")
+
+
+def load(folder: Path) -> tuple[Encoder, np.ndarray]:
+    """The encoder, ready to encode, and the thresholds of its bits, float32, shape (code_size,).
+
+    Raises
+    ------
+    InputError
+        No model, changed weights, or weights that do not fit the encoder.
+    """
+    from safetensors.torch import load_file
+
+    from skyhash.nets import train_loop
+
+    model = read(folder)
+    verify(folder / WEIGHTS, model.weights_checksum)
+    tensors = load_file(folder / WEIGHTS)
+    encoder = train_loop.make(model.encoder_settings, tuple(model.shape), tuple(model.classes))
+    weights = {name.removeprefix("encoder/"): t for name, t in tensors.items() if name.startswith("encoder/")}
+    try:
+        encoder.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(str(folder / WEIGHTS), str(error), f"weights of the encoder {model.encoder}") from None
+    encoder.eval()
+    return encoder, tensors[f"thresholds/{model.threshold}"].numpy()

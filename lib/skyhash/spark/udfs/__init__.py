@@ -1,0 +1,1 @@
+"""What runs in Spark workers for each stage: reading, describing, hashing, judging."""

@@ -1,0 +1,149 @@
+"""What the learned hash must beat: descriptors as they are, and codes that need no training of a network.
+
+Each method is fitted on the encoder's training part and ranks the same images for the same queries, floats by cosine
+and bits by the number that differ (ties by id, as the hash's own lists are made). Queries are spread over tasks; a task
+reads the arrays from the tables' files, codes them, ranks them with the kernel of `topk` and judges the lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skyhash.codes.itq import Itq
+from skyhash.codes.lsh import Lsh
+from skyhash.codes.pca import Components
+from skyhash.codes.pca_sign import PcaSign
+from skyhash.codes.standardised import Standardised
+from skyhash.scores.evaluation import Evaluation, SearchSet
+from skyhash.spark.udfs.evaluation import judged_rows, packed_left
+from skyhash.spark.udfs.query_search import nearest
+from skyhash.spark.udfs.table_arrays import CodeArrays, DescriptorArrays
+from skyhash.topk.prepare import prepare
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_FITTED = 50_000  # training rows that means, components and rotations are fitted on
+QUERIES_PER_TASK = 256
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to rank: `encode` takes the source's rows (m, width) to codes that `metric` compares."""
+
+    name: str
+    metric: str
+    source: DescriptorArrays | CodeArrays
+    encode: Callable[[np.ndarray], np.ndarray]
+
+
+def unchanged(rows: np.ndarray) -> np.ndarray:
+    """The rows as they are."""
+    return rows
+
+
+def sample(ids: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """All ids, or a seeded sample of `most`; ascending."""
+    if len(ids) <= most:
+        return np.sort(ids)
+    return np.sort(np.random.default_rng(seed).choice(ids, most, replace=False))
+
+
+def training_rows(
+    source: DescriptorArrays, trained: np.ndarray, searched: np.ndarray, seed: int
+) -> tuple[np.ndarray, str]:
+    """Descriptors to fit on, and which they are.
+
+    A model that was trained on another archive leaves no training part here; the baselines are then fitted on the
+    images that are searched, which is in their favour, and the text says so.
+    """
+    of_training = len(trained) >= 2
+    ids = sample(trained if of_training else searched, MOST_FITTED, seed)
+    _, rows = source.of(ids)
+    return rows, f"{len(rows):,} images " + ("of the training part" if of_training else "of those searched")
+
+
+def fit(source: DescriptorArrays, rows: np.ndarray, components: int, bits: int, seed: int) -> list[Method]:
+    """Every baseline of the encoded descriptor, fitted.
+
+    Parameters
+    ----------
+    rows : (t, width) float32
+        Descriptors of the training part.
+    components, bits : int
+        Of the principal components, and of the binary coders; no more than the descriptor's length.
+    seed : int
+        Of the rotation and the hyperplanes.
+    """
+    count, bits = min(components, rows.shape[1], len(rows)), min(bits, rows.shape[1], len(rows))
+    return [
+        Method("raw_descriptor", "cosine", source, unchanged),
+        Method("standardised_descriptor", "cosine", source, Standardised.fit(rows)),
+        Method(f"pca_{count}", "cosine", source, Components.fit(rows, count)),
+        Method("pca_sign", "hamming", source, PcaSign.fit(rows, bits)),
+        Method("itq", "hamming", source, Itq.fit(rows, bits, seed)),
+        Method("lsh", "hamming", source, Lsh.fit(rows, bits, seed)),
+    ]
+
+
+def judge_methods(
+    methods: Any, images: Any, k: int, evaluations: dict[str, Evaluation]
+) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
+    """Function for `mapInPandas` over a column image_id: rows of `evaluation.JUDGED` for every method.
+
+    Parameters
+    ----------
+    methods : Broadcast of list of Method
+    images : Broadcast of SearchSet
+    k : int
+        Length of the lists.
+    evaluations : dict
+        Kind -> evaluation.
+    """
+
+    def judge_batches(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        found = [batch["image_id"].to_numpy() for batch in batches]
+        queries = np.sort(np.concatenate(found)) if found else np.zeros(0, np.int64)
+        if not len(queries):
+            return
+        searched: SearchSet = images.value
+        loaded: tuple[Any, tuple[np.ndarray, np.ndarray]] | None = None
+        for method in methods.value:
+            if loaded is None or loaded[0] != method.source:
+                loaded = (method.source, method.source.of(searched.ids))
+            yield _judged(method, *loaded[1], searched, queries, k, evaluations)
+
+    return judge_batches
+
+
+def _judged(
+    method: Method,
+    ids: np.ndarray,
+    rows: np.ndarray,
+    searched: SearchSet,
+    queries: np.ndarray,
+    k: int,
+    evaluations: dict[str, Evaluation],
+) -> pd.DataFrame:
+    known = queries[np.isin(queries, ids)]
+    # images that may not be retrieved take places in the lists, which are that much longer
+    longer = min(k + int(np.count_nonzero(~searched.retrievable)), max(len(ids) - 1, 1))
+    codes = prepare(ids, method.encode(rows), method.metric)
+    found, similarities = nearest(codes, np.searchsorted(ids, known), longer)
+    lists = np.where(found >= 0, searched.positions(found), -1)
+    lists = np.where((lists >= 0) & searched.retrievable[lists], lists, -1)
+    lists, similarities = packed_left(lists, similarities)
+    return judged_rows(searched, searched.positions(known), lists, similarities, evaluations, method.name)
+
+
+def order_by_source(methods: Sequence[Method]) -> list[Method]:
+    """Methods of one source beside each other, so that a task reads each source once."""
+    sources: list[Any] = []
+    for method in methods:
+        if method.source not in sources:
+            sources.append(method.source)
+    return sorted(methods, key=lambda method: sources.index(method.source))

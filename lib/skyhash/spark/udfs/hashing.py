@@ -1,0 +1,92 @@
+"""Codes of descriptors by distributed inference: the model is loaded once per worker, from its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skyhash.errors import DataLoss
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+HASHED = "image_id bigint, is_zero boolean, code array<float>, bits binary"
+BATCH_BYTES = 256 << 20
+
+
+def rows_per_batch(batch: int, row_bytes: int) -> int:
+    """Rows per call of the encoder: `batch`, or fewer where a row is large."""
+    return max(1, min(batch, BATCH_BYTES // max(row_bytes, 1)))
+
+
+def hasher(
+    folder: str, dtype: str, shape: tuple[int, ...]
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Function for `mapInArrow` over (image_id, data): rows of `HASHED`.
+
+    Parameters
+    ----------
+    folder : str
+        The model's folder, as executors see it: neither weights nor model travel in the closure.
+    dtype, shape
+        Of a descriptor.
+    """
+
+    def hash_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+        import torch
+
+        from skyhash.codes.packing import pack
+        from skyhash.spark.training import model_folder
+
+        # Spark runs a worker per core already
+        torch.set_num_threads(1)
+        encoder, thresholds = model_folder.load(Path(folder))
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        encoder.to(device)
+        for batch in batches:
+            if not batch.num_rows:
+                continue
+            data = decoded(batch.column(1), dtype, shape)
+            with torch.inference_mode():
+                code = encoder.encode(torch.from_numpy(data).to(device)).float().cpu().numpy()
+            finite = _finite_rows(code)
+            if not finite.all():
+                raise DataLoss(f"hash: {int((~finite).sum())} codes are not finite")
+            bits = [row.tobytes() for row in pack(code, thresholds)]
+            flat = pa.array(code.ravel(), pa.float32())
+            offsets = pa.array(range(0, code.size + 1, code.shape[1]), pa.int32())
+            yield pa.RecordBatch.from_arrays(
+                [batch.column(0), pa.array(~code.any(axis=1)), pa.ListArray.from_arrays(offsets, flat),
+                 pa.array(bits, pa.binary())],
+                names=["image_id", "is_zero", "code", "bits"],
+            )  # fmt: skip
+
+    return hash_batches
+
+
+def _finite_rows(code: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    finite: np.ndarray = np.isfinite(code).all(axis=1)
+    return finite
+
+
+def decoded(column: pa.Array, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    """A column of arrays stored as bytes as one array, (n, *shape), writable.
+
+    Raises
+    ------
+    DataLoss
+        The bytes are not those of n arrays of that shape and type.
+    """
+    import numpy as np
+
+    kind = np.dtype(dtype).newbyteorder("<")
+    wanted = len(column) * int(np.prod(shape)) * kind.itemsize
+    found = b"".join(column.to_pylist())
+    if len(found) != wanted:
+        raise DataLoss(f"descriptors: {len(found)} bytes in {len(column)} rows of {dtype} {shape}, not {wanted}")
+    return np.frombuffer(bytearray(found), kind).reshape(len(column), *shape)

@@ -1,0 +1,116 @@
+"""Reading an archive's files in Spark workers: files in, a row of facts or a reason for each of their images out.
+
+Only these functions run on executors; what they call (`archives`, `pixels`) knows nothing of Spark.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from skyhash.archives import ARCHIVES
+from skyhash.archives.archive import Member
+from skyhash.errors import BadFile
+from skyhash.files import FileSource
+from skyhash.settings import ArchiveSettings, DescriptorSettings
+from skyhash.spark.udfs.describing import ARRAYS, Describer
+from skyhash.tables import OBSERVATIONS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_NOT_READ = ("image_id", "run_id", "modified")
+TIMES = ("obs_time", "slot_time", "release_time")
+ROWS_PER_BATCH = 256
+
+
+def read_schema(described: bool) -> str:
+    """Columns of `reader_of_files`: a reason where the image is unusable, the facts, and where asked the arrays."""
+    facts = ", ".join(f"`{c.name}` {c.type}" for c in OBSERVATIONS.columns if c.name not in _NOT_READ)
+    more = f", described array<struct<{ARRAYS}>>" if described else ""
+    return f"reason string, message string, read_key string, modified_us bigint, {facts}{more}"
+
+
+def source_of(settings: ArchiveSettings, path: str) -> FileSource:
+    """A file of the archive, within the settings' limits."""
+    return FileSource(path, settings.storage, settings.max_file_mb << 20)
+
+
+def reader_of_files(
+    settings: ArchiveSettings, read_key: str, describe: list[tuple[str, DescriptorSettings]]
+) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
+    """Function for `mapInPandas` over (path, modified_us): a row of `read_schema` for every image and every bad file.
+
+    Parameters
+    ----------
+    settings : ArchiveSettings
+    read_key : str
+        Fingerprint of those settings and the archive's version, kept with what is refused.
+    describe : list of (descriptor_id, DescriptorSettings)
+        Descriptors to compute in the same reading.
+    """
+
+    def read(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        import pandas as pd
+
+        archive = ARCHIVES.make(settings)
+        describers = [Describer(descriptor_id, one) for descriptor_id, one in describe]
+        names = [part.split()[0].strip("`") for part in read_schema(False).split(", ")]
+        names += ["described"] if describe else []
+
+        def frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+            # as objects: a batch without a single value would else become floats, which are no timestamps
+            made = pd.DataFrame(rows, columns=names, dtype=object)
+            for time in TIMES:
+                made[time] = pd.to_datetime(made[time], utc=True)
+            return made.where(made.notna(), None)
+
+        for batch in batches:
+            rows: list[dict[str, Any]] = []
+            for path, modified in zip(batch["path"], batch["modified_us"], strict=True):
+                for row in _file_rows(archive, settings, path, describers):
+                    rows.append(row | {"modified_us": modified, "read_key": read_key})
+                    if len(rows) >= ROWS_PER_BATCH:
+                        yield frame(rows)
+                        rows = []
+            if rows:
+                yield frame(rows)
+
+    return read
+
+
+def _file_rows(
+    archive: Any, settings: ArchiveSettings, path: str, describers: list[Describer]
+) -> Iterator[dict[str, Any]]:
+    row: dict[str, Any] = {"path": path, "member": "", "archive": settings.kind, "checksum": "", "size_bytes": 0}
+    found = 0
+    try:
+        source = source_of(settings, path)
+        checksum, size = source.checksum()
+        row |= {"checksum": checksum, "size_bytes": size}
+        if not size:
+            raise BadFile("unreadable", "the file is empty")
+        for member in archive.members(source):
+            found += 1
+            yield row | {"member": member.name} | _member_row(member, settings, describers)
+        if not found:
+            raise BadFile("not_an_image", "the file holds no image")
+    except BadFile as bad:
+        yield row | {"reason": bad.reason, "message": bad.message}
+    except MemoryError:
+        yield row | {"reason": "too_large", "message": "does not fit into the memory of a worker"}
+
+
+def _member_row(member: Member, settings: ArchiveSettings, describers: list[Describer]) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    try:
+        image = member.image() if settings.verify == "full" or describers else None
+        row |= member.facts()
+        row["facts"] = json.dumps(row.get("facts") or {}, sort_keys=True, default=str)
+        row["simulated"] = bool(row.get("simulated"))
+        if describers and image is not None:
+            row["described"] = [describer(image) for describer in describers]
+    except BadFile as bad:
+        return {"reason": bad.reason, "message": bad.message}
+    return row

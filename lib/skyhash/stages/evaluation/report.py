@@ -1,0 +1,122 @@
+"""The report of an evaluation: what the tables say, as pictures and one HTML page."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skyhash import __version__
+from skyhash.config import Config
+from skyhash.pages import plots
+from skyhash.pages.page import HtmlTable, Page, Picture, Section, render
+from skyhash.pages.theme import label
+from skyhash.scores.evaluation import Evaluation
+from skyhash.scores.time_windows import TimeWindows
+from skyhash.spark.storage.store import Store
+from skyhash.stages.evaluation import examples, lineage, summary, window_sections
+from skyhash.stages.evaluation.subject import Subject
+from skyhash.stages.report import Report
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def write(
+    store: Store, config: Config, report: Report, subject: Subject, evaluations: dict[str, Evaluation],
+    rows: pd.DataFrame, blocks: pd.DataFrame,
+) -> dict[str, str]:  # fmt: skip
+    """Write the folder of the run, and a copy of its page under a name that stays.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        The run's rows of `evaluation_summary`.
+    blocks : DataFrame
+        `summary.per_block` of its queries.
+
+    Returns
+    -------
+    dict
+        ``picture`` and ``report``: where they lie.
+    """
+    folder = store.warehouse / "reports" / report.run_id
+    draft = folder.with_name(f".{report.run_id}")
+    draft.mkdir(parents=True, exist_ok=True)
+    pictures = {"retrieved": examples.picture(store, config, subject)}
+    sections = [_retrieved(pictures["retrieved"], subject)]
+    figures = [(f"{len(subject.queries):,}", "queries judged")]
+    for kind, evaluation in evaluations.items():
+        own = rows[rows["evaluation"] == kind]
+        if own.empty:
+            continue
+        sections.append(_results(kind, evaluation, rows, own, subject, pictures))
+        figures += _figures(evaluation, own)
+        if isinstance(evaluation, TimeWindows):
+            sections += window_sections.sections(store, report, evaluation, own, blocks, pictures)
+    sections += lineage.sections(store, subject, pictures)
+    for name, png in pictures.items():
+        (draft / f"{name}.png").write_bytes(png)
+    kind_of_images = "simulated images" if subject.simulated else "images"
+    page = Page(
+        title=f"Evaluation of {len(subject.queries):,} {kind_of_images}",
+        lead=f"{subject.split}; {subject.searched:,} images searched. Model {subject.model['model_id']}.",
+        simulated=subject.simulated,
+        figures=figures,
+        sections=sections,
+        footer=f"skyhash {__version__}, run {report.run_id}, {report.started:%Y-%m-%d %H:%M} UTC.",
+    )
+    (draft / "report.html").write_text(render(page), encoding="utf-8")
+    os.replace(draft, folder)
+    _copy(folder / "report.html", folder.parent / "latest.html")
+    return {"picture": str(folder / "retrieved.png"), "report": str(folder / "report.html")}
+
+
+def _copy(page: Path, latest: Path) -> None:
+    # a reader of latest.html sees the old page or the new one, never half of one
+    draft = latest.with_name(f".{latest.name}")
+    shutil.copyfile(page, draft)
+    os.replace(draft, latest)
+
+
+def _retrieved(png: bytes, subject: Subject) -> Section:
+    kind = "simulated images" if subject.simulated else "images"
+    return Section(
+        "What is retrieved",
+        f"Each row is a query and its nearest {kind}. Of images with times, those near in time are shown once.",
+        [Picture(png, f"Queries and the {kind} retrieved for them")],
+    )
+
+
+def _results(
+    kind: str, evaluation: Evaluation, rows: pd.DataFrame, own: pd.DataFrame, subject: Subject,
+    pictures: dict[str, bytes],
+) -> Section:  # fmt: skip
+    title, columns, cells = summary.table_of(kind, evaluation, rows, subject)
+    cells = [[label(row[0]), *row[1:]] for row in cells]
+    strong = frozenset(i for i, row in enumerate(cells) if row[0] == label("hash"))
+    wide = summary.wide_of(evaluation, own, summary.headline_parameters(evaluation, own))
+    metrics = summary.shown_metrics(evaluation, own)
+    published = {name: value for name, (value, _) in evaluation.published.items()}
+    pictures[f"methods_{kind}"] = plots.by_method(wide, metrics, published)
+    sources = sorted({whose for _, whose in evaluation.published.values()})
+    caption = "Dot: mean over queries. Bar: 95 % interval, bootstrap over blocks." + (
+        f" Dashed: {', '.join(sources)}." if sources else ""
+    )
+    parts = [
+        Picture(pictures[f"methods_{kind}"], "Each method's metrics with intervals", caption),
+        HtmlTable(columns, cells, "Means over queries, 95 % intervals in brackets; differences are paired.", strong),
+    ]
+    return Section(title[0].upper() + title[1:], "", parts)
+
+
+def _figures(evaluation: Evaluation, own: pd.DataFrame) -> list[tuple[str, str]]:
+    parameters = summary.headline_parameters(evaluation, own)
+    head = own[(own["method"] == "hash") & (own["parameters"] == parameters)].set_index("metric")["value"]
+    figures = []
+    for metric in summary.shown_metrics(evaluation, own)[:3]:
+        if metric in head.index:
+            told = f", published {evaluation.published[metric][0]:.4f}" if metric in evaluation.published else ""
+            figures.append((f"{head[metric]:.4f}", f"{plots.title(metric)}{told}"))
+    return figures

@@ -1,0 +1,81 @@
+"""What the report says more of time windows: other windows and exclusions, days, example queries as in Table 2."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from skyhash.pages import plots
+from skyhash.pages.page import HtmlTable, Picture, Section
+from skyhash.scores.time_windows import TimeWindows
+from skyhash.spark.storage.store import Store
+from skyhash.stages.evaluation import summary
+from skyhash.stages.evaluation.examples import spread
+from skyhash.stages.report import Report
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EXAMPLES = 16
+COUNTS = ("ri", "si", "tp", "fp", "fn")
+RATIOS = ("precision", "recall", "f1")
+
+
+def sections(
+    store: Store, report: Report, evaluation: TimeWindows, own: pd.DataFrame, blocks: pd.DataFrame,
+    pictures: dict[str, bytes],
+) -> list[Section]:  # fmt: skip
+    """The sections, in order; their pictures are added to `pictures`."""
+    pictures["windows"] = plots.by_window(_f1_by_window(own))
+    made = [
+        Section(
+            "Window and exclusion",
+            "Frames taken minutes apart are nearly equal. With an exclusion they are neither similar nor retrieved.",
+            [Picture(pictures["windows"], "F1 against the window for each exclusion")],
+        )
+    ]
+    parameters = summary.headline_parameters(evaluation, own)
+    days = _days(blocks, parameters)
+    if len(days):
+        others = summary.wide_of(evaluation, own, parameters)
+        others = others[others["method"] != "hash"]
+        pictures["days"] = plots.over_time(days, others["method"].iloc[0] if len(others) else None)
+        made.append(Section("Over time", "", [Picture(pictures["days"], "Precision and F1 of each day's queries")]))
+    return [*made, _examples(store, report, parameters)]
+
+
+def _f1_by_window(own: pd.DataFrame) -> pd.DataFrame:
+    """Columns method, window_hours, exclusion_minutes, f1."""
+    rows = own[(own["metric"] == "f1") & ~own["method"].str.startswith(summary.PAIRED)].copy()
+    told = rows["parameters"].map(json.loads)
+    for name in ("window_hours", "exclusion_minutes"):
+        rows[name] = told.map(lambda one, name=name: one[name])
+    return rows.rename(columns={"value": "f1"})[["method", "window_hours", "exclusion_minutes", "f1"]]
+
+
+def _days(blocks: pd.DataFrame, parameters: str) -> pd.DataFrame:
+    """Columns method, day (days since 1970), precision, f1: means over the day's queries."""
+    chosen = (blocks["evaluation"] == "time_windows") & (blocks["parameters"] == parameters)
+    rows = blocks[chosen & blocks["metric"].isin(RATIOS)].copy()
+    rows["mean"] = rows["total"] / rows["n"]
+    wide = rows.pivot(index=["method", "block"], columns="metric", values="mean").reset_index()
+    return wide.rename(columns={"block": "day"})
+
+
+def _examples(store: Store, report: Report, parameters: str) -> Section:
+    from pyspark.sql import functions as f
+
+    queries = store.read("evaluation_queries", report.outputs["evaluation_queries"])
+    rows = queries.where((f.col("method") == "hash") & (f.col("evaluation") == "time_windows"))
+    rows = rows.where((f.col("parameters") == parameters) & f.col("obs_time").isNotNull())
+    ids = rows.select("image_id", "obs_time").orderBy("obs_time", "image_id").toPandas()["image_id"].to_numpy()
+    wanted = [int(i) for i in ids[spread(len(ids), EXAMPLES)]] if len(ids) else []
+    cells = []
+    for row in rows.where(f.col("image_id").isin(wanted)).orderBy("obs_time", "image_id").collect():
+        metrics = row["metrics"]
+        counts = [f"{metrics[name]:.0f}" for name in COUNTS]
+        ratios = ["" if metrics[name] is None else f"{metrics[name]:.2f}" for name in RATIOS]
+        cells.append([f"{row['obs_time']:%Y-%m-%d %H:%M:%S}", *counts, *ratios])
+    columns = ["Timestamp (UTC)", "RI", "SI", "PRI (TP)", "FPRI (FP)", "PNRI (FN)", "Precision", "Recall", "F1"]
+    text = "In the form of the published Table 2: 48 h, the query counted. SI is smaller beside gaps and edges."
+    return Section("Example queries", text, [HtmlTable(columns, cells)])

@@ -1,0 +1,37 @@
+"""Fingerprints: texts that are equal where the result of the same work would be equal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from skyhash.archives import ARCHIVES
+from skyhash.nets import ENCODERS
+from skyhash.pixels import DESCRIPTORS
+from skyhash.settings import ArchiveSettings, DescriptorSettings, EncoderSettings
+
+# settings that say where files lie or how they are opened, not what is made of them
+_NOT_READING = {"path", "storage"}
+
+
+def digest(facts: Any, length: int = 12) -> str:
+    """SHA-256 of anything JSON can hold, cut to `length` hexadecimal digits."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:length]
+
+
+def descriptor_id(settings: DescriptorSettings) -> str:
+    """Of everything that changes the array (the preview does not): kind, version and settings."""
+    version = DESCRIPTORS.get(settings.kind).version
+    return f"{settings.kind}-" + digest([version, settings.model_dump(mode="json", exclude={"preview_px"})])
+
+
+def read_key(settings: ArchiveSettings) -> str:
+    """Of everything that decides whether and how a file is read: the archive's version and settings."""
+    version = ARCHIVES.get(settings.kind).version
+    return digest([version, settings.model_dump(mode="json", exclude=_NOT_READING)])
+
+
+def encoder_key(settings: EncoderSettings) -> dict[str, Any]:
+    """Kind, version and settings of an encoder, for the fingerprint of a training."""
+    return {"version": ENCODERS.get(settings.kind).version, "settings": settings.model_dump(mode="json")}
