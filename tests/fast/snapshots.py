@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from skyhash.spark import shards
+from skyhash.spark.training import shards
 
 
 def write(folder: Path, vectors: np.ndarray, ranks: int, groups: int | None = None) -> shards.Manifest:

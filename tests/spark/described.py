@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from skyhash.config import load
-from skyhash.spark.store import Store
+from skyhash.spark.storage.store import Store
 from skyhash.stages.describe import descriptor_id
 from skyhash.tables import DESCRIPTORS, OBSERVATIONS
 

@@ -9,7 +9,7 @@ import pytest
 from small_chain import settings
 
 from skyhash.errors import ConfigError, ModelMismatch, UserError
-from skyhash.spark.store import Store
+from skyhash.spark.storage.store import Store
 from skyhash.stages import rebuild, releases, sql
 from skyhash.stages.running import run_job
 

@@ -14,7 +14,7 @@ from skyhash.codes.itq import Itq
 from skyhash.config import load
 from skyhash.errors import InputError, UserError
 from skyhash.scores.windows import HOUR, Form, Searched, as_matrix, judge
-from skyhash.spark.store import Store
+from skyhash.spark.storage.store import Store
 from skyhash.stages import evaluate
 from skyhash.tables import BY_NAME
 

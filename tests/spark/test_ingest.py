@@ -9,7 +9,7 @@ import pytest
 from skyhash.config import load
 from skyhash.errors import InputError
 from skyhash.simulated import archive
-from skyhash.spark.store import Store
+from skyhash.spark.storage.store import Store
 from skyhash.stages import describe, ingest
 
 

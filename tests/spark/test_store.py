@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from skyhash.errors import DataLoss, InputError
-from skyhash.spark.data_files import DataFile
-from skyhash.spark.store import Store
+from skyhash.spark.storage.data_files import DataFile
+from skyhash.spark.storage.store import Store
 from skyhash.tables import NEIGHBOURS, QUARANTINE
 
 COLUMNS = ", ".join(f"{c.name} {c.type}" for c in QUARANTINE.columns)
@@ -71,7 +71,7 @@ def test_views_show_the_released_version_beside_the_newest(spark, store):
 
 
 def test_a_writer_that_comes_second_is_refused(spark, warehouse):
-    from skyhash.spark.parquet_layout import ParquetLayout
+    from skyhash.spark.storage.parquet_layout import ParquetLayout
 
     store = Store(spark, str(warehouse), "parquet")
     store.append("quarantine", quarantined(spark, "a"))

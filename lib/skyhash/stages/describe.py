@@ -18,9 +18,9 @@ import shutil
 from typing import TYPE_CHECKING
 
 from skyhash.config import Config, DescribeSettings
-from skyhash.spark.describing import describer
 from skyhash.spark.progress import progress
-from skyhash.spark.store import Store
+from skyhash.spark.storage.store import Store
+from skyhash.spark.udfs.describing import describer
 from skyhash.stages.report import Report
 
 if TYPE_CHECKING:

@@ -27,11 +27,11 @@ import numpy as np
 from skyhash.config import Config
 from skyhash.errors import InputError, UserError
 from skyhash.scores.windows import Form, Searched, depth
-from skyhash.spark import baselines
 from skyhash.spark.arrow_batches import arrow_batches
-from skyhash.spark.judging import JUDGED, judge_neighbours
 from skyhash.spark.progress import progress
-from skyhash.spark.store import Store
+from skyhash.spark.storage.store import Store
+from skyhash.spark.udfs import baselines
+from skyhash.spark.udfs.evaluation import JUDGED, judge_neighbours
 from skyhash.stages.report import Report
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from skyhash.pages import plots
 from skyhash.pages.page import Page, Picture, Section, Sheet, render
 from skyhash.pages.theme import label
 from skyhash.scores.windows import PUBLISHED
-from skyhash.spark.store import Store
+from skyhash.spark.storage.store import Store
 from skyhash.stages import examples, lineage
 from skyhash.stages.report import Report
 from skyhash.stages.summary import MEASURES, against_published, is_published_form

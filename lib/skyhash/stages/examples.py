@@ -10,7 +10,7 @@ from skyhash.config import Config
 from skyhash.pages.gallery import Shot, gallery
 from skyhash.pages.page import Section, Sheet
 from skyhash.scores.windows import HOUR, MINUTE, PUBLISHED_FORM
-from skyhash.spark.store import Store
+from skyhash.spark.storage.store import Store
 
 if TYPE_CHECKING:
     from skyhash.stages.evaluate import Subject

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from skyhash.config import Config
 
 if TYPE_CHECKING:
-    from skyhash.spark.store import Store
+    from skyhash.spark.storage.store import Store
 
 
 def still_stands(store: Store, config: Config, job: str, groups: tuple[str, ...]) -> bool:

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 
 from skyhash.config import Config
 from skyhash.errors import DataLoss, ModelMismatch
-from skyhash.spark import model_folder
 from skyhash.spark.arrow_batches import arrow_batches
-from skyhash.spark.hashing import hasher
 from skyhash.spark.progress import progress
-from skyhash.spark.store import Store
+from skyhash.spark.storage.store import Store
+from skyhash.spark.training import model_folder
+from skyhash.spark.udfs.hashing import hasher
 from skyhash.stages import models
 from skyhash.stages.report import Report
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from skyhash.spark.model_folder import Model
+    from skyhash.spark.training.model_folder import Model
 
 
 def run(spark: SparkSession, config: Config) -> Report:

@@ -19,8 +19,8 @@ from skyhash import archives
 from skyhash.config import Config
 from skyhash.errors import DataLoss
 from skyhash.spark.progress import progress
-from skyhash.spark.reading import INGESTED, keyword_table, reader_of_facts
-from skyhash.spark.store import Store
+from skyhash.spark.storage.store import Store
+from skyhash.spark.udfs.reading import INGESTED, keyword_table, reader_of_facts
 from skyhash.stages.listing import list_files
 from skyhash.stages.report import Report
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from skyhash.pages.page import Picture, Section, Sheet
-from skyhash.spark.store import Store
+from skyhash.spark.storage.store import Store
 
 if TYPE_CHECKING:
     from skyhash.stages.evaluate import Subject

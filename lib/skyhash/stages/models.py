@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from skyhash.config import Config
 from skyhash.errors import InputError, ModelMismatch
-from skyhash.spark import model_folder
-from skyhash.spark.model_folder import Model
+from skyhash.spark.training import model_folder
+from skyhash.spark.training.model_folder import Model
 from skyhash.stages.describe import descriptor_id
 from skyhash.tables import MODELS
 
 if TYPE_CHECKING:
-    from skyhash.spark.store import Store
+    from skyhash.spark.storage.store import Store
     from skyhash.stages.report import Report
 
 
@@ -100,7 +100,7 @@ def take_in(store: Store, config: Config, report: Report) -> Model:
 
 def find(path: Path, store: Store) -> Path:
     """A model's folder: the path itself, or the latest model of the warehouse there."""
-    from skyhash.spark.store import Store as Warehouse
+    from skyhash.spark.storage.store import Store as Warehouse
 
     if (path / model_folder.DESCRIPTION).is_file():
         return path

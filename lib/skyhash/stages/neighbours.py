@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from skyhash.config import Config, NeighbourSettings
 from skyhash.errors import InputError
-from skyhash.spark.store import Store
+from skyhash.spark.storage.store import Store
 from skyhash.stages import models
 from skyhash.stages.neighbour_search import Input, search
 from skyhash.stages.report import Report

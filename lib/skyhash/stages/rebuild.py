@@ -18,7 +18,7 @@ import time
 from typing import TYPE_CHECKING
 
 from skyhash.config import Config
-from skyhash.spark.store import Store
+from skyhash.spark.storage.store import Store
 from skyhash.stages import releases
 from skyhash.stages.freshness import still_stands
 from skyhash.stages.report import Report

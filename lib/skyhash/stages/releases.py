@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from skyhash.config import Config
 from skyhash.errors import UserError
-from skyhash.spark.store import Store
+from skyhash.spark.storage.store import Store
 from skyhash.stages.report import Report
 from skyhash.tables import RELEASES
 

@@ -13,7 +13,7 @@ from skyhash import __version__
 from skyhash.config import Config
 
 if TYPE_CHECKING:
-    from skyhash.spark.store import Store, Written
+    from skyhash.spark.storage.store import Store, Written
 
 
 @dataclass

@@ -24,7 +24,7 @@ def stage(job: str):
 
 def run_job(spark: SparkSession, config: Config, job: str) -> Report:
     """Do one job and write its row of `runs`."""
-    from skyhash.spark.store import Store
+    from skyhash.spark.storage.store import Store
 
     report = stage(job).run(spark, config).finish()
     report.facts["ran on"] = f"{spark.sparkContext.master}, {spark.sparkContext.defaultParallelism} cores"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from skyhash.config import Config
 from skyhash.errors import InputError, UserError
-from skyhash.spark.store import Store
+from skyhash.spark.storage.store import Store
 from skyhash.stages import releases
 
 if TYPE_CHECKING:

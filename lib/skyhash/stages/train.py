@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Any
 
 from skyhash.config import Config
 from skyhash.errors import SkyhashError
-from skyhash.spark import launcher, reader, snapshot, training
-from skyhash.spark.store import Store
-from skyhash.spark.training_progress import shown
+from skyhash.spark.storage.store import Store
+from skyhash.spark.training import launcher, reader, snapshot
+from skyhash.spark.training import loop as training
+from skyhash.spark.training.progress import shown
 from skyhash.stages import models
 from skyhash.stages.describe import descriptor_id
 from skyhash.stages.report import Report
@@ -35,9 +36,9 @@ from skyhash.stages.report import Report
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from skyhash.spark.shards import Manifest
-    from skyhash.spark.snapshot import Stretch
-    from skyhash.spark.training import Trained
+    from skyhash.spark.training.loop import Trained
+    from skyhash.spark.training.shards import Manifest
+    from skyhash.spark.training.snapshot import Stretch
 
 # settings that choose the rows or how the work is done, not what comes out
 _NOT_IN_KEY = {"until", "fraction", "launcher", "reader", "checkpoint_epochs", "threads"}

@@ -1,0 +1,1 @@
+"""Distributed training: snapshot of the training data, readers, launchers, the training loop, checkpoints."""

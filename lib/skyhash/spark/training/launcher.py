@@ -1,0 +1,161 @@
+"""Running one function on several ranks at once: the one interface of both launchers.
+
+``run(spark, function, ranks)`` starts `ranks` processes beside the executors, calls ``function(group)`` in each and
+returns what they return, in the order of ranks. A `SkyhashError` raised by the function comes back as it was raised.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from skyhash.errors import ConfigError, SkyhashError, UserError
+
+if TYPE_CHECKING:
+    import torch
+    from pyspark.sql import SparkSession
+
+LAUNCHERS = {
+    "horovod": "skyhash.spark.training.launcher_horovod",
+    "torch_distributor": "skyhash.spark.training.launcher_torch",
+}
+
+# for tasks to be scheduled and processes to find one another; not for the work itself
+START_SECONDS = 120
+# executors of a cluster sign on one by one after the session is up
+SIGN_ON_SECONDS = 60
+
+
+class Group(Protocol):
+    """The ranks as one of them sees them. Every rank must make the same calls in the same order."""
+
+    rank: int
+    size: int
+
+    def broadcast(self, module: torch.nn.Module) -> None:
+        """Give every rank the parameters and buffers of rank 0."""
+
+    def averaging(self, optimiser: torch.optim.Optimizer, module: torch.nn.Module) -> torch.optim.Optimizer:
+        """An optimiser whose step takes the mean gradient of all ranks. It starts without state."""
+
+    def total(self, numbers: np.ndarray) -> np.ndarray:
+        """Sum of an array of float64 over all ranks."""
+
+    def gather(self, numbers: list[int]) -> list[list[int]]:
+        """Every rank's numbers, in the order of ranks."""
+
+
+Work = Callable[[Group], Any]
+
+
+class Launcher(Protocol):
+    def __call__(self, spark: SparkSession, work: Work, ranks: int) -> list[Any]: ...
+
+
+def get(name: str) -> Launcher:
+    """A launcher by name.
+
+    Raises
+    ------
+    ConfigError
+        No launcher has that name.
+    """
+    if name not in LAUNCHERS:
+        raise ConfigError("train.launcher", repr(name), f"one of {', '.join(sorted(LAUNCHERS))}")
+    return importlib.import_module(LAUNCHERS[name]).run
+
+
+def guarded(work: Work, group: Group) -> tuple[str, Any]:
+    """Call the work; an error of ours travels as a result, so that it arrives whole on the driver."""
+    try:
+        return "done", work(group)
+    except SkyhashError as error:
+        return "failed", error
+
+
+def unpacked(results: list[tuple[str, Any]]) -> list[Any]:
+    """What the ranks returned; raises the first rank's error."""
+    for state, result in results:
+        if state == "failed":
+            raise result
+    return [result for _, result in results]
+
+
+def require_slots(spark: SparkSession, ranks: int, seconds: float = SIGN_ON_SECONDS) -> None:
+    """Wait until the cluster can run `ranks` tasks at once, which a launcher would else wait for without end.
+
+    Raises
+    ------
+    UserError
+        It cannot within `seconds`.
+    """
+    context = spark.sparkContext._jsc.sc()
+    profile = context.resourceProfileManager().defaultResourceProfile()
+    local = spark.sparkContext.master.startswith("local")
+    until = time.monotonic() + (0 if local else seconds)
+    while (slots := context.maxNumConcurrentTasks(profile)) < ranks:
+        if time.monotonic() >= until:
+            expected = f"at most {slots}, the tasks that {spark.sparkContext.master} can run at once"
+            raise UserError("train.ranks", ranks, expected)
+        time.sleep(0.5)
+
+
+def one_machine(spark: SparkSession) -> bool:
+    """Whether the driver and all executors stand on one machine, so that ranks talk over its loopback."""
+    if spark.sparkContext.master.startswith("local"):
+        return True
+    addresses = spark.sparkContext._jsc.sc().getExecutorMemoryStatus().keySet().mkString(" ").split()
+    return len({address.rsplit(":", 1)[0] for address in addresses}) == 1
+
+
+def loopback() -> str:
+    """Name of this machine's loopback interface (`lo` on Linux)."""
+    import psutil
+
+    for name, addresses in psutil.net_if_addrs().items():
+        if any(address.address == "127.0.0.1" for address in addresses):
+            return name
+    return "lo"
+
+
+def own_archive() -> Path | None:
+    """The zip that this package was imported from (``--py-files``); None where it lies in a folder."""
+    import skyhash
+
+    return next((parent for parent in Path(skyhash.__file__).parents if parent.is_file()), None)
+
+
+def with_code(call: Callable[[], Any]) -> Callable[[], Any]:
+    """A function that makes our code importable where it runs, then calls `call`.
+
+    Ranks are processes of their own, which do not see what ``--py-files`` brought to Spark's workers: the zip travels
+    with the function (a third of a megabyte). It is pickled by value and `call` within it by bytes, so that a rank
+    needs none of our code to read it.
+    """
+    from pyspark import cloudpickle
+
+    payload = cloudpickle.dumps(call)
+    archive = own_archive()
+    name, code = (archive.name, archive.read_bytes()) if archive else ("", b"")
+
+    def bootstrapped():
+        import pickle
+        import sys
+        import tempfile
+
+        if not code:
+            return pickle.loads(payload)()
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/{name}"
+            with open(path, "wb") as file:
+                file.write(code)
+            sys.path.insert(0, path)
+            return pickle.loads(payload)()
+
+    bootstrapped.__module__ = "__main__"
+    return bootstrapped

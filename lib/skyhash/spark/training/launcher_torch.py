@@ -1,0 +1,99 @@
+"""Ranks by Spark's own `TorchDistributor`: processes of torchrun, gradients averaged by torch over Gloo.
+
+On a local master the ranks are processes of the driver's machine, on a cluster one of each barrier task.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skyhash.spark.training.launcher import Work, guarded, loopback, one_machine, require_slots, unpacked, with_code
+
+if TYPE_CHECKING:
+    import torch
+    from pyspark.sql import SparkSession
+
+
+class TorchGroup:
+    """See `skyhash.spark.training.launcher.Group`."""
+
+    def __init__(self, interface: str):
+        import torch.distributed as dist
+
+        if interface:
+            os.environ["GLOO_SOCKET_IFNAME"] = interface
+        dist.init_process_group("gloo")
+        self.dist = dist
+        self.rank, self.size = dist.get_rank(), dist.get_world_size()
+
+    def broadcast(self, module: torch.nn.Module) -> None:
+        for tensor in module.state_dict().values():
+            self.dist.broadcast(tensor, src=0)
+
+    def averaging(self, optimiser: torch.optim.Optimizer, module: torch.nn.Module) -> torch.optim.Optimizer:
+        import torch
+
+        def average(optimiser: torch.optim.Optimizer, *_: Any) -> None:
+            gradients = [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
+            # one message for all gradients: a message each would cost more than the step
+            flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+            self.dist.all_reduce(flat)
+            flat /= self.size
+            parts = flat.split([gradient.numel() for gradient in gradients])
+            for gradient, part in zip(gradients, parts, strict=True):
+                gradient.copy_(part.view_as(gradient))
+
+        optimiser.register_step_pre_hook(average)
+        return optimiser
+
+    def total(self, numbers: np.ndarray) -> np.ndarray:
+        import torch
+
+        summed = torch.from_numpy(numbers.copy())
+        self.dist.all_reduce(summed)
+        return summed.numpy()
+
+    def gather(self, numbers: list[int]) -> list[list[int]]:
+        import torch
+
+        parts = [torch.zeros(len(numbers), dtype=torch.int64) for _ in range(self.size)]
+        self.dist.all_gather(parts, torch.tensor(numbers, dtype=torch.int64))
+        return [part.tolist() for part in parts]
+
+
+def run(spark: SparkSession, work: Work, ranks: int) -> list[Any]:
+    """See `skyhash.spark.training.launcher`.
+
+    Raises
+    ------
+    UserError
+        The cluster cannot run `ranks` tasks at once.
+    """
+    from pyspark.ml.torch.distributor import TorchDistributor
+
+    local = spark.sparkContext.master.startswith("local")
+    if not local:
+        require_slots(spark, ranks)
+    distributor = TorchDistributor(num_processes=ranks, local_mode=local, use_gpu=False)
+    distributor.logger.setLevel(logging.WARNING)
+    interface = loopback() if one_machine(spark) else ""
+    return unpacked(distributor.run(with_code(partial(_on_rank, work, interface))))
+
+
+def _on_rank(work: Work, interface: str) -> list[tuple[str, Any]] | None:
+    group = TorchGroup(interface)
+    try:
+        with contextlib.redirect_stdout(None):
+            result = guarded(work, group)
+        # TorchDistributor brings back what rank 0 returns
+        gathered: list[Any] | None = [None] * group.size if group.rank == 0 else None
+        group.dist.gather_object(result, gathered, dst=0)
+        return gathered
+    finally:
+        group.dist.destroy_process_group()

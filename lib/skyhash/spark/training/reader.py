@@ -1,0 +1,147 @@
+"""Reading a rank's rows, one epoch at a time: the one interface of both readers.
+
+A reader only decodes row groups. What is common is here, so that both readers give the same batches: the order of an
+epoch, the count of its rows, the cutting into steps. A shard larger than `WINDOW_BYTES` is read window by window, with
+the row groups of a window drawn anew in every epoch and their rows shuffled among themselves.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from skyhash.errors import ConfigError, DataLoss
+from skyhash.spark.training import shards
+from skyhash.spark.training.shards import Manifest
+
+READERS = {"petastorm": "skyhash.spark.training.reader_petastorm", "pyarrow": "skyhash.spark.training.reader_pyarrow"}
+WINDOW_BYTES = 768 << 20
+
+
+class Rows(NamedTuple):
+    """Rows of a shard.
+
+    Parameters
+    ----------
+    position : ndarray of int64, shape (n,)
+        Place in the snapshot's order.
+    hours : ndarray of float64, shape (n,)
+        Time of observation, hours since 1970-01-01 UTC.
+    vectors : ndarray of float32, shape (n, input_size)
+        Descriptors.
+    """
+
+    position: np.ndarray
+    hours: np.ndarray
+    vectors: np.ndarray
+
+    def take(self, index: np.ndarray) -> Rows:
+        return Rows(self.position[index], self.hours[index], self.vectors[index])
+
+
+class Reader(Protocol):
+    """Decodes the row groups of one rank that lie in `turns`, in the order of file names.
+
+    Row group ``turn * ranks + rank`` is a rank's row group of that turn.
+    """
+
+    def __call__(self, folder: Path, manifest: Manifest, rank: int, turns: list[int]) -> Rows: ...
+
+
+# every rank's count of a window's rows, gathered: (found, expected) of each rank
+Agree = Callable[[int, int], list[tuple[int, int]]]
+
+
+def get(name: str) -> Reader:
+    """A reader by name.
+
+    Raises
+    ------
+    ConfigError
+        No reader has that name.
+    """
+    if name not in READERS:
+        raise ConfigError("train.reader", repr(name), f"one of {', '.join(sorted(READERS))}")
+    return importlib.import_module(READERS[name]).read
+
+
+def decoded(vectors: list[bytes], input_size: int) -> np.ndarray:
+    """Rows stored as bytes (little-endian float32) as one array, shape (n, input_size)."""
+    return np.frombuffer(b"".join(vectors), dtype="<f4").reshape(-1, input_size)
+
+
+def none(input_size: int) -> Rows:
+    """No rows."""
+    return Rows(np.empty(0, np.int64), np.empty(0), np.empty((0, input_size), np.float32))
+
+
+def alone(found: int, expected: int) -> list[tuple[int, int]]:
+    """`Agree` of a single process."""
+    return [(found, expected)]
+
+
+def epoch(
+    read: Reader, folder: Path, rank: int, epoch: int, seed: int, batch: int, agree: Agree = alone
+) -> Iterator[Rows]:
+    """The batches of one epoch of one rank: every row of its shard once, in an order of (seed, epoch, rank) alone.
+
+    Parameters
+    ----------
+    read : Reader
+    folder : Path
+        The snapshot.
+    batch : int
+        Most rows of a batch; a window's rows are cut into nearly equal batches.
+    agree : callable
+        Gathers (found, expected) of all ranks, so that they stop together.
+
+    Raises
+    ------
+    DataLoss
+        A rank found other rows than the manifest says; no step is made on what is left of that window.
+    """
+    manifest = shards.load(folder)
+    for turns in windows(manifest, epoch, seed):
+        rows = read(folder, manifest, rank, turns)
+        _check(rows, manifest, rank, turns, epoch, agree)
+        order = np.random.default_rng([seed, epoch, rank, turns[0]]).permutation(len(rows.position))
+        for part in np.array_split(order, steps(manifest, turns, batch)):
+            yield rows.take(part)
+
+
+def windows(manifest: Manifest, epoch: int, seed: int) -> list[list[int]]:
+    """Turns (row groups of each rank) that are read together, the same on every rank."""
+    turns = len(manifest.group_rows) // manifest.ranks
+    widest = max(1, WINDOW_BYTES // (shards.GROUP_BYTES))
+    order = np.random.default_rng([seed, epoch]).permutation(turns)
+    return [sorted(int(turn) for turn in part) for part in np.array_split(order, -(-turns // widest))]
+
+
+def steps(manifest: Manifest, turns: list[int], batch: int) -> int:
+    """Steps that a window takes: the same on every rank."""
+    most = max(_expected(manifest, rank, turns) for rank in range(manifest.ranks))
+    return -(-most // batch)
+
+
+def steps_of_epoch(manifest: Manifest, epoch: int, seed: int, batch: int) -> int:
+    return sum(steps(manifest, turns, batch) for turns in windows(manifest, epoch, seed))
+
+
+def _expected(manifest: Manifest, rank: int, turns: list[int]) -> int:
+    return sum(manifest.group_rows[turn * manifest.ranks + rank] for turn in turns)
+
+
+def _check(rows: Rows, manifest: Manifest, rank: int, turns: list[int], epoch: int, agree: Agree) -> None:
+    expected = _expected(manifest, rank, turns)
+    # a row group read twice may hide one that is missing: count each row of the snapshot's order once
+    found = len(np.unique(rows.position)) if len(rows.position) == expected else len(rows.position)
+    counts = agree(found, expected)
+    wrong = [(r, f, e) for r, (f, e) in enumerate(counts) if f != e]
+    if wrong:
+        told = "; ".join(f"rank {r} found {f} distinct rows, expected {e}" for r, f, e in wrong)
+        total = f"{sum(f for f, _ in counts)} of {sum(e for _, e in counts)} rows in all"
+        raise DataLoss(f"training, epoch {epoch + 1}: {told} ({total})")
