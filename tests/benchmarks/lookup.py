@@ -21,8 +21,8 @@ MILLISECONDS = 0.010
 
 def warm(clock: Clock, path: str, k: int, queries: int) -> dict[str, Any]:
     """Median seconds of one query at a time, by `topk.lookup`."""
-    from skyhash.topk.lookup import Lookup
-    from skyhash.topk.prepare import prepare
+    from skyhash.topk.exact.lookup import Lookup
+    from skyhash.topk.vectors.rows import prepare
 
     codes = np.load(path)
     lookup = Lookup(prepare(np.arange(len(codes)), codes, "cosine"))

@@ -17,16 +17,16 @@ from measure import Clock, cores
 
 
 def _warm(codes: np.ndarray, metric: str) -> None:
-    from skyhash.topk import kernel
+    from skyhash.topk.exact import knn as kernel
 
     kernel.knn(codes[:9000], 10, metric)
 
 
 def in_process(clock: Clock, path: str, k: int, judged: int, metric: str = "cosine", arithmetic: str = "auto") -> dict:
     """`topk.kernel.knn` from codes to ids and similarities; compiling is not timed."""
-    from skyhash.topk import kernel
-    from skyhash.topk.prepare import prepare
-    from skyhash.topk.rates import choose
+    from skyhash.topk.exact import knn as kernel
+    from skyhash.topk.exact.backend import choose
+    from skyhash.topk.vectors.rows import prepare
 
     codes = np.load(path)
     _warm(codes, metric)
@@ -40,9 +40,12 @@ def in_process(clock: Clock, path: str, k: int, judged: int, metric: str = "cosi
 
 def blocked(clock: Clock, path: str, k: int, judged: int, target: float, group: int = 65_536) -> dict:
     """Tuning and LSH-blocked search in one process; lists are dropped as soon as they are made."""
-    from skyhash.topk import blocking, costs, keys, tune
-    from skyhash.topk.prepare import prepare
-    from skyhash.topk.rules import NONE
+    from skyhash.topk.blocked import search as blocking
+    from skyhash.topk.blocked import tune
+    from skyhash.topk.candidates import keys
+    from skyhash.topk.filters.pair_filter import NONE
+    from skyhash.topk.planning import calibrate as costs
+    from skyhash.topk.vectors.rows import prepare
 
     codes = np.load(path)
     _warm(codes, "cosine")

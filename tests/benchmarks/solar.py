@@ -1,4 +1,4 @@
-"""Simulated solar codes without images: the region model of `skyhash.simulated.solar.sun` summed straight into the grid.
+"""Simulated solar codes without images: the region model of `simulated.solar.sun` summed straight into the grid.
 
 Every active region of the model's Sun is followed: its flux concentrations rise, decay, spread, turn with the Sun and
 are foreshortened, and their unsigned flux falls into the 16 x 16 cells of the disk's square, as the grid descriptor

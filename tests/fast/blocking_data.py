@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skyhash.topk.prepare import Rows, prepare
+from skyhash.topk.vectors.rows import Rows, prepare
 
 
 def codes(kind: str, n: int, seed: int = 5) -> np.ndarray:

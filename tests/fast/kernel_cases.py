@@ -4,10 +4,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from skyhash.topk import keys
-from skyhash.topk.prepare import Rows
-from skyhash.topk.rules import NONE, Rules, allowed
-from skyhash.topk.similarity import WEIGHTS, scores
+from skyhash.topk.candidates import keys
+from skyhash.topk.filters.pair_filter import NONE, Rules, allowed
+from skyhash.topk.vectors.rows import Rows
+from skyhash.topk.vectors.similarity import WEIGHTS, scores
 
 KINDS = ("random", "clustered", "positive", "duplicated", "all_equal", "zeros", "tiny", "huge", "mixed")
 FLOAT_METRICS = ("cosine", "euclidean", "blend")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from skyhash.archives.base import Frame, check_quality, is_image_file
 
 from skyhash import archives
-from skyhash.archives.base import Frame, check_quality, is_image_file
 from skyhash.errors import BadFile, ConfigError
 from skyhash.simulated.solar import archive as simulated
 from skyhash.simulated.solar import broken

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from skyhash.spark.udfs.query_search import nearest
-from skyhash.topk.kernel import knn
-from skyhash.topk.prepare import prepare
+from skyhash.topk.exact.knn import knn
+from skyhash.topk.vectors.rows import prepare
 
 
 def codes_of(metric, n=700):

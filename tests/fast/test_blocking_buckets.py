@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from blocking_data import KINDS, codes, rows
 
-from skyhash.topk import bitsampling, buckets, hyperplanes
+from skyhash.topk.blocked import bitsampling, buckets, hyperplanes
 
 
 @pytest.mark.parametrize("kind", KINDS)

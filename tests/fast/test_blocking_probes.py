@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from blocking_data import rows
 
-from skyhash.topk import buckets, evidence, probes, tune
-from skyhash.topk.rules import NONE, Rules
+from skyhash.topk.blocked import buckets, probes, tune
+from skyhash.topk.blocked import sampled_neighbours as evidence
+from skyhash.topk.filters.pair_filter import NONE, Rules
 
 
 def brute_neighbours(found, k, allowed=None):
     """The k nearest others of every row, by a full sort of all distances."""
-    from skyhash.topk.hyperplanes import coordinates
+    from skyhash.topk.blocked.hyperplanes import coordinates
 
     points = coordinates(found, slice(None)).astype(float)
     distances = np.square(points[:, None] - points[None]).sum(axis=2)

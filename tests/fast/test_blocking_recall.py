@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skyhash.topk import recall
+from skyhash.topk.blocked import recall
 
 
 def skewed(n, seed):

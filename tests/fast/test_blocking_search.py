@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 from blocking_data import KINDS, rows
 
-from skyhash.topk import blocking, buckets, evidence, kernel, keys, merge, probes, recall, rules, tune
-from skyhash.topk.rates import Arithmetic, choose
-from skyhash.topk.rules import NONE, allowed
-from skyhash.topk.similarity import scores
-from skyhash.topk.tune import Table
+from skyhash.topk.blocked import buckets, probes, recall, tune
+from skyhash.topk.blocked import sampled_neighbours as evidence
+from skyhash.topk.blocked import search as blocking
+from skyhash.topk.blocked.tune import Table
+from skyhash.topk.candidates import keys, merge
+from skyhash.topk.exact import knn as kernel
+from skyhash.topk.exact.backend import Arithmetic, choose
+from skyhash.topk.filters import pair_filter as rules
+from skyhash.topk.filters.pair_filter import NONE, allowed
+from skyhash.topk.vectors.similarity import scores
 
 
 def arithmetic(found) -> Arithmetic:

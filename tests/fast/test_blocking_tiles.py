@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from blocking_data import KINDS, rows
 
-from skyhash.topk import buckets, evidence, probes, tiles
-from skyhash.topk.rules import NONE
-from skyhash.topk.tune import Table
+from skyhash.topk.blocked import buckets, probes, tiles
+from skyhash.topk.blocked import sampled_neighbours as evidence
+from skyhash.topk.blocked.tune import Table
+from skyhash.topk.filters.pair_filter import NONE
 
 
 def met(tables, asks):

@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skyhash.errors import InputError
-from skyhash.topk import constraints, rules, shortfall
-from skyhash.topk.rules import UNKNOWN_TIME
+from skyhash.topk.filters import columns as constraints
+from skyhash.topk.filters import pair_filter as rules
+from skyhash.topk.filters import short_lists as shortfall
+from skyhash.topk.filters.pair_filter import UNKNOWN_TIME
 
 
 @dataclass

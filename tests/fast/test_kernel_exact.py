@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 from kernel_cases import FLOAT_METRICS, KINDS, bits, codes, ids_of, lists, slow
 
-from skyhash.topk import kernel, keys, rates, threshold
-from skyhash.topk.prepare import prepare
+from skyhash.topk.candidates import keys
+from skyhash.topk.exact import backend as rates
+from skyhash.topk.exact import knn as kernel
+from skyhash.topk.exact import limits as threshold
+from skyhash.topk.vectors.rows import prepare
 
 
 def equal_to_slow(rows, answer, k, **asked):

@@ -6,9 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_cases import bits, codes, slow
 
-from skyhash.topk import kernel, keys, similarity, threshold
-from skyhash.topk.prepare import prepare
-from skyhash.topk.rates import choose
+from skyhash.topk.candidates import keys
+from skyhash.topk.exact import knn as kernel
+from skyhash.topk.exact import limits as threshold
+from skyhash.topk.exact.backend import choose
+from skyhash.topk.vectors import similarity
+from skyhash.topk.vectors.rows import prepare
 
 N, K = 500, 20
 WAYS = [

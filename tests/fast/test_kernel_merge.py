@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from skyhash.topk import keys, merge
-from skyhash.topk.log import grouped
+from skyhash.topk.candidates import keys, merge
+from skyhash.topk.candidates.buffer import grouped
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from kernel_cases import KINDS, bits, codes, ids_of, lists
 
 from skyhash.errors import ConfigError, InputError
-from skyhash.topk import kernel
-from skyhash.topk.blend import bound
-from skyhash.topk.prepare import prepare
-from skyhash.topk.similarity import WEIGHTS, blend_of, scores
+from skyhash.topk.exact import knn as kernel
+from skyhash.topk.vectors.blend import bound
+from skyhash.topk.vectors.rows import prepare
+from skyhash.topk.vectors.similarity import WEIGHTS, blend_of, scores
 
 
 def cosine(a, b):

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from kernel_cases import bits, codes, lists, same
 
-from skyhash.topk import kernel, keys
-from skyhash.topk.prepare import prepare
-from skyhash.topk.rules import NONE, UNKNOWN_TIME, Rules
-from skyhash.topk.similarity import scores
+from skyhash.topk.candidates import keys
+from skyhash.topk.exact import knn as kernel
+from skyhash.topk.filters.pair_filter import NONE, UNKNOWN_TIME, Rules
+from skyhash.topk.vectors.rows import prepare
+from skyhash.topk.vectors.similarity import scores
 
 
 def columns(n: int, seed: int = 6) -> dict:

@@ -3,9 +3,9 @@
 import os
 
 import pytest
+from skyhash.stages.listing import list_files
 
 from skyhash.errors import InputError
-from skyhash.stages.listing import list_files
 
 
 def everything(path):

@@ -5,15 +5,15 @@ import pytest
 from kernel_cases import bits, codes, ids_of
 
 from skyhash.errors import ConfigError, InputError
-from skyhash.topk import kernel
-from skyhash.topk.lookup import Lookup
-from skyhash.topk.prepare import prepare
+from skyhash.topk.exact import knn as kernel
+from skyhash.topk.exact.lookup import Lookup
+from skyhash.topk.vectors.rows import prepare
 
 
 @pytest.mark.parametrize("kind", ["random", "clustered", "duplicated", "zeros", "all_equal"])
 @pytest.mark.parametrize("metric", ["cosine", "euclidean", "blend", "hamming"])
 def test_the_list_of_a_row_is_that_of_all_pairs(kind, metric, monkeypatch):
-    monkeypatch.setattr("skyhash.topk.lookup.SAMPLE", 200)
+    monkeypatch.setattr("skyhash.topk.exact.lookup.SAMPLE", 200)
     n, k = 900, 20
     data = bits(kind, n) if metric == "hamming" else codes(kind, n)
     ids = ids_of(n)

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from skyhash.nets.registry import build
 
 from skyhash.errors import ConfigError, ModelMismatch
 from skyhash.nets.autoencoder import Autoencoder
 from skyhash.nets.encoder import Batch
-from skyhash.nets.registry import build
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-
 from skyhash.nets.losses.neighbourhood import neighbourhood
-from skyhash.nets.losses.reconstruction import reconstruction
 from skyhash.nets.losses.similarity import cosines, similarity
+
+from skyhash.nets.losses.reconstruction import reconstruction
 
 SIZES = [(1, 2, 1), (1, 5, 3), (3, 4, 6)]  # sequences, frames, size
 

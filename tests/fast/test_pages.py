@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from skyhash.scores.windows import PUBLISHED
 
 from skyhash.pages import plots
 from skyhash.pages.gallery import GalleryImage, apart, gallery
-from skyhash.pages.page import Page, Picture, Section, HtmlTable, render
+from skyhash.pages.page import HtmlTable, Page, Picture, Section, render
 from skyhash.pages.theme import INSIDE, OUTSIDE
-from skyhash.scores.windows import PUBLISHED
 
 
 def png(colour=(200, 30, 30)):

@@ -5,8 +5,8 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-
 from skyhash.pixels.describe import describe
+
 from skyhash.pixels.image import Image
 from skyhash.pixels.solar.disk import Disk
 from skyhash.pixels.solar.orientation import axes_up

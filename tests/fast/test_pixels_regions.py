@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import measure, morphology
+from skyhash.pixels.describe import describe
 
 from skyhash.pixels.solar import grid as cells
 from skyhash.pixels.solar import regions, runs
-from skyhash.pixels.describe import describe
-from skyhash.pixels.image import Image
 from skyhash.pixels.solar.disk import Disk
 from skyhash.pixels.solar.orientation import axes_up, field_gauss, on_disk
 

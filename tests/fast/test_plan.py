@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyhash.topk import plan
+from skyhash.topk.planning import cost_model as plan
 
 RATES = plan.Rates(pair=1e-9, survivor=3e-8)
 

@@ -35,6 +35,13 @@ ROOMS = {
     "commands": ({"stages", "spark", *FOUNDATION}, {"torch", "numpy"}),
 }
 
+# The inner rooms of a room, from the ground up: a file may import its own inner room and those of lower floors. Files
+# that lie in no inner room are the ground: everyone may import them, they import none of these.
+FLOORS = {
+    "topk": [{"vectors"}, {"filters"}, {"candidates"}, {"exact"}, {"planning"}, {"blocked"}],
+    "spark": [{"storage"}, {"neighbours", "training"}, {"udfs"}],
+}
+
 
 def imports(file: Path):
     """(line, dotted name) of every import of a file, those inside functions too."""
@@ -45,6 +52,8 @@ def imports(file: Path):
             assert node.level == 0, f"{file}:{node.lineno}: relative import; name the room"
             if node.module == "skyhash":
                 yield from ((node.lineno, f"skyhash.{alias.name}") for alias in node.names)
+            elif (node.module or "") in {f"skyhash.{room}" for room in FLOORS}:
+                yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
             else:
                 yield node.lineno, node.module or ""
 
@@ -68,6 +77,21 @@ def crossings(file: Path) -> list[str]:
     return found
 
 
+def inner_crossings(package: Path, room: str) -> list[str]:
+    """Imports from a lower floor of the room into an upper one, or between two inner rooms of one floor."""
+    floor_of = {inner: floor for floor, together in enumerate(FLOORS[room], 1) for inner in together}
+    found = []
+    for file in sorted((package / room).rglob("*.py")):
+        own = file.relative_to(package / room).parts[0].removesuffix(".py")
+        for line, name in imports(file):
+            parts = name.split(".")
+            if parts[:2] != ["skyhash", room] or len(parts) < 3 or parts[2] == own:
+                continue
+            if floor_of.get(parts[2], 0) >= max(floor_of.get(own, 0), 1):
+                found.append(f"{file.relative_to(package)}:{line}: {room}/{own} imports {room}/{parts[2]}")
+    return found
+
+
 def test_every_file_belongs_to_a_known_room():
     unknown = {room_of(f) for f in PACKAGE.rglob("*.py")} - set(ROOMS) - {"__init__"}
     assert not unknown
@@ -78,6 +102,35 @@ def test_no_room_imports_what_it_may_not(room):
     files = [f for f in PACKAGE.rglob("*.py") if room_of(f) == room]
     assert files, f"the room {room} is empty"
     assert not [line for file in files for line in crossings(file)]
+
+
+@pytest.mark.parametrize("room", sorted(FLOORS))
+def test_no_inner_room_imports_a_higher_floor(room):
+    there = {f.relative_to(PACKAGE / room).parts[0] for f in (PACKAGE / room).rglob("*.py")}
+    assert {name for name in there if not name.endswith(".py")} == set().union(*FLOORS[room])
+    assert not inner_crossings(PACKAGE, room)
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "crosses"),
+    [
+        ("topk/vectors/x.py", "from skyhash.topk.exact import knn", True),
+        ("topk/vectors/x.py", "import skyhash.topk.filters.pair_filter", True),
+        ("topk/exact/x.py", "def f():\n    from skyhash.topk.blocked.search import group_lists", True),
+        ("topk/threads.py", "from skyhash.topk import vectors", True),
+        ("topk/blocked/x.py", "from skyhash.topk.exact import knn", False),
+        ("topk/exact/x.py", "from skyhash.topk.exact import knn", False),
+        ("topk/vectors/x.py", "from skyhash.topk import threads", False),
+        ("spark/training/x.py", "from skyhash.spark.neighbours import tasks", True),
+        ("spark/storage/x.py", "from skyhash.spark.udfs import reading", True),
+        ("spark/udfs/x.py", "from skyhash.spark.storage import store", False),
+    ],
+)
+def test_an_inner_crossing_is_found(tmp_path, file, line, crosses):
+    source = tmp_path / file
+    source.parent.mkdir(parents=True)
+    source.write_text(line + "\n")
+    assert bool(inner_crossings(tmp_path, file.split("/")[0])) == crosses
 
 
 def test_jobs_are_thin():

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from skyhash.scores.windows import HOUR, MINUTE, PUBLISHED, PUBLISHED_FORM, Judged, Searched, judge, similar
 
 from skyhash.config import EvaluateSettings
-from skyhash.scores.windows import HOUR, MINUTE, PUBLISHED, PUBLISHED_FORM, Judged, Searched, judge, similar
 
 # timestamp, RI, SI, PRI (TP), FPRI (FP), PNRI (FN), precision, recall, F1
 TABLE_2 = """

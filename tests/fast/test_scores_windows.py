@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from skyhash.scores.windows import HOUR, MINUTE, Form, Searched, as_matrix, depth, judge, to_retrieve
 
 FORMS = [Form(w, e) for w in (1.0, 12.0, 48.0) for e in (0.0, 30.0, 120.0) if e * 60 < w * 1800]

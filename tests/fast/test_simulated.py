@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 from astropy.io import fits
+from skyhash.pixels.describe import describe
 
 from skyhash import archives
 from skyhash.errors import ConfigError
-from skyhash.pixels.describe import describe
 from skyhash.pixels.solar.orientation import field_gauss, on_disk
 from skyhash.simulated.solar import archive, broken, header, render, sun
 

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skyhash.errors import ConfigError, DataLoss, InputError, UserError
-from skyhash.spark.training import reader
-from skyhash.spark.training import shards
+from skyhash.spark.training import reader, shards
 
 NAMES = sorted(reader.READERS)
 

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from deltalake import DeltaTable
-
 from skyhash.scores.windows import PUBLISHED, Form, Searched, judge
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from skyhash.topk.kernel import knn
+from skyhash.topk.exact.knn import knn
 
 N, WIDTH, K = 24_000, 64, 200
 CORES = {"spark.executor.cores": "1", "spark.cores.max": "2"}

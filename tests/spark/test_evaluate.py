@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from skyhash.scores.windows import HOUR, Form, Searched, as_matrix, judge
 
 from skyhash.codes.itq import Itq
 from skyhash.config import load
 from skyhash.errors import InputError, UserError
-from skyhash.scores.windows import HOUR, Form, Searched, as_matrix, judge
 from skyhash.spark.storage.store import Store
 from skyhash.stages import evaluate
 from skyhash.tables import BY_NAME

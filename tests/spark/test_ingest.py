@@ -8,7 +8,7 @@ import pytest
 
 from skyhash.config import load
 from skyhash.errors import InputError
-from skyhash.simulated.solar import archive
+from skyhash.simulated import archive
 from skyhash.spark.storage.store import Store
 from skyhash.stages import describe, ingest
 
@@ -94,8 +94,9 @@ def test_an_archive_without_files_is_one_clear_line(spark, warehouse, tmp_path):
 
 
 def test_descriptors_equal_those_of_one_process_and_are_made_once(spark, warehouse, simulated):
-    from skyhash import archives
     from skyhash.pixels.describe import describe as describe_one
+
+    from skyhash import archives
 
     config = settings(simulated, warehouse)
     ingest.run(spark, config)

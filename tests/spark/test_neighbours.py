@@ -13,8 +13,8 @@ from skyhash.config import NeighbourSettings
 from skyhash.errors import ConfigError, InputError
 from skyhash.spark.storage.store import Store
 from skyhash.stages import neighbour_plan, neighbour_search, neighbours
-from skyhash.topk import constraints
-from skyhash.topk.kernel import knn
+from skyhash.topk.exact.knn import knn
+from skyhash.topk.filters import columns as constraints
 
 N, K = 700, 30
 

@@ -7,11 +7,7 @@ import numpy as np
 import pytest
 
 from skyhash.errors import ConfigError, DataLoss, UserError
-from skyhash.spark.training import checkpoints
-from skyhash.spark.training import launcher
-from skyhash.spark.training import shards
-from skyhash.spark.training import snapshot
-from skyhash.spark.training import loop as training
+from skyhash.spark.training import checkpoints, launcher, loop, shards, snapshot
 from skyhash.stages.describe import descriptor_id
 from skyhash.stages.train import train_key
 
@@ -29,11 +25,11 @@ def exported(store, folder, **settings):
     stretch = snapshot.choose(store, descriptor_id(config.describe), config.train)
     snapshot.export(stretch, folder, config.train.ranks)
     key = train_key(config, stretch.content)
-    return training.Plan(str(folder), key, config.seed, config.train.model_dump(mode="json"), threads=1)
+    return loop.Plan(str(folder), key, config.seed, config.train.model_dump(mode="json"), threads=1)
 
 
 def trained(spark, plan):
-    return launcher.get(plan.settings["launcher"])(spark, partial(training.train, plan), plan.settings["ranks"])
+    return launcher.get(plan.settings["launcher"])(spark, partial(loop.train, plan), plan.settings["ranks"])
 
 
 def test_the_snapshot_holds_the_rows_of_the_stretch_in_order_of_time(store, tmp_path):

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from skyhash.errors import DataLoss, InputError, ModelMismatch
-from skyhash.spark.training import model_folder
 from skyhash.spark.storage.store import Store
+from skyhash.spark.training import model_folder
 from skyhash.stages import hashes, models, train
 from skyhash.stages.report import Report
 from skyhash.stages.running import run_job

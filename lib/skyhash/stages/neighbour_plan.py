@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skyhash.config import NeighbourSettings
-from skyhash.spark.code_files import Codes
-from skyhash.topk import costs, plan, tune
-from skyhash.topk.plan import Rates
-from skyhash.topk.rates import Arithmetic
+from skyhash.spark.neighbours.code_files import Codes
+from skyhash.topk.blocked import tune
+from skyhash.topk.exact.backend import Arithmetic
+from skyhash.topk.planning import calibrate as costs
+from skyhash.topk.planning import cost_model as plan
+from skyhash.topk.planning.cost_model import Rates
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

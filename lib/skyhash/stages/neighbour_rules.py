@@ -10,8 +10,8 @@ import numpy as np
 
 from skyhash.config import NeighbourSettings
 from skyhash.errors import ConfigError, InputError
-from skyhash.topk import constraints
-from skyhash.topk.rules import UNKNOWN_TIME, Rules
+from skyhash.topk.filters import columns as constraints
+from skyhash.topk.filters.pair_filter import UNKNOWN_TIME, Rules
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skyhash.config import NeighbourSettings
-from skyhash.spark import code_files, code_layout, list_files, search_jobs, table_files
 from skyhash.spark.arrow_batches import arrow_batches
-from skyhash.spark.code_files import Codes
+from skyhash.spark.neighbours import code_files, code_layout, list_files, table_files
+from skyhash.spark.neighbours import jobs as search_jobs
+from skyhash.spark.neighbours.code_files import Codes
+from skyhash.spark.neighbours.tasks import Search
 from skyhash.spark.progress import progress
-from skyhash.spark.search_tasks import Search
 from skyhash.spark.storage.data_files import DataFile
 from skyhash.spark.storage.store import Store
 from skyhash.stages.neighbour_plan import Decision, decide
 from skyhash.stages.neighbour_rules import rules_for
 from skyhash.stages.report import Report
 from skyhash.tables import NEIGHBOUR_RUNS
-from skyhash.topk import tune
+from skyhash.topk.blocked import tune
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

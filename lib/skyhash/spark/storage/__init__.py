@@ -1,1 +1,1 @@
-"""Tables on disk: Delta or plain Parquet, versions, checked writes."""
+"""Tables on disk: Delta or plain Parquet behind one interface, versions and file statistics."""

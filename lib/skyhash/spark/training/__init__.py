@@ -1,1 +1,1 @@
-"""Training across ranks: snapshot of the rows, readers, launchers, the loop of a rank, model files."""
+"""Distributed training: snapshot of the training data, readers, launchers, the training loop, checkpoints."""

@@ -1,1 +1,1 @@
-"""What runs in Spark workers for each stage: reading, describing, hashing, judging."""
+"""What runs inside Spark's Python workers per batch of rows: reading, describing, hashing, searching, evaluating."""

@@ -22,7 +22,7 @@ from skyhash.scores.evaluation import Evaluation, SearchSet
 from skyhash.spark.udfs.evaluation import judged_rows, packed_left
 from skyhash.spark.udfs.query_search import nearest
 from skyhash.spark.udfs.table_arrays import CodeArrays, DescriptorArrays
-from skyhash.topk.prepare import prepare
+from skyhash.topk.vectors.rows import prepare
 
 if TYPE_CHECKING:
     import pandas as pd

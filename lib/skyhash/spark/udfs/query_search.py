@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from skyhash.topk import keys, merge, rates, threshold
-from skyhash.topk.kernel import lists_of
-from skyhash.topk.pairing import Work
-from skyhash.topk.prepare import Rows
-from skyhash.topk.rules import NONE
+from skyhash.topk.candidates import keys, merge
+from skyhash.topk.exact import backend as rates
+from skyhash.topk.exact import limits as threshold
+from skyhash.topk.exact.knn import lists_of
+from skyhash.topk.exact.tile_join import Work
+from skyhash.topk.filters.pair_filter import NONE
+from skyhash.topk.vectors.rows import Rows
 
 QUERIES_AT_ONCE = 512
 MEMORY_MB = 256  # of survivors; the codes are held twice beside them

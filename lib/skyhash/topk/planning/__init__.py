@@ -1,0 +1,1 @@
+"""How long a search will take: measured rates, and the choice between exact and blocked search."""
