@@ -8,23 +8,48 @@ import pyarrow.parquet as pq
 
 from skyhash.spark.training import shards
 
+CLASSES = ("comet", "galaxy", "star")
 
-def write(folder: Path, vectors: np.ndarray, ranks: int, groups: int | None = None) -> shards.Manifest:
-    """A snapshot of `vectors`, one row an hour; `groups` row groups instead of as many as their size asks for."""
+
+def write(folder: Path, data: np.ndarray, ranks: int, groups: int | None = None) -> shards.Manifest:
+    """A snapshot of `data`, one row an hour; `groups` row groups instead of as many as their size asks for."""
     folder.mkdir(parents=True)
-    rows, size = vectors.shape
-    groups = groups or shards.group_count(rows, ranks, size)
+    rows, shape, dtype = len(data), data.shape[1:], data.dtype.name
+    groups = groups or shards.group_count(rows, ranks, shards.row_bytes(dtype, shape))
     counts = shards.rows_per_group(rows, ranks, groups)
     for group in range(groups):
         rank, turn = group % ranks, group // ranks
         position = np.arange(rank, rows, ranks)[turn :: groups // ranks]
-        write_group(folder / shards.file_name(group), position, vectors[position])
-    manifest = shards.Manifest(ranks, size, counts, 0, "grid-test", "content", "2011-01-01", "2011-01-02")
+        write_group(folder / shards.file_name(group), position, data[position])
+    manifest = shards.Manifest(ranks, dtype, shape, CLASSES, counts, 0, "grid-test", "content")
     shards.save(folder, manifest)
     return manifest
 
 
-def write_group(path: Path, position: np.ndarray, vectors: np.ndarray, row_group: int | None = None) -> None:
-    stored = pa.array([vector.astype("<f4").tobytes() for vector in vectors], pa.binary())
-    table = pa.table({"position": position, "hours": position.astype(float), "vector": stored})
-    pq.write_table(table, path, row_group_size=row_group or max(1, len(position)))
+def write_group(path: Path, position: np.ndarray, data: np.ndarray, row_group: int | None = None) -> None:
+    """Rows whose other columns follow from their position: see `ids_of`, `labels_of`, `sources_of`."""
+    stored = pa.array([one.astype(one.dtype.newbyteorder("<")).tobytes() for one in data], pa.binary())
+    columns = {
+        "position": position,
+        "image_id": ids_of(position),
+        "hours": position.astype(float),
+        "label": labels_of(position).astype(np.int32),
+        "source": sources_of(position),
+        "data": stored,
+    }
+    pq.write_table(pa.table(columns), path, row_group_size=row_group or max(1, len(position)))
+
+
+def ids_of(position: np.ndarray) -> np.ndarray:
+    return position * 7 + 100
+
+
+def labels_of(position: np.ndarray) -> np.ndarray:
+    """Every fourth row has no label."""
+    return position % 4 - 1
+
+
+def sources_of(position: np.ndarray) -> np.ndarray:
+    """Three rows of a source follow each other; every tenth source is unknown."""
+    source = position // 3
+    return np.where(source % 10 == 9, -1, source)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from archive_reading import Read, archive, member, outcome
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from skyhash.archives.base import Frame, check_quality, is_image_file
 
-from skyhash import archives
+from skyhash.archives import ARCHIVES
 from skyhash.errors import BadFile, ConfigError
 from skyhash.simulated.solar import archive as simulated
 from skyhash.simulated.solar import broken
@@ -37,13 +37,6 @@ def shipped() -> list[Path]:
 SHIPPED = shipped()
 
 
-def outcome(kind: str, data: bytes, path: str) -> Frame | BadFile:
-    try:
-        return archives.get(kind).read(data, path)
-    except BadFile as bad:
-        return bad
-
-
 def test_the_packages_ship_the_files_meant():
     names = {p.name for p in SHIPPED}
     assert len(names) >= 45
@@ -54,8 +47,8 @@ def test_the_packages_ship_the_files_meant():
 def test_every_shipped_file_is_read_or_refused_with_a_reason(kind):
     for path in SHIPPED:
         found = outcome(kind, path.read_bytes(), str(path))
-        assert isinstance(found, Frame) or (found.reason in BadFile.REASONS and found.message), path
-        assert isinstance(found, Frame) or "\n" not in found.message
+        assert isinstance(found, Read) or (found.reason in BadFile.REASONS and found.message), path
+        assert isinstance(found, Read) or "\n" not in found.message
 
 
 @pytest.mark.parametrize(
@@ -81,7 +74,7 @@ def test_the_readers_do_not_take_the_process_down():
     script = """
 import sys
 from pathlib import Path
-from skyhash import archives
+from archive_reading import read
 from skyhash.errors import BadFile
 count = 0
 for path in sys.argv[1:]:
@@ -89,7 +82,7 @@ for path in sys.argv[1:]:
     for share in (1.0, 0.9, 0.5, 0.1):
         for kind in ("solar_hmi", "solar_mdi"):
             try:
-                archives.get(kind).read(data[: int(len(data) * share)], path)
+                read(kind, data[: int(len(data) * share)], path)
             except BadFile:
                 pass
             count += 1
@@ -118,7 +111,7 @@ def test_flipped_bytes_anywhere_never_crash(sound, data):
     places = data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=20))
     content[places] ^= data.draw(st.integers(1, 255))
     found = outcome("simulated_hmi", content.tobytes(), "flipped.fits")
-    assert isinstance(found, (Frame, BadFile))
+    assert isinstance(found, (Read, BadFile))
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -130,9 +123,10 @@ def test_absurd_keywords_never_crash(sound, key, value):
     content = bytearray(sound)
     if place >= 0:
         content[place + 10 : place + 80] = f"{value:>20}".ljust(70).encode()
-    for read in (archives.get("simulated_hmi").read, archives.get("simulated_hmi").read_header):
+    one = member("simulated_hmi", bytes(content), "absurd.fits")
+    for look in (one.facts, one.image):
         try:
-            read(bytes(content), "absurd.fits")
+            look()
         except BadFile as bad:
             assert bad.message
 
@@ -149,15 +143,14 @@ def test_random_bytes_never_crash(tail, head):
 
 def test_every_kind_of_broken_file_gets_its_reason(tmp_path):
     simulated.write(tmp_path, 2 * len(broken.KINDS), side_px=64, seed=3, broken=0.5)
-    reader, seen = archives.get("simulated_hmi"), {}
+    seen = {}
     for i, path in enumerate(sorted(tmp_path.glob("hmi*"))):
         kind = simulated.kind_of(i, 0.5, 3)
-        try:
-            frame = reader.read(path.read_bytes(), str(path))
-            check_quality(frame.facts, 0xFFFFFFFF)
+        found = outcome("simulated_hmi", path.read_bytes(), str(path))
+        if isinstance(found, BadFile):
+            seen[kind] = found.reason
+        else:
             seen.setdefault(kind, "read")
-        except BadFile as bad:
-            seen[kind] = bad.reason
     assert seen.pop("") == "read"
     assert seen.pop(broken.DUPLICATE) == "read"  # only who knows the other files can tell
     assert seen == {kind: reason for kind, (reason, _) in broken.KINDS.items() if kind != broken.DUPLICATE}
@@ -178,10 +171,11 @@ def test_every_kind_of_broken_file_gets_its_reason(tmp_path):
     ],
 )
 def test_every_file_counts_but_obvious_companions(path, meant):
-    assert is_image_file(path, "elsewhere/keys.txt") is meant
-    assert archives.get("solar_hmi").looks_like(path, "elsewhere/keys.txt") is meant
+    for kind in KINDS:
+        assert archive(kind, keywords="elsewhere/keys.txt").is_image_file(path) is meant
+    assert archive("solar_hmi_jpeg").is_image_file(path) is (meant or path == "a/keys.txt")
 
 
 def test_an_unknown_archive_is_one_clear_line():
     with pytest.raises(ConfigError, match=r"archive.kind: found 'solar_gong', expected one of solar_hmi"):
-        archives.get("solar_gong")
+        ARCHIVES.get("solar_gong")

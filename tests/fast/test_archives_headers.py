@@ -6,9 +6,9 @@ import math
 from pathlib import Path
 
 import pytest
+from archive_reading import archive, member, read
 from astropy.io import fits as astropy_fits
 
-from skyhash import archives
 from skyhash.archives import keywords, solar_header, times
 from skyhash.archives.solar_fits import is_simulated
 from skyhash.errors import BadFile, InputError
@@ -142,7 +142,7 @@ COLUMNS = ("T_REC", "T_OBS", "DATE-OBS", "TELESCOP", "INSTRUME", "CONTENT", "BUN
 
 @pytest.mark.parametrize("separator", ["\t", ",", " "])
 @pytest.mark.parametrize("by", ["path", "slot"])
-def test_a_file_without_keywords_and_its_table_give_the_facts_of_the_whole_file(separator, by):
+def test_a_file_without_keywords_and_its_table_give_the_facts_of_the_whole_file(tmp_path, separator, by):
     slot = dt.datetime(2014, 4, 1)
     whole = simulated.sound_file(slot, 64, 7)
     bare, header = as_is(whole)
@@ -150,16 +150,19 @@ def test_a_file_without_keywords_and_its_table_give_the_facts_of_the_whole_file(
     path = "D7/S0/magnetogram.fits" if by == "path" else "D7/S0/hmi.sim_m_720s.20140401_000000_TAI.magnetogram.fits"
     lines = [separator.join((*COLUMNS, "magnetogram")), separator.join((*row, "/SUM1/D7/S0/magnetogram.fits")),
              separator.join(("2014.04.01_01:00:00_TAI", *row[1:], "/SUM1/D7/S1/magnetogram.fits"))]  # fmt: skip
-    table = keywords.parse("\n".join(lines))
-    reader = archives.get("solar_hmi")
+    table = tmp_path / "keywords.txt"
+    table.write_text("\n".join(lines))
     with pytest.raises(BadFile, match=r"wrong_instrument|no_time"):
-        reader.read(bare, path)
-    facts = reader.read(bare, path, table).facts
-    expected = reader.read(whole, "hmi.sim_m_720s.20140401_000000_TAI.magnetogram.fits").facts
-    for key in set(expected) - {"header", "natural_key"}:
+        read("solar_hmi", bare, path)
+    facts = read("solar_hmi", bare, path, keywords=str(table)).facts
+    expected = read("solar_hmi", whole, "hmi.sim_m_720s.20140401_000000_TAI.magnetogram.fits").facts
+    for key in set(expected) - {"facts", "natural_key"}:
         assert facts[key] == expected[key], key
+    for key in set(expected["facts"]) - {"header"}:
+        assert facts["facts"][key] == expected["facts"][key], key
+    assert {"radius_px", "center_x_px", "center_y_px", "rotation_deg", "cdelt_arcsec"} < set(facts["facts"])
     assert facts["natural_key"].endswith("[2014-04-01T00:00:00_TAI]")
-    assert reader.read_header(bare, path, table) == facts
+    assert member("solar_hmi", bare, path, keywords=str(table)).facts() == facts
 
 
 def test_an_ambiguous_file_name_finds_no_row():
@@ -176,7 +179,9 @@ def test_a_table_that_is_none_is_one_clear_line(text):
 
 def test_a_missing_table_is_one_clear_line(tmp_path):
     with pytest.raises(InputError, match=r"archive.keywords: found .*nowhere"):
-        keywords.load(tmp_path / "nowhere.csv")
+        keywords.load(str(tmp_path / "nowhere.csv"))
+    with pytest.raises(InputError, match=r"archive.keywords: found .*nowhere"):
+        archive("solar_hmi", keywords=str(tmp_path / "nowhere.csv")).check_settings()
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ import io
 
 import numpy as np
 import pytest
+from archive_reading import read
 from PIL import Image
 
-from skyhash.archives.solar_hmi_jpeg import CLIP_GAUSS, SolarHmiJpeg, find_disk, time_of_name
+from skyhash.archives.solar_hmi_jpeg import CLIP_GAUSS, find_disk, time_of_name
 from skyhash.errors import BadFile
 
 NAME = "HMI.m2026.02.01_00.00.00.jpg"
@@ -43,8 +44,7 @@ def encoded(grey, form="JPEG", **options):
     ],
 )
 def test_the_disk_is_found(form, shape):
-    frame = SolarHmiJpeg().read(encoded(picture(**shape), form, quality=85), NAME)
-    disk = frame.magnetogram.disk
+    disk = read("solar_hmi_jpeg", encoded(picture(**shape), form, quality=85), NAME).image.geometry
     expected = {"x": 140.0, "y": 155.0, "radius": 118.0, **shape}
     assert disk.center_x_px == pytest.approx(expected["x"], abs=0.4)
     assert disk.center_y_px == pytest.approx(expected["y"], abs=0.4)
@@ -54,8 +54,8 @@ def test_the_disk_is_found(form, shape):
 def test_grey_is_linear_in_gauss_and_rows_go_up():
     grey = picture()
     grey[100:110, 130:140] = 255  # above the middle
-    magnetogram = SolarHmiJpeg().read(encoded(grey, "PNG"), NAME).magnetogram
-    field = magnetogram.gauss(magnetogram.values)
+    magnetogram = read("solar_hmi_jpeg", encoded(grey, "PNG"), NAME).image
+    field = magnetogram.physical()
     assert field[300 - 105, 135] == pytest.approx(CLIP_GAUSS)
     assert abs(np.median(field[150:160, 100:200])) < 3
     assert field[0, 0] == 0
@@ -73,14 +73,14 @@ def test_grey_is_linear_in_gauss_and_rows_go_up():
 )
 def test_other_pictures_are_refused(grey, reason):
     with pytest.raises(BadFile) as bad:
-        SolarHmiJpeg().read(encoded(grey, "PNG"), NAME)
+        read("solar_hmi_jpeg", encoded(grey, "PNG"), NAME)
     assert bad.value.reason == reason, str(bad.value)
 
 
 def test_colour_pictures_are_read():
     colour = np.repeat(picture()[..., None], 3, axis=2)
     assert find_disk(picture()[::-1]).radius_px == pytest.approx(
-        SolarHmiJpeg().read(encoded(colour, "PNG"), NAME).magnetogram.disk.radius_px, abs=0.01
+        read("solar_hmi_jpeg", encoded(colour, "PNG"), NAME).image.geometry.radius_px, abs=0.01
     )
 
 

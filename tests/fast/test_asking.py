@@ -27,12 +27,15 @@ def test_some_queries_get_the_lists_of_all(metric, k):
     archive = prepare(ids, codes, metric)
     places = np.array([0, 3, 4, 50, 300, 699])
     places = np.concatenate([places, np.flatnonzero(archive.zero)]) if metric == "cosine" else places
-    offsets, found, _ = knn(codes, k, metric, ids)
-    got = nearest(archive, places, k)
-    for row, place in zip(got, places, strict=True):
-        expected = found[offsets[place] : offsets[place + 1]]
+    offsets, found, similarities = knn(codes, k, metric, ids)
+    got, scores = nearest(archive, places, k)
+    assert scores.dtype == np.float32
+    for row, similar, place in zip(got, scores, places, strict=True):
+        mine = slice(offsets[place], offsets[place + 1])
+        expected = found[mine]
         assert row[: len(expected)].tolist() == expected.tolist()
-        assert (row[len(expected) :] == -1).all()
+        assert similar[: len(expected)].tolist() == similarities[mine].tolist()
+        assert (row[len(expected) :] == -1).all() and np.isnan(similar[len(expected) :]).all()
 
 
 def test_guessed_limits_lose_nothing():
@@ -44,10 +47,11 @@ def test_guessed_limits_lose_nothing():
     unit = codes.astype(np.float64) / np.linalg.norm(codes.astype(np.float64), axis=1, keepdims=True)
     scores = unit[places] @ unit.T
     scores[np.arange(200), places] = -2
-    got = nearest(prepare(np.arange(9000), codes, "cosine"), places, 60)
+    got, similarities = nearest(prepare(np.arange(9000), codes, "cosine"), places, 60)
     assert (got >= 0).all()
     best = np.sort(scores, axis=1)[:, ::-1][:, :60]
     assert np.take_along_axis(scores, got, axis=1) == pytest.approx(best, abs=1e-6)
+    assert similarities == pytest.approx(best, abs=1e-6)
 
 
 def test_more_queries_than_are_asked_at_once():
@@ -55,4 +59,6 @@ def test_more_queries_than_are_asked_at_once():
     archive = prepare(np.arange(1500), codes, "hamming")
     distance = np.unpackbits(codes[:, None] ^ codes[None], axis=2).sum(axis=2).astype(int)
     np.fill_diagonal(distance, 99)
-    assert (nearest(archive, np.arange(1500), 25) == np.argsort(distance, axis=1, kind="stable")[:, :25]).all()
+    ids, similarities = nearest(archive, np.arange(1500), 25)
+    assert (ids == np.argsort(distance, axis=1, kind="stable")[:, :25]).all()
+    assert (similarities == -np.take_along_axis(distance, ids, axis=1)).all()

@@ -40,7 +40,7 @@ def test_help_teaches_what_is_read_and_written_and_lists_the_settings(capsys, co
     [
         (["wash"], "skyhash wash: command: found wash, expected one of ingest, describe"),
         (["ingest", "--config", "none.yaml"], "skyhash ingest: --config: found none.yaml, expected a YAML file"),
-        (["neighbours", "--k", "-5"], "skyhash neighbours: neighbours.k: found -5, expected input should be greater"),
+        (["neighbours", "--k", "-5"], "skyhash neighbours: neighbours.k: found -5, expected a value greater than 0"),
         (["neighbours", "--metric", "manhattan"], "skyhash neighbours: neighbours.metric: found 'manhattan', expected"),
         (["ingest", "--set", "archive.paht=/x"], "skyhash ingest: archive.paht: found an unknown key, expected one of"),
         (["simulate", "folder"], "skyhash simulate: simulate.images: found 0, expected how many images to simulate"),

@@ -1,10 +1,11 @@
 """Settings: what is right is read, what is wrong is told in one line that names the key."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from skyhash.config import Config, load
+from skyhash.config import Config, load, resolve
 from skyhash.errors import ConfigError
 
 PROFILES = sorted((Path(__file__).resolve().parents[2] / "conf").glob("*.yaml"))
@@ -26,7 +27,13 @@ def test_every_profile_is_valid_and_has_the_settings_that_all_have(profile):
         ("colour=red", "colour: found an unknown key, expected one of archive"),
         ("neighbours=5", "neighbours: found 5, expected"),
         ("neighbours.k.x=5", "neighbours.k: found {'x': 5}, expected"),
-        ("train.fraction=1.5", "train.fraction: found 1.5, expected"),
+        ("train.split.share=1.5", "train.split.share: found 1.5, expected a value less than or equal to 1"),
+        ("describe.gird=3", "describe.gird: found an unknown key, expected one of frame, grid, kind"),
+        ("encoder.kind=nothing", "encoder.kind: found 'nothing', expected one of autoencoder"),
+        ("evaluations.time_windows.window=3", "evaluations.time_windows.window: found an unknown key, expected one of"),
+        ("evaluations.nothing={}", "evaluations: found 'nothing', expected one of time_windows"),
+        ("evaluate.descriptors=[{kind: nothing}]", "describe.kind: found 'nothing', expected one of magnetic_grid"),
+        ("hash.threshold=percentile_100", "hash.threshold: found 'percentile_100', expected"),
         ("archive.kind=solar", "archive.kind: found 'solar', expected"),
         ("neighbours.k", "--set: found 'neighbours.k', expected key=value"),
     ],
@@ -52,15 +59,18 @@ def test_a_missing_profile_is_named(tmp_path):
 
 
 def test_overrides_are_read_as_yaml_and_an_emptied_one_is_the_empty_string():
-    config = load(None, ["evaluate.window_hours=[48]", "archive.keywords=", "evaluate.baselines=false"])
-    assert config.evaluate.window_hours == (48.0,)
+    windows = "evaluations.time_windows.window_hours=[48]"
+    config = load(None, [windows, "archive.keywords=", "evaluate.baselines=false"])
+    assert config.evaluations["time_windows"].window_hours == (48.0,)
     assert config.archive.keywords == ""
     assert config.evaluate.baselines is False
 
 
 def test_resolved_settings_can_be_read_back():
-    config = load(None, ["neighbours.k=10"])
-    assert Config.model_validate_json(config.as_json()) == config
+    config = load(
+        None, ["neighbours.k=10", "evaluations.time_windows={}", "evaluate.descriptors=[{kind: magnetic_grid}]"]
+    )
+    assert resolve(json.loads(config.as_json())) == config
 
 
 def test_settings_cannot_be_changed_after_reading():

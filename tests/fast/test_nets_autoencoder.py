@@ -2,11 +2,27 @@
 
 import pytest
 import torch
-from skyhash.nets.registry import build
 
 from skyhash.errors import ConfigError, ModelMismatch
+from skyhash.nets import ENCODERS
 from skyhash.nets.autoencoder import Autoencoder
-from skyhash.nets.encoder import Batch
+from skyhash.nets.encoder import Alone, Batch
+from skyhash.nets.settings.autoencoder import AutoencoderSettings
+
+
+def build(size=256, **settings):
+    return Autoencoder(AutoencoderSettings(**settings), (size,))
+
+
+def batch(rows):
+    unknown = torch.full((len(rows),), -1)
+    return Batch(rows, torch.zeros(len(rows), dtype=torch.float64), unknown, unknown, unknown)
+
+
+def fitted(rows, parts=1, **settings):
+    net = build(rows.shape[1], **settings)
+    net.fit(lambda: (batch(part) for part in rows.tensor_split(parts)), Alone())
+    return net
 
 
 @pytest.fixture
@@ -15,7 +31,7 @@ def rows():
 
 
 def test_parameters_are_those_of_table_1():
-    net = build("autoencoder")
+    net = build()
     linear = [m for m in net.modules() if isinstance(m, torch.nn.Linear)]
     counts = [sum(p.numel() for p in layer.parameters()) for layer in linear]
     assert [(layer.in_features, layer.out_features) for layer in linear] == [
@@ -25,39 +41,37 @@ def test_parameters_are_those_of_table_1():
 
 
 def test_layers_follow_each_other_as_printed():
-    net = build("autoencoder", output="relu_tanh")
+    net = build(output="relu_tanh")
     names = [type(m).__name__ for m in (*net.encoder, *net.decoder)]
     assert names == ["Linear", "ReLU"] * 6 + ["Tanh"]
 
 
 def test_fitted_input_has_mean_square_1(rows):
-    net = Autoencoder()
-    net.fit_input(rows)
+    net = fitted(rows)
     assert float(net.scaled(rows).square().mean()) == pytest.approx(1, rel=1e-5)
 
 
-def test_gram_of_shards_adds_up(rows):
-    whole, parts = Autoencoder(), Autoencoder()
+def test_moments_of_batches_add_up(rows):
     torch.manual_seed(0)
-    whole.fit_input(rows)
+    whole = fitted(rows)
     torch.manual_seed(0)
-    parts.fit_gram(Autoencoder.gram(rows[:37]) + Autoencoder.gram(rows[37:]))
+    parts = fitted(rows, parts=3)
     for name, tensor in whole.state_dict().items():
         torch.testing.assert_close(tensor, parts.state_dict()[name])
 
 
 def test_constant_cells_and_a_zero_archive_give_finite_codes(rows):
     for x in (rows * (torch.arange(256) > 9) + 5.0, torch.zeros(3, 256), rows[:1]):
-        net = Autoencoder()
-        net.fit_input(x)
+        net = fitted(x)
         assert torch.isfinite(net.encode(x)).all()
-        assert torch.isfinite(net.loss(Batch(x, torch.zeros(len(x), dtype=torch.float64))))
+        parts = net.loss(batch(x), Alone())
+        assert set(parts) == {"reconstruction", "similarity", "rotation"}
+        assert all(torch.isfinite(part) for part in parts.values())
 
 
 @pytest.mark.parametrize("output", ["tanh", "relu_tanh"])
 def test_codes_and_targets_have_their_ranges(rows, output):
-    net = Autoencoder(output=output)
-    net.fit_input(rows)
+    net = fitted(rows, output=output)
     code, target, decoded = net.encode(rows), net.target(rows), net(rows)
     assert code.shape == (100, 32) and code.dtype == torch.float32 and code.min() >= 0
 
@@ -65,12 +79,17 @@ def test_codes_and_targets_have_their_ranges(rows, output):
 
 
 def test_another_descriptor_is_refused(rows):
-    net = Autoencoder()
-    for use in (net.encode, net.fit_input):
-        with pytest.raises(ModelMismatch, match="100 numbers"):
-            use(rows[:, :100])
+    with pytest.raises(ModelMismatch, match="100 numbers"):
+        build().encode(rows[:, :100])
+    with pytest.raises(ModelMismatch, match="10 numbers, expected those of a square grid"):
+        build(10)
 
 
 def test_unknown_encoder_is_a_user_error():
-    with pytest.raises(ConfigError, match=r"train\.encoder"):
-        build("autoencoda")
+    with pytest.raises(ConfigError, match=r"encoder\.kind: found 'autoencoda', expected one of autoencoder"):
+        ENCODERS.get("autoencoda")
+
+
+def test_terms_of_weight_0_are_left_out(rows):
+    net = fitted(rows, similarity=0.0, rotation=0.0)
+    assert set(net.loss(batch(rows), Alone())) == {"reconstruction"}

@@ -6,10 +6,10 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from skyhash.nets.losses.neighbourhood import neighbourhood
-from skyhash.nets.losses.similarity import cosines, similarity
 
+from skyhash.nets.losses.cosine_stress import cosine_stress, cosines
 from skyhash.nets.losses.reconstruction import reconstruction
+from skyhash.nets.losses.temporal_sne import temporal_sne
 
 SIZES = [(1, 2, 1), (1, 5, 3), (3, 4, 6)]  # sequences, frames, size
 
@@ -31,13 +31,13 @@ def slow_reconstruction(decoded, target):
     return sum(terms) / len(terms)
 
 
-def slow_similarity(codes, targets):
+def slow_cosine_stress(codes, targets):
     codes, targets, n = codes.tolist(), targets.tolist(), len(codes)
     pairs = list(product(range(n), repeat=2))
     return sum((cosine(codes[i], codes[j]) - cosine(targets[i], targets[j])) ** 2 for i, j in pairs) / n**2
 
 
-def slow_neighbourhood(codes, hours, width, temperature):
+def slow_temporal_sne(codes, hours, width, temperature):
     losses = []
     for code, hour in zip(codes.tolist(), hours.tolist(), strict=True):
         for i in range(len(code)):
@@ -58,18 +58,18 @@ def test_reconstruction_is_the_loop(sequences, frames, size):
 
 @pytest.mark.parametrize("zero", [False, True])
 @pytest.mark.parametrize("_, rows, size", SIZES)
-def test_similarity_is_the_loop(_, rows, size, zero):
+def test_cosine_stress_is_the_loop(_, rows, size, zero):
     codes, targets = drawn(rows, size, zero=zero), drawn(rows, 7, seed=1)
-    assert float(similarity(codes, targets)) == pytest.approx(slow_similarity(codes, targets), rel=1e-10)
-    assert float(similarity(targets * 3.5, targets)) == pytest.approx(0, abs=1e-20)
+    assert float(cosine_stress(codes, targets)) == pytest.approx(slow_cosine_stress(codes, targets), rel=1e-10)
+    assert float(cosine_stress(targets * 3.5, targets)) == pytest.approx(0, abs=1e-20)
 
 
 @pytest.mark.parametrize("width, temperature", [(14.0, 0.1), (40.0, 1.0)])
 @pytest.mark.parametrize("sequences, frames, size", SIZES)
-def test_neighbourhood_is_the_loop(sequences, frames, size, width, temperature):
+def test_temporal_sne_is_the_loop(sequences, frames, size, width, temperature):
     codes, hours = drawn(sequences, frames, size), drawn(sequences, frames, seed=2) * 60
-    found = float(neighbourhood(codes, hours, width, temperature))
-    assert found == pytest.approx(slow_neighbourhood(codes, hours, width, temperature), rel=1e-9, abs=1e-12)
+    found = float(temporal_sne(codes, hours, width, temperature))
+    assert found == pytest.approx(slow_temporal_sne(codes, hours, width, temperature), rel=1e-9, abs=1e-12)
     assert found >= -1e-12
 
 
@@ -78,8 +78,8 @@ def test_gradients_are_those_of_the_loops(zero):
     """Central differences of the slow loops, element by element; a zero code takes part in none."""
     codes, targets, hours = drawn(1, 4, 3, zero=zero), drawn(4, 5, seed=3), drawn(1, 4, seed=4) * 30
     losses = {
-        "similarity": (lambda c: similarity(c[0], targets), lambda c: slow_similarity(c[0], targets)),
-        "neighbourhood": (lambda c: neighbourhood(c, hours), lambda c: slow_neighbourhood(c, hours, 14.0, 0.1)),
+        "cosine_stress": (lambda c: cosine_stress(c[0], targets), lambda c: slow_cosine_stress(c[0], targets)),
+        "temporal_sne": (lambda c: temporal_sne(c, hours), lambda c: slow_temporal_sne(c, hours, 14.0, 0.1)),
         "reconstruction": (lambda c: reconstruction(c[0], c[0].detach() * 2), None),
     }
     for name, (quick, slow) in losses.items():
@@ -107,17 +107,17 @@ def test_cosines_are_symmetric_and_blind_to_length():
     torch.testing.assert_close(found.diagonal(dim1=1, dim2=2), torch.ones(2, 6, dtype=torch.float64))
 
 
-def test_neighbourhood_prefers_codes_in_order_of_time():
+def test_temporal_sne_prefers_codes_in_order_of_time():
     hours = torch.linspace(0, 60, 12, dtype=torch.float64)[None]
     angle = hours[0] * math.pi / 240
     in_order = torch.stack([angle.cos(), angle.sin()], dim=-1)[None]
     shuffled = in_order[:, torch.randperm(12, generator=torch.Generator().manual_seed(1))]
-    assert float(neighbourhood(in_order, hours)) < 0.5 * float(neighbourhood(shuffled, hours))
+    assert float(temporal_sne(in_order, hours)) < 0.5 * float(temporal_sne(shuffled, hours))
 
 
-def test_neighbourhood_knows_no_order_of_frames_nor_origin_of_time():
+def test_temporal_sne_knows_no_order_of_frames_nor_origin_of_time():
     codes, hours = drawn(2, 7, 4), drawn(2, 7, seed=6) * 50
     turned = torch.randperm(7, generator=torch.Generator().manual_seed(2))
-    found = neighbourhood(codes, hours)
-    torch.testing.assert_close(neighbourhood(codes[:, turned], hours[:, turned]), found)
-    torch.testing.assert_close(neighbourhood(codes, 1000 - hours), found)
+    found = temporal_sne(codes, hours)
+    torch.testing.assert_close(temporal_sne(codes[:, turned], hours[:, turned]), found)
+    torch.testing.assert_close(temporal_sne(codes, 1000 - hours), found)

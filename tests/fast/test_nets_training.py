@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from skyhash.nets import fields, train_loop
-from skyhash.nets.autoencoder import Autoencoder
-from skyhash.nets.encoder import Batch
+from skyhash.config import TrainSettings
+from skyhash.errors import SkyhashError
+from skyhash.nets import receptive_field_init as fields
+from skyhash.nets import train_loop
+from skyhash.nets.encoder import Alone, Batch
 
-SETTINGS = {"encoder": "autoencoder", "epochs": 4, "learning_rate": 2e-3, "autoencoder": {"suns": 2, "frames": 8}}
+SETTINGS = TrainSettings(epochs=4, learning_rate=2e-3).model_dump()
+ENCODER = {"kind": "autoencoder", "suns": 2, "frames": 8}
 
 
 def suns(count, seed):
@@ -24,19 +27,28 @@ def suns(count, seed):
 
 
 def batches(rows, size=16):
-    return [Batch(part, torch.zeros(len(part), dtype=torch.float64)) for part in rows.split(size)]
+    unknown = [torch.full((len(part),), -1) for part in rows.split(size)]
+    hours = [torch.zeros(len(part), dtype=torch.float64) for part in rows.split(size)]
+    return [Batch(p, h, u, u, u) for p, h, u in zip(rows.split(size), hours, unknown, strict=True)]
+
+
+def fitted(rows, **settings):
+    encoder = train_loop.make(ENCODER | settings, (256,), ())
+    encoder.fit(lambda: iter(batches(rows)), Alone())
+    return encoder
 
 
 def trained(rows, seed, epochs=2):
     torch.manual_seed(seed)
-    encoder, optimiser = train_loop.make(SETTINGS, 256)
-    encoder.fit_input(rows)
+    encoder = fitted(rows)
+    optimiser = train_loop.optimiser_of(encoder, SETTINGS)
     losses = []
     for epoch in range(epochs):
         torch.manual_seed(seed + epoch)
-        loss, seen = train_loop.train_epoch(encoder, optimiser, batches(rows), epoch, SETTINGS)
+        loss, seen = train_loop.train_epoch(encoder, optimiser, batches(rows), epoch, SETTINGS, Alone())
         assert seen == len(rows)
-        losses.append(loss)
+        assert loss["loss"] == pytest.approx(sum(part for name, part in loss.items() if name != "loss"))
+        losses.append(loss["loss"])
     return encoder, losses
 
 
@@ -49,8 +61,7 @@ def dead(encoder, rows):
 def test_no_unit_of_any_layer_is_dead_at_the_start(seed):
     rows = suns(60, seed)
     torch.manual_seed(seed)
-    net = Autoencoder()
-    net.fit_input(rows)
+    net = fitted(rows)
     through = net.scaled(rows)
     with torch.inference_mode():
         for module in (*net.encoder, *net.decoder):
@@ -75,8 +86,7 @@ def test_equal_seeds_give_equal_weights_and_others_do_not():
 
 def test_codes_do_not_depend_on_the_batch():
     rows = suns(40, 3)
-    net = Autoencoder()
-    net.fit_input(rows)
+    net = fitted(rows)
     alone = torch.cat([net.encode(row[None]) for row in rows])
     torch.testing.assert_close(net.encode(rows), alone, rtol=1e-4, atol=1e-5)
 
@@ -84,22 +94,32 @@ def test_codes_do_not_depend_on_the_batch():
 def test_the_mean_loss_weighs_batches_by_their_rows():
     rows = suns(20, 4)
     torch.manual_seed(0)
-    settings = SETTINGS | {"autoencoder": {"similarity": 0.0, "rotation": 0.0, "noise": 0.0}, "learning_rate": 0.0}
-    encoder, optimiser = train_loop.make(settings, 256)
-    encoder.fit_input(rows)
-    whole = float(encoder.loss(batches(rows, 20)[0]).detach())
-    assert train_loop.train_epoch(encoder, optimiser, batches(rows, 7), 0, settings)[0] == pytest.approx(whole)
-    assert train_loop.train_epoch(encoder, optimiser, [], 0, settings) == (0.0, 0)
+    settings = SETTINGS | {"learning_rate": 0.0}
+    encoder = fitted(rows, similarity=0.0, rotation=0.0, noise=0.0)
+    optimiser = train_loop.optimiser_of(encoder, settings)
+    whole = float(encoder.loss(batches(rows, 20)[0], Alone())["reconstruction"].detach())
+    found, seen = train_loop.train_epoch(encoder, optimiser, batches(rows, 7), 0, settings, Alone())
+    assert found == {"loss": pytest.approx(whole), "reconstruction": pytest.approx(whole)} and seen == 20
+    assert train_loop.train_epoch(encoder, optimiser, [], 0, settings, Alone()) == ({}, 0)
+
+
+def test_a_loss_that_is_not_finite_stops_training():
+    rows = suns(20, 4)
+    encoder = fitted(rows)
+    rows[3, 7] = float("nan")
+    with pytest.raises(SkyhashError, match="epoch 1, step 1: the loss is nan"):
+        train_loop.train_epoch(
+            encoder, train_loop.optimiser_of(encoder, SETTINGS), batches(rows, 20), 0, SETTINGS, Alone()
+        )
 
 
 def test_learning_rate_rises_then_falls_as_half_a_cosine():
-    settings = {"learning_rate": 0.01, "epochs": 10}
-    first = [train_loop.learning_rate(settings, 0, step) for step in range(40)]
-    assert np.allclose(first, [0.01 * min(1, (step + 1) / 20) for step in range(40)])
+    first = [train_loop.share_of_rate(10, 0, step) for step in range(40)]
+    assert np.allclose(first, [min(1, (step + 1) / 20) for step in range(40)])
     for epoch in range(1, 10):
-        expected = 0.01 * (1 + math.cos(math.pi * epoch / 10)) / 2
-        assert train_loop.learning_rate(settings, epoch, 0) == pytest.approx(expected)
-        assert train_loop.learning_rate(settings, epoch, 99) == pytest.approx(expected)
+        expected = (1 + math.cos(math.pi * epoch / 10)) / 2
+        assert train_loop.share_of_rate(10, epoch, 0) == pytest.approx(expected)
+        assert train_loop.share_of_rate(10, epoch, 99) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("count, expected", [(128, (8, 16)), (64, (8, 8)), (32, (4, 8)), (7, (1, 7)), (1, (1, 1))])

@@ -5,9 +5,8 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from skyhash.pixels.describe import describe
+from solar_images import describe, magnetogram
 
-from skyhash.pixels.image import Image
 from skyhash.pixels.solar.disk import Disk
 from skyhash.pixels.solar.orientation import axes_up
 
@@ -22,7 +21,7 @@ def spots(side, angle):
         west, north = west * radius, north * radius
         x, y = middle + cos * west + sin * north, middle - sin * west + cos * north
         values[np.hypot(columns - x, rows - y) < radius / 8] = field
-    return Magnetogram(values, Disk(middle, middle, radius, angle), 0.1)
+    return magnetogram(values, Disk(middle, middle, radius, angle), 0.1)
 
 
 @pytest.mark.parametrize("angle", [0.0, 180.03, 37.0, 270.0])

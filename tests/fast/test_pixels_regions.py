@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import measure, morphology
-from skyhash.pixels.describe import describe
+from solar_images import describe
+from solar_images import magnetogram as made
 
 from skyhash.pixels.solar import grid as cells
 from skyhash.pixels.solar import regions, runs
 from skyhash.pixels.solar.disk import Disk
+from skyhash.pixels.solar.magnetic_grid import MagneticGrid, MagneticGridSettings
 from skyhash.pixels.solar.orientation import axes_up, field_gauss, on_disk
 
 
@@ -73,14 +75,14 @@ def image(seed, side, rotation, dtype, density=6):
     if dtype == "int32":
         values = np.rint(field * 10).astype(np.int32)
         values[random.random((side, side)) < 0.02] = -(2**31)
-        return Magnetogram(values, disk, 0.1, 0.0, -(2**31))
+        return made(values, disk, 0.1, 0.0, -(2**31))
     if dtype == "uint8":
-        return Magnetogram(np.clip(field / 2 + 128, 0, 255).astype(np.uint8), disk, 2.0, -256.0)
+        return made(np.clip(field / 2 + 128, 0, 255).astype(np.uint8), disk, 2.0, -256.0)
     if dtype == "int16":
-        return Magnetogram(np.rint(field * 3).astype(np.int16), disk, 1 / 3, 1.5, -32768)
+        return made(np.rint(field * 3).astype(np.int16), disk, 1 / 3, 1.5, -32768)
     values = field.astype(dtype)
     values[random.random((side, side)) < 0.02] = np.nan
-    return Magnetogram(values, disk)
+    return made(values, disk)
 
 
 @pytest.mark.parametrize("dtype", ["int32", "uint8", "int16", "float32", "float64"])
@@ -110,7 +112,7 @@ def test_opening_and_labelling_of_any_mask(data):
     cut = data.draw(st.integers(0, 255))
     values = np.frombuffer(bits, np.uint8).reshape(height, width)
     radius, min_area = data.draw(st.integers(0, 4)), data.draw(st.integers(1, 30))
-    magnetogram = Magnetogram(values, Disk(width / 2, height / 2, 100.0))  # a disk wider than the image
+    magnetogram = made(values, Disk(width / 2, height / 2, 100.0))  # a disk wider than the image
     found = runs.threshold(
         values.astype(np.int32), np.int32(-1), np.int32(cut), np.int32(0), False, width / 2, height / 2, 100.0
     )
@@ -122,7 +124,7 @@ def test_opening_and_labelling_of_any_mask(data):
 
 @pytest.mark.parametrize("scale", [0.1, 0.01, 1 / 3, 2.0, 1e-7])
 def test_bounds_in_stored_units_are_exact(scale):
-    magnetogram = Magnetogram(np.zeros((1, 1), np.int32), Disk(0, 0, 1), scale, 0.3)
+    magnetogram = made(np.zeros((1, 1), np.int32), Disk(0, 0, 1), scale, 0.3)
     low, high = (int(b) for b in regions.stored_bounds(magnetogram, 100.0, np.dtype(np.int32)))
     assert high * scale + 0.3 <= 100.0 < (high + 1) * scale + 0.3
     assert (low - 1) * scale + 0.3 < -100.0 <= low * scale + 0.3
@@ -138,8 +140,8 @@ def test_an_image_cut_into_equal_slices_is_plain_algorithm_1():
 
 def test_turning_the_camera_by_180_degrees_changes_nothing():
     up = image(2, 64, 0.0, "int32")
-    c = up.disk
-    down = Magnetogram(up.values[::-1, ::-1], Disk(63 - c.center_x_px, 63 - c.center_y_px, c.radius_px, 180.02), 0.1,
+    c = up.geometry
+    down = made(up.values[::-1, ::-1], Disk(63 - c.center_x_px, 63 - c.center_y_px, c.radius_px, 180.02), 0.1,
                        0.0, up.blank)  # fmt: skip
     np.testing.assert_array_equal(field_gauss(up), field_gauss(down))
     for frame in ("disk", "image"):
@@ -154,7 +156,7 @@ def test_a_turned_camera_sees_the_same_cells():
         x, y = 128 + cos * east + sin * north, 128 - sin * east + cos * north
         rows, columns = np.mgrid[:257, :257]
         values = np.where(np.hypot(columns - x, rows - y) < 6, 5000, 0).astype(np.int32)
-        magnetogram = Magnetogram(values, Disk(128, 128, 120, angle), 0.1)
+        magnetogram = made(values, Disk(128, 128, 120, angle), 0.1)
         vector = describe(magnetogram, grid=4, opening_px=0, transform="none").vector.reshape(4, 4)
         assert np.argmax(vector) == 0, angle
         assert np.count_nonzero(vector) == 1
@@ -166,7 +168,7 @@ def test_a_turned_camera_sees_the_same_cells():
 def test_polarity_is_kept_and_groups_do_not_cancel():
     values = np.zeros((64, 64), np.int32)
     values[30:34, 20:26], values[30:34, 26:32] = 3000, -3000
-    magnetogram = Magnetogram(values, Disk(31.5, 31.5, 30.0), 0.1)
+    magnetogram = made(values, Disk(31.5, 31.5, 30.0), 0.1)
     found = regions.find(magnetogram, 100.0, 0, 1)
     picture = regions.intensity_image(magnetogram, found)
     assert len(found.areas) == 1  # both halves touch
@@ -177,7 +179,7 @@ def test_polarity_is_kept_and_groups_do_not_cancel():
 @pytest.mark.parametrize("transform", ["none", "sqrt", "log1p"])
 @pytest.mark.parametrize("normalise", ["disk", "none", "max", "l2", "sum"])
 def test_a_quiet_sun_is_zero_and_never_nan(transform, normalise):
-    magnetogram = Magnetogram(np.zeros((64, 64), np.int32), Disk(31.5, 31.5, 30.0), 0.1)
+    magnetogram = made(np.zeros((64, 64), np.int32), Disk(31.5, 31.5, 30.0), 0.1)
     described = describe(magnetogram, transform=transform, normalise=normalise)
     assert described.is_zero
     assert described.vector.dtype == np.float32
@@ -191,12 +193,12 @@ def test_an_image_of_twice_the_side_has_the_same_descriptor():
     small[20:30, 14:24], small[40:46, 33:47] = 2500, -1800
     large = np.kron(small, np.ones((2, 2), np.int32))
     settings = {"opening_px": 0, "min_area_px": 0, "preview_px": 0}
-    one = describe(Magnetogram(small, Disk(31.5, 31.5, 32.0), 0.1), **settings)
-    two = describe(Magnetogram(large, Disk(63.5, 63.5, 64.0), 0.1), **settings)
+    one = describe(made(small, Disk(31.5, 31.5, 32.0), 0.1), **settings)
+    two = describe(made(large, Disk(63.5, 63.5, 64.0), 0.1), **settings)
     assert two.region_pixels == 4 * one.region_pixels
     np.testing.assert_allclose(two.vector, one.vector, rtol=1e-6)
     assert not np.allclose(
-        *(describe(Magnetogram(v, Disk(c, c, r), 0.1), normalise="none", **settings).vector
+        *(describe(made(v, Disk(c, c, r), 0.1), normalise="none", **settings).vector
           for v, c, r in ((small, 31.5, 32.0), (large, 63.5, 64.0)))
     )  # fmt: skip
 
@@ -214,8 +216,12 @@ def test_normalisation():
                         ({"transform": "cube"}, "transform"), ({"normalise": "l1"}, "normalise")]
 )  # fmt: skip
 def test_an_unknown_choice_is_named(wrong, said):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=name):
+        MagneticGridSettings(**wrong)
+    unchecked = MagneticGrid(MagneticGridSettings.model_construct(**MagneticGridSettings().model_dump() | wrong))
     with pytest.raises(ValueError, match=said):
-        describe(image(0, 64, 0.0, "int32"), **wrong)
+        unchecked(image(0, 64, 0.0, "int32"))
 
 
 def test_sizes_scale_with_the_disk():

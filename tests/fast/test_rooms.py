@@ -7,33 +7,36 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "lib" / "skyhash"
 SPARK = {"pyspark", "delta", "petastorm", "horovod"}
-FOUNDATION = {"errors", "tables", "config"}
+FOUNDATION = {"errors", "tables", "config", "settings", "registry", "files"}
+KINDS = {"archives", "pixels", "nets", "scores", "simulated"}  # rooms whose __init__ holds a registry
+BASE = {"errors", "settings", "registry"}
 
 # room -> (own rooms it may import, foreign packages it may never import)
 ROOMS = {
-    "archives": ({"pixels", "tables", "errors", "compiled"}, SPARK | {"torch"}),
-    "simulated": ({"archives", "pixels", "tables", "errors", "compiled"}, SPARK | {"torch"}),
-    "pixels": ({"errors", "compiled"}, SPARK | {"torch", "sunpy", "pathlib", "os"}),
-    "nets": ({"errors"}, SPARK | {"pathlib", "os"}),
+    "archives": ({"pixels", "tables", "files", "compiled", *BASE}, SPARK | {"torch"}),
+    "simulated": ({"archives", "pixels", "tables", "compiled", *BASE}, SPARK | {"torch"}),
+    "pixels": ({"compiled", *BASE}, SPARK | {"torch", "sunpy", "pathlib", "os"}),
+    # a descriptor of a pretrained network lives in nets: it takes an image and the checks of pixels
+    "nets": ({"pixels", *BASE}, SPARK | {"pathlib", "os"}),
     "codes": ({"errors"}, SPARK | {"torch", "pathlib", "os"}),
     "topk": ({"errors", "compiled"}, SPARK | {"pathlib", "yaml", "pydantic"}),
-    "scores": ({"errors"}, SPARK | {"torch", "pathlib", "os"}),
+    "scores": (BASE, SPARK | {"torch", "pathlib", "os"}),
     "pages": ({"errors", "scores"}, SPARK | {"torch"}),
-    "spark": (
-        {"archives", "pixels", "nets", "codes", "topk", "scores", *FOUNDATION},
-        {"matplotlib", "jinja2"},
-    ),
-    "stages": (
-        {"archives", "simulated", "pixels", "nets", "codes", "topk", "scores", "pages", "spark", *FOUNDATION},
-        set(),
-    ),
+    "spark": ({*KINDS, "codes", "topk", *FOUNDATION}, {"matplotlib", "jinja2"}),
+    "stages": ({*KINDS, "codes", "topk", "pages", "spark", *FOUNDATION}, set()),
     "compiled": (set(), SPARK | {"torch", "yaml", "pydantic"}),
     "errors": (set(), SPARK | {"torch", "numpy", "yaml", "pydantic"}),
+    "settings": (set(), SPARK | {"torch", "numpy", "yaml"}),
+    "registry": ({"errors"}, SPARK | {"torch", "numpy", "yaml", "pydantic"}),
+    "files": ({"errors"}, SPARK | {"torch", "numpy", "yaml", "pydantic"}),
     "tables": ({"errors"}, SPARK | {"torch", "pydantic"}),
-    "config": ({"errors"}, SPARK | {"torch", "numpy"}),
+    "config": ({*KINDS, *BASE}, SPARK | {"torch", "numpy"}),
     "cli": ({"commands", *FOUNDATION}, SPARK | {"torch", "numpy"}),
-    "commands": ({"stages", "spark", *FOUNDATION}, {"torch", "numpy"}),
+    "commands": ({"stages", "spark", "scores", *FOUNDATION}, {"torch", "numpy"}),
+    "experiments": ({"errors"}, SPARK | {"torch", "numpy"}),
 }
+# rooms of one file that may not be there yet
+OPTIONAL = {"experiments"}
 
 # The inner rooms of a room, from the ground up: a file may import its own inner room and those of lower floors. Files
 # that lie in no inner room are the ground: everyone may import them, they import none of these.
@@ -100,7 +103,7 @@ def test_every_file_belongs_to_a_known_room():
 @pytest.mark.parametrize("room", sorted(ROOMS))
 def test_no_room_imports_what_it_may_not(room):
     files = [f for f in PACKAGE.rglob("*.py") if room_of(f) == room]
-    assert files, f"the room {room} is empty"
+    assert files or room in OPTIONAL, f"the room {room} is empty"
     assert not [line for file in files for line in crossings(file)]
 
 

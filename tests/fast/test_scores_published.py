@@ -1,12 +1,21 @@
-"""Table 2 of Grycuk et al. 2022: the conventions of `scores.windows` reproduce its figures."""
+"""Table 2 of Grycuk et al. 2022: the conventions of `scores.time_windows` reproduce its figures."""
 
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from skyhash.scores.windows import HOUR, MINUTE, PUBLISHED, PUBLISHED_FORM, Judged, Searched, judge, similar
 
-from skyhash.config import EvaluateSettings
+from skyhash.scores.time_windows import (
+    HOUR,
+    MINUTE,
+    PUBLISHED,
+    PUBLISHED_CRITERION,
+    Judged,
+    TimeWindowsSettings,
+    judge,
+    similar,
+    within,
+)
 
 # timestamp, RI, SI, PRI (TP), FPRI (FP), PNRI (FN), precision, recall, F1
 TABLE_2 = """
@@ -53,14 +62,14 @@ def microseconds(text):
 
 @pytest.fixture(scope="module")
 def year():
-    """2011 at 6 minutes; ids are places in time."""
+    """Times of 2011 at 6 minutes."""
     start = microseconds("2011-01-01 00:00:00")
-    return Searched(np.arange(365 * 240), start + np.arange(365 * 240) * 6 * MINUTE)
+    return start + np.arange(365 * 240) * 6 * MINUTE
 
 
 def test_similar_images_of_the_published_queries(year):
     times = np.array([microseconds(text) for text in TIMES])
-    assert (similar(year, times, PUBLISHED_FORM) == FIGURES[:, 1]).all()
+    assert (similar(year, times, PUBLISHED_CRITERION) == FIGURES[:, 1]).all()
 
 
 def test_measures_of_the_published_counts_round_to_the_printed_ones():
@@ -76,7 +85,7 @@ def test_measures_of_the_published_counts_round_to_the_printed_ones():
 
 
 def test_the_retrieved_fraction_is_that_of_the_published_averages():
-    fraction = EvaluateSettings().retrieved_fraction
+    fraction = TimeWindowsSettings().retrieved_fraction
     assert fraction == pytest.approx(PUBLISHED["recall"] / PUBLISHED["precision"], abs=1e-4)
     # the example rows, 32 of 525,600 queries, average a little more
     assert (FIGURES[:, 0] / FIGURES[:, 1]).mean() == pytest.approx(0.8817, abs=1e-4)
@@ -85,9 +94,9 @@ def test_the_retrieved_fraction_is_that_of_the_published_averages():
 
 def test_a_list_in_order_of_time_gets_full_marks_for_precision(year):
     query = 40_000
-    nearest = np.argsort(np.abs(year.times - year.times[query]), kind="stable")[1:1001]
-    judged = judge(year, year.times[[query]], nearest[None], [PUBLISHED_FORM], 0.8795)
+    nearest = np.argsort(np.abs(year - year[query]), kind="stable")[1:1001]
+    judged = judge(year, year[[query]], nearest[None], [PUBLISHED_CRITERION], 0.8795)
     assert (judged.ri.item(), judged.si.item(), judged.tp.item(), judged.fn.item()) == (423, 481, 423, 58)
     assert not judged.short.any()
     assert judged.f1.item() == pytest.approx(2 * 423 / (423 + 481))
-    assert year.within(year.times[[query]], 24 * HOUR).item() == 481
+    assert within(year, year[[query]], 24 * HOUR).item() == 481

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import pytest
+from archive_reading import read as read_as
 from astropy.io import fits
-from skyhash.pixels.describe import describe
+from solar_images import describe
 
-from skyhash import archives
 from skyhash.errors import ConfigError
 from skyhash.pixels.solar.orientation import field_gauss, on_disk
 from skyhash.simulated.solar import archive, broken, header, render, sun
@@ -18,7 +18,7 @@ SEED = 20110101
 
 
 def read(data):
-    return archives.get("simulated_hmi").read(data, "x.fits")
+    return read_as("simulated_hmi", data, "x.fits")
 
 
 def contents(folder):
@@ -112,11 +112,11 @@ def test_files_have_the_form_of_jsoc_s_and_say_that_they_are_simulated():
     assert frame.facts["category"] == "SDO/HMI simulated"
     assert frame.facts["natural_key"] == "hmi.sim_m_720s[2014-04-01T06:00:00_TAI]"
     assert frame.facts["obs_time"] == dt.datetime(2014, 4, 1, 5, 58, 40, tzinfo=dt.UTC)  # 35 s leap, 45 s exposure
-    np.testing.assert_array_equal(np.isfinite(scaled), frame.magnetogram.values != -(2**31))
+    np.testing.assert_array_equal(np.isfinite(scaled), frame.image.values != -(2**31))
     np.testing.assert_allclose(np.nanmax(scaled), cards["DATAMAX"], atol=1e-3)
-    ours = frame.magnetogram.gauss(frame.magnetogram.values)
+    ours = frame.image.physical()
     np.testing.assert_allclose(ours[np.isfinite(ours)], scaled[np.isfinite(scaled)], atol=1e-4)
-    assert np.isfinite(scaled).sum() == on_disk(frame.magnetogram.disk, (128, 128)).sum()
+    assert np.isfinite(scaled).sum() == on_disk(frame.image.geometry, (128, 128)).sum()
 
 
 def test_hale_joy_and_the_butterfly():
@@ -151,7 +151,7 @@ def test_regions_turn_with_the_sun_and_the_equator_is_faster():
 def test_descriptors_change_slowly_and_noise_does_not_decide():
     def vector(hours):
         data = archive.sound_file(dt.datetime(2014, 4, 1) + dt.timedelta(hours=hours), 256, SEED)
-        return describe(read(data).magnetogram, preview_px=0).vector
+        return describe(read(data).image, preview_px=0).vector
 
     def cosine(a, b):
         return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
@@ -169,18 +169,17 @@ def test_statistics_are_those_of_real_magnetograms(shared_data):
         pytest.skip("the data set hmi_magnetograms_hourly is absent")
 
     def statistics(magnetogram):
-        disk, field = magnetogram.disk, np.abs(field_gauss(magnetogram))
+        disk, field = magnetogram.geometry, np.abs(field_gauss(magnetogram))
         inner = field[np.isfinite(field)]
         described = describe(magnetogram, preview_px=0)
         area = math.pi * disk.radius_px**2
         return [*np.percentile(inner, [50, 75, 90, 95, 99]), described.regions, described.region_pixels / area]
 
-    pictures = archives.get("solar_hmi_jpeg")
-    real = [statistics(pictures.read(p.read_bytes(), str(p)).magnetogram) for p in sorted(folder.iterdir())[::110]]
-    start = dt.datetime(2026, 2, 1)
-    made = [
-        statistics(read(archive.sound_file(start + dt.timedelta(days=9 * i), 512, SEED)).magnetogram) for i in range(8)
+    real = [
+        statistics(read_as("solar_hmi_jpeg", p.read_bytes(), str(p)).image) for p in sorted(folder.iterdir())[::110]
     ]
+    start = dt.datetime(2026, 2, 1)
+    made = [statistics(read(archive.sound_file(start + dt.timedelta(days=9 * i), 512, SEED)).image) for i in range(8)]
     ratio = np.mean(made, axis=0) / np.mean(real, axis=0)
     assert np.all(ratio > 0.4), ratio
     assert np.all(ratio < 2.0), ratio
@@ -194,6 +193,6 @@ def test_any_size_shows_the_same_sun():
     for side in (256, 512, 1024):
         values = render.stored(SEED, moment, side)
         frame = read(header.file_bytes(values, header.cards(dt.datetime(2014, 4, 1), side, SEED, 0, values)))
-        vectors.append(describe(frame.magnetogram, normalise="l2", preview_px=0, opening_px=0, min_area_px=16).vector)
+        vectors.append(describe(frame.image, normalise="l2", preview_px=0, opening_px=0, min_area_px=16).vector)
     assert vectors[0] @ vectors[1] > 0.9
     assert vectors[1] @ vectors[2] > 0.9

@@ -56,9 +56,20 @@ def model(torch, tmp_path):
     checkpoints.write(weights, {"thresholds/median": torch.zeros(2)}, {})
     checksum = model_folder.checksum(weights)
     made = model_folder.Model(
-        model_folder.model_id(checksum, "grid-1", "median"), "autoencoder", "grid-1", {"grid": 16}, {}, 3, 2, "median",
-        checksum, {},
-    )  # fmt: skip
+        model_id=model_folder.model_id(checksum, "grid-1", "median"),
+        encoder="autoencoder",
+        descriptor_id="grid-1",
+        describe={"kind": "magnetic_grid", "grid": 16},
+        train={"epochs": 3},
+        encoder_settings={"kind": "autoencoder"},
+        dtype="float32",
+        shape=[3],
+        classes=["flare", "quiet"],
+        code_size=2,
+        threshold="median",
+        weights_checksum=checksum,
+        facts={},
+    )
     return made, weights
 
 
@@ -83,8 +94,10 @@ def test_changed_weights_are_refused(model, tmp_path):
 
 def test_the_rule_of_bits_and_the_descriptor_make_another_model(model):
     made, _ = model
-    other = dataclasses.replace(made, bits="mean")
-    ids = {model_folder.model_id(m.weights_checksum, d, m.bits) for m in (made, other) for d in ("grid-1", "grid-2")}
+    other = dataclasses.replace(made, threshold="mean")
+    ids = {
+        model_folder.model_id(m.weights_checksum, d, m.threshold) for m in (made, other) for d in ("grid-1", "grid-2")
+    }
     assert len(ids) == 4
 
 

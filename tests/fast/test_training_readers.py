@@ -25,7 +25,7 @@ def batches(folder, name, rank, epoch=0, seed=1, batch=8, **kwargs):
 def test_groups_hold_every_row_once_and_shards_differ_by_one_row_at_most(ranks, turns, more):
     rows = ranks * turns + more
     counts = shards.rows_per_group(rows, ranks, ranks * turns)
-    manifest = shards.Manifest(ranks, 4, counts, 0, "", "", "", "")
+    manifest = shards.Manifest(ranks, "float32", (4,), (), counts, 0, "", "")
     dealt = [manifest.shard_rows(rank) for rank in range(ranks)]
     assert sum(counts) == manifest.rows == rows
     assert min(counts) > 0
@@ -35,7 +35,7 @@ def test_groups_hold_every_row_once_and_shards_differ_by_one_row_at_most(ranks, 
 
 def test_fewer_rows_than_ranks_is_told_in_one_line():
     with pytest.raises(UserError, match=r"train\.ranks: found 3 ranks for 2 training rows"):
-        shards.group_count(rows=2, ranks=3, input_size=256)
+        shards.group_count(rows=2, ranks=3, row_bytes=1024)
 
 
 @pytest.mark.parametrize(("ranks", "groups"), [(1, None), (2, None), (2, 6), (3, 9)])
@@ -47,8 +47,11 @@ def test_both_readers_give_the_same_batches_and_every_row_once(tmp_path, vectors
         ours, theirs = (batches(folder, name, rank) for name in NAMES)
         for one, other in zip(ours, theirs, strict=True):
             assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
-            assert np.array_equal(one.vectors, vectors[one.position])
-            assert np.array_equal(one.hours, one.position)
+            assert np.array_equal(one.data, vectors[one.position]) and one.data.dtype == vectors.dtype
+            assert np.array_equal(one.hours, one.position) and one.hours.dtype == np.float64
+            assert np.array_equal(one.ids, snapshots.ids_of(one.position))
+            assert np.array_equal(one.labels, snapshots.labels_of(one.position)) and one.labels.dtype == np.int64
+            assert np.array_equal(one.sources, snapshots.sources_of(one.position)) and one.sources.dtype == np.int64
             assert 0 < len(one.position) <= 8
         seen += [part.position for part in ours]
         steps.add(len(ours))
@@ -114,6 +117,30 @@ def test_a_loss_on_another_rank_stops_this_one_too(tmp_path, vectors):
     snapshots.write(folder, vectors, ranks=2)
     with pytest.raises(DataLoss, match=r"rank 1 found 0 distinct rows, expected 50 \(51 of 101 rows in all\)"):
         batches(folder, "pyarrow", rank=0, agree=lambda found, expected: [(found, expected), (0, 50)])
+
+
+def test_images_of_any_shape_keep_their_shape_and_type(tmp_path):
+    pictures = np.random.default_rng(1).integers(0, 256, (31, 5, 4, 3), dtype=np.uint8)
+    folder = tmp_path / "snapshot"
+    snapshots.write(folder, pictures, ranks=2, groups=4)
+    for name in NAMES:
+        for part in batches(folder, name, rank=1):
+            assert part.data.dtype == np.uint8 and np.array_equal(part.data, pictures[part.position])
+
+
+@given(st.integers(1, 4), st.integers(1, 500), st.sampled_from(["float32", "uint8"]))
+def test_row_groups_are_no_larger_than_is_read_at_once(ranks, side, dtype):
+    row_bytes = shards.row_bytes(dtype, (side, side, 3))
+    assert row_bytes == np.zeros((side, side, 3), dtype).nbytes
+    groups = shards.group_count(1000, ranks, row_bytes)
+    largest = max(shards.rows_per_group(1000, ranks, groups))
+    assert groups % ranks == 0 and (largest * row_bytes <= shards.GROUP_BYTES or largest == 1)
+
+
+def test_a_manifest_is_read_as_it_was_written(tmp_path, vectors):
+    written = snapshots.write(tmp_path / "snapshot", vectors, ranks=2)
+    assert shards.load(tmp_path / "snapshot") == written
+    assert written.classes == snapshots.CLASSES and written.shape == (12,)
 
 
 def test_what_is_no_snapshot_and_no_reader_is_told(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 
 from skyhash.config import load
 from skyhash.spark.storage.store import Store
-from skyhash.stages.describe import descriptor_id
+from skyhash.stages.fingerprint import descriptor_id
 from skyhash.tables import DESCRIPTORS, OBSERVATIONS
 
 START = datetime(2011, 1, 1)
@@ -25,9 +25,12 @@ def write(spark, config, rows: np.ndarray, first_id: int = 0) -> Store:
     wanted = descriptor_id(config.describe)
     observed, described = [], []
     for image_id, vector in enumerate(rows, start=first_id):
-        facts = {"image_id": image_id, "obs_time": START + timedelta(hours=image_id), "archive": "simulated_hmi"}
+        facts = {"image_id": image_id, "obs_time": START + timedelta(hours=image_id), "archive": "simulated_hmi",
+                 "natural_key": f"simulated[{image_id}]", "path": f"/simulated/{image_id}", "member": "",
+                 "checksum": str(image_id)}  # fmt: skip
         observed.append(tuple(facts.get(name) for name in OBSERVATIONS.names))
-        facts = {"image_id": image_id, "descriptor_id": wanted, "is_zero": not vector.any(), "vector": vector.tolist()}
+        facts = {"image_id": image_id, "descriptor_id": wanted, "is_zero": not vector.any(), "dtype": "float32",
+                 "shape": [len(vector)], "data": vector.astype("<f4").tobytes()}  # fmt: skip
         described.append(tuple(facts.get(name) for name in DESCRIPTORS.names))
     store.append("observations", spark.createDataFrame(observed, OBSERVATIONS.ddl), expected=len(rows))
     store.append("descriptors", spark.createDataFrame(described, DESCRIPTORS.ddl), expected=len(rows))
@@ -36,5 +39,5 @@ def write(spark, config, rows: np.ndarray, first_id: int = 0) -> Store:
 
 def config_of(warehouse, *overrides: str):
     """Settings of a small training; later overrides win."""
-    small = ["train.epochs=3", "train.batch=32", "train.fraction=1.0", "train.threads=1"]
+    small = ["train.epochs=3", "train.batch=32", "train.split.share=1.0", "train.threads=1"]
     return load(None, [f"warehouse={warehouse}", *small, *overrides])

@@ -14,7 +14,7 @@ from skyhash.stages import rebuild, releases, sql
 from skyhash.stages.running import run_job
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-BOOKKEEPING = {"run_id", "seconds", "path", "started"}
+BOOKKEEPING = {"run_id", "seconds", "path", "started", "modified"}
 
 
 def store_of(spark, config):
@@ -118,7 +118,7 @@ def test_two_builds_are_equal_and_so_is_the_other_layout(spark, built, tmp_path)
 
 def test_a_model_of_another_warehouse_is_taken_instead_of_training(spark, built, tmp_path):
     config, _ = built
-    other = settings(tmp_path, f"hash.model={config.warehouse}", "evaluate.split=all")
+    other = settings(tmp_path, f"hash.model={config.warehouse}", "evaluate.queries=all")
     run_job(spark, other, "rebuild")
     ours, theirs = (store_of(spark, c).read("models").first()["model_id"] for c in (config, other))
     assert ours == theirs

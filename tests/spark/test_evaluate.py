@@ -9,17 +9,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from skyhash.scores.windows import HOUR, Form, Searched, as_matrix, judge
 
 from skyhash.codes.itq import Itq
 from skyhash.config import load
-from skyhash.errors import InputError, UserError
+from skyhash.errors import ConfigError, InputError, UserError
+from skyhash.scores.time_windows import HOUR, WindowCriterion, judge
 from skyhash.spark.storage.store import Store
 from skyhash.stages import evaluate
 from skyhash.tables import BY_NAME
 
 N, TRAINED, K, WIDTH = 96, 40, 60, 12
-FORMS = [Form(12, 0), Form(12, 120), Form(48, 0), Form(48, 120)]
+CRITERIA = [WindowCriterion(12, 0), WindowCriterion(12, 120), WindowCriterion(48, 0), WindowCriterion(48, 120)]
+METRICS = ("ri", "si", "tp", "fp", "fn", "precision", "recall", "f1")
+FRACTION = 0.8795
 BUILD = "20260101T000000-abc-neighbours"
 
 
@@ -32,6 +34,9 @@ def png():
     buffer = io.BytesIO()
     Image.fromarray(np.full((8, 8, 3), 200, np.uint8)).save(buffer, format="png")
     return buffer.getvalue()
+
+
+RULE = {"by": "time", "share": 0.6, "seed": 1, "gap_us": 0}
 
 
 class Sky:
@@ -55,12 +60,12 @@ class Sky:
         when = pd.to_datetime(self.times, unit="us").to_pydatetime()
         tables = {
             "observations": [
-                row("observations", image_id=int(i), obs_time=t, simulated=True, run_id="r")
+                row("observations", image_id=int(i), natural_key=f"k{i}", obs_time=t, simulated=True, run_id="r")
                 for i, t in zip(self.ids, when, strict=True)
             ],
             "descriptors": [
-                row("descriptors", image_id=int(i), descriptor_id="grid-x", is_zero=False, vector=v.tolist(),
-                    preview=png(), run_id="r")
+                row("descriptors", image_id=int(i), descriptor_id="grid-x", is_zero=False, dtype="float32",
+                    shape=[WIDTH], data=v.astype("<f4").tobytes(), preview=png(), run_id="r")
                 for i, v in zip(self.ids, self.vectors, strict=True)
             ],
             "hashes": [
@@ -69,7 +74,8 @@ class Sky:
             ],
             "models": [
                 row("models", model_id="m", encoder="autoencoder", descriptor_id="grid-x", parameters=10,
-                    training_rows=TRAINED, trained_from=when[0], trained_until=when[TRAINED - 1], launcher="horovod",
+                    training_rows=TRAINED, split=json.dumps(RULE | {"until_us": int(self.times[TRAINED - 1])}),
+                    launcher="horovod",
                     reader="petastorm", ranks=2, epochs=2, final_loss=0.5, seconds=1.0, run_id="r",
                     metrics=json.dumps([{"epoch": e, "loss": 1.0 / e, "dead_units": e} for e in (1, 2)]))
             ],
@@ -93,7 +99,8 @@ class Sky:
 
 
 def settings(warehouse, *more):
-    over = ["evaluate.window_hours=[12, 48]", "evaluate.exclusion_minutes=[0, 120]", "evaluate.bootstrap=200"]
+    windows = "evaluations.time_windows"
+    over = [f"{windows}.window_hours=[12, 48]", f"{windows}.exclusion_minutes=[0, 120]", "evaluate.bootstrap=200"]
     return load(None, [f"warehouse={warehouse}", "evaluate.components=4", *over, *more])
 
 
@@ -123,21 +130,51 @@ def unseen(sky):
     return np.arange(N) >= TRAINED
 
 
+def plain(sky, lists, keep, searched=None):
+    """Judged by `judge` alone: {(image_id, window, exclusion): {metric: value}}; lists hold ids."""
+    searched = np.ones(N, dtype=bool) if searched is None else searched
+    at = {image: i for i, image in enumerate(sky.ids)}
+    kept = [[at[i] for i in one if searched[at[i]]] for one in lists]
+    longest = max(len(one) for one in kept)
+    positions = np.array([one + [-1] * (longest - len(one)) for one in kept])
+    judged = judge(sky.times, sky.times[keep], positions, CRITERIA, FRACTION, np.sort(sky.times[searched]))
+    return {
+        (int(image), c.window_hours, c.exclusion_minutes): {m: getattr(judged, m)[i, j] for m in METRICS}
+        for i, image in enumerate(sky.ids[keep])
+        for j, c in enumerate(CRITERIA)
+    }
+
+
+def stored(store, method):
+    """The same of what was written, with obs_time."""
+    rows = query(store, "evaluation_queries", f"SELECT * FROM t WHERE method = '{method}'")
+    found = {}
+    for row in rows.to_dict("records"):
+        told = json.loads(row["parameters"])
+        # DuckDB gives a map as a dict or as two lists, by version
+        metrics = row["metrics"]
+        metrics = dict(zip(metrics["key"], metrics["value"], strict=True)) if "key" in metrics else metrics
+        found[row["image_id"], told["window_hours"], told["exclusion_minutes"]] = metrics | {
+            "obs_time": row["obs_time"]
+        }
+    return found
+
+
+def same(expected, found):
+    assert expected.keys() == found.keys()
+    for key, metrics in expected.items():
+        for name, value in metrics.items():
+            got = found[key][name]
+            assert (got is None or np.isnan(got)) if np.isnan(value) else got == value, (key, name)
+
+
 def test_rows_of_the_hash_equal_plain_numpy(sky, judged):
     store, _ = judged
     keep = unseen(sky)
-    searched = Searched(sky.ids, sky.times)
-    expected = judge(searched, sky.times[keep], as_matrix(list(sky.lists[keep])), FORMS, 0.8795)
-    rows = query(store, "evaluation_queries", "SELECT * FROM t WHERE method = 'hash'")
-    assert len(rows) == keep.sum() * len(FORMS)
-    rows = rows.set_index(["image_id", "window_hours", "exclusion_minutes"])
-    for i, image in enumerate(sky.ids[keep]):
-        for j, form in enumerate(FORMS):
-            got = rows.loc[(image, form.window_hours, form.exclusion_minutes)]
-            for name in ("ri", "si", "tp", "fp", "fn"):
-                assert got[name] == getattr(expected, name)[i, j], (image, form, name)
-            assert got["f1"] == expected.f1[i, j] or np.isnan(got["f1"]) == np.isnan(expected.f1[i, j])
-            assert got["obs_time"].value // 1000 == sky.times[keep][i]
+    found = stored(store, "hash")
+    same(plain(sky, sky.lists[keep].tolist(), keep), found)
+    times = dict(zip(sky.ids.tolist(), sky.times.tolist(), strict=True))
+    assert all(one["obs_time"].value // 1000 == times[key[0]] for key, one in found.items())
 
 
 def test_baselines_are_judged_on_the_same_queries_and_images(sky, judged):
@@ -145,13 +182,9 @@ def test_baselines_are_judged_on_the_same_queries_and_images(sky, judged):
     rows = query(store, "evaluation_queries", "SELECT method, count(*) n, count(DISTINCT image_id) q FROM t GROUP BY 1")
     methods = set(rows["method"])
     assert methods == {"hash", "raw_descriptor", "standardised_descriptor", "pca_4", "pca_sign", "itq", "lsh"}
-    assert (rows["n"] == (N - TRAINED) * len(FORMS)).all() and (rows["q"] == N - TRAINED).all()
-    si = query(
-        store,
-        "evaluation_queries",
-        "SELECT count(DISTINCT si) kinds FROM t GROUP BY image_id, window_hours, exclusion_minutes",
-    )
-    assert (si["kinds"] == 1).all()
+    assert (rows["n"] == (N - TRAINED) * len(CRITERIA)).all() and (rows["q"] == N - TRAINED).all()
+    similar = [{key: one["si"] for key, one in stored(store, method).items()} for method in methods]
+    assert all(one == similar[0] for one in similar)
 
 
 def test_the_raw_descriptor_equals_a_plain_cosine_ranking(sky, judged):
@@ -162,12 +195,7 @@ def test_the_raw_descriptor_equals_a_plain_cosine_ranking(sky, judged):
     scores = unit @ unit.T
     np.fill_diagonal(scores, -np.inf)
     lists = sky.ids[np.argsort(-scores, axis=1, kind="stable")[:, :-1]][keep]
-    expected = judge(Searched(sky.ids, sky.times), sky.times[keep], lists, FORMS, 0.8795)
-    rows = query(store, "evaluation_queries", "SELECT * FROM t WHERE method = 'raw_descriptor'")
-    rows = rows.set_index(["image_id", "window_hours", "exclusion_minutes"])["tp"]
-    for i, image in enumerate(sky.ids[keep]):
-        got = [rows.loc[(image, form.window_hours, form.exclusion_minutes)] for form in FORMS]
-        assert got == expected.tp[i].tolist()
+    same(plain(sky, lists.tolist(), keep), stored(store, "raw_descriptor"))
 
 
 def test_binary_coders_equal_a_plain_ranking_by_differing_bits(sky, judged):
@@ -176,34 +204,34 @@ def test_binary_coders_equal_a_plain_ranking_by_differing_bits(sky, judged):
     differ = np.unpackbits(codes[:, None] ^ codes[None], axis=2).sum(axis=2).astype(int)
     lists = np.array([[i for _, i in sorted(zip(row, sky.ids, strict=True)) if i != own]
                       for own, row in zip(sky.ids, differ, strict=True)])[keep]  # fmt: skip
-    expected = judge(Searched(sky.ids, sky.times), sky.times[keep], lists, FORMS, 0.8795)
-    rows = query(store, "evaluation_queries", "SELECT * FROM t WHERE method = 'itq'")
-    rows = rows.set_index(["image_id", "window_hours", "exclusion_minutes"])["tp"]
-    for i, image in enumerate(sky.ids[keep]):
-        got = [rows.loc[(image, form.window_hours, form.exclusion_minutes)] for form in FORMS]
-        assert got == expected.tp[i].tolist()
+    same(plain(sky, lists.tolist(), keep), stored(store, "itq"))
 
 
 def test_the_summary_holds_the_means_that_duckdb_finds(judged):
     store, report = judged
-    columns = "method, window_hours, exclusion_minutes"
     means = query(
         store,
         "evaluation_queries",
-        f"SELECT {columns}, avg(precision) p, avg(recall) r, avg(f1) f, count(f1) n FROM t GROUP BY ALL ORDER BY ALL",
+        "SELECT method, parameters, e.key metric, avg(e.value) v, count(e.value) n"
+        " FROM (SELECT *, unnest(map_entries(metrics)) e FROM t ) GROUP BY ALL",
     )
-    rows = query(store, "evaluation_summary", f"SELECT * FROM t ORDER BY {columns}")
-    assert len(rows) == len(means) == 7 * len(FORMS)
-    for column, other in (("precision", "p"), ("recall", "r"), ("f1", "f"), ("n", "n")):
-        assert rows[column].to_numpy(float) == pytest.approx(means[other].to_numpy(float), nan_ok=True, abs=1e-12)
-    assert (rows["f1_low"] <= rows["f1"]).all() and (rows["f1"] <= rows["f1_high"]).all()
+    means = means[means["n"] > 0].set_index(["method", "parameters", "metric"]).sort_index()
+    rows = query(store, "evaluation_summary", "SELECT * FROM t ")
+    pairs = rows[rows["method"].str.startswith("hash - ")]
+    own = rows.drop(pairs.index).set_index(["method", "parameters", "metric"]).sort_index()
+    assert own.index.equals(means.index) and own.index.get_level_values("method").nunique() == 7
+    assert own["value"].to_numpy(float) == pytest.approx(means["v"].to_numpy(float), abs=1e-12)
+    assert (own["n"] == means["n"]).all()
+    assert (own["low"] <= own["value"] + 1e-12).all() and (own["value"] <= own["high"] + 1e-12).all()
     assert (rows["run_id"] == report.run_id).all() and rows["simulated"].all()
-    assert set(rows["n"]) == {N - TRAINED} and set(rows["images"]) == {N}
-    assert set(rows["split"]) == {"unseen queries, whole archive"}
+    assert set(rows["images"]) == {N} and set(rows["split"]) == {"unseen queries, whole archive searched"}
     published = rows[rows["published"].notna()]
-    assert published[["method", "window_hours", "exclusion_minutes", "published"]].to_numpy().tolist() == [
-        ["hash", 48.0, 0.0, 0.8641]
-    ]
+    assert sorted(zip(published["method"], published["metric"], published["published"], strict=True)) == [
+        ("hash", "f1", 0.8641), ("hash", "precision", 0.9241), ("hash", "recall", 0.8127)
+    ]  # fmt: skip
+    for row in pairs[pairs["metric"] == "f1"].itertuples():
+        ours, theirs = (own.loc[(m, row.parameters, "f1"), "value"] for m in ("hash", row.method[len("hash - ") :]))
+        assert row.value == pytest.approx(ours - theirs, abs=1e-12)
 
 
 def test_the_report_is_one_file_that_says_the_images_are_simulated(judged):
@@ -217,37 +245,38 @@ def test_the_report_is_one_file_that_says_the_images_are_simulated(judged):
     with Image.open(report.facts["picture"]) as picture:
         assert picture.width > 800
     title, columns, cells = report.tables[0]
-    assert "SIMULATED" in title and columns[:3] == ["method", "window h", "exclusion min"]
-    assert cells[0][3:6] == ["0.9241", "0.8127", "0.8641"]
+    assert "SIMULATED" in title and columns[:4] == ["method", "precision", "recall", "f1"]
+    assert cells[0][:4] == ["published", "0.9241", "0.8127", "0.8641"]
 
 
 def test_another_run_adds_its_summary_and_replaces_the_queries(spark, judged):
     store, report = judged
     again = evaluate.run(spark, settings(store.warehouse, "evaluate.baselines=false"))
-    rows = query(store, "evaluation_summary", "SELECT run_id, count(*) n FROM t GROUP BY 1 ORDER BY 1")
-    assert dict(zip(rows["run_id"], rows["n"], strict=True)) == {report.run_id: 28, again.run_id: 4}
+    rows = query(store, "evaluation_summary", "SELECT * FROM t WHERE method = 'hash'")
+    assert set(rows["run_id"]) == {report.run_id, again.run_id}
     assert set(query(store, "evaluation_queries", "SELECT run_id FROM t GROUP BY 1")["run_id"]) == {again.run_id}
-    columns = "precision, precision_low, precision_high, recall, f1, f1_low, f1_high"
-    both = query(store, "evaluation_summary", f"SELECT DISTINCT {columns} FROM t WHERE method = 'hash'")
-    assert len(both) == len(FORMS)  # the same inputs give the same means and intervals
+    # the same inputs give the same means and intervals
+    once = rows.drop(columns=["run_id"]).drop_duplicates(["metric", "parameters", "value", "low", "high", "n"])
+    assert 2 * len(once) == len(rows)
 
 
 def test_queries_may_be_all_that_is_searched(spark, sky, judged):
     store, _ = judged
     keep = unseen(sky)
     alone = evaluate.run(spark, settings(store.warehouse, "evaluate.searched=queries", "evaluate.baselines=false"))
-    rows = query(store, "evaluation_queries", "SELECT * FROM t WHERE method = 'hash'").set_index(
-        ["image_id", "window_hours", "exclusion_minutes"]
-    )
-    searched = Searched(sky.ids[keep], sky.times[keep])
-    expected = judge(searched, sky.times[keep], as_matrix(list(sky.lists[keep])), FORMS, 0.8795)
-    for i, image in enumerate(sky.ids[keep]):
-        for j, form in enumerate(FORMS):
-            got = rows.loc[(image, form.window_hours, form.exclusion_minutes)]
-            assert (got["si"], got["tp"]) == (expected.si[i, j], expected.tp[i, j])
+    same(plain(sky, sky.lists[keep].tolist(), keep, keep), stored(store, "hash"))
     summary = query(store, "evaluation_summary", f"SELECT * FROM t WHERE run_id = '{alone.run_id}'")
     assert set(summary["images"]) == {N - TRAINED}
     assert set(summary["split"]) == {"unseen queries, these alone searched"}
+
+
+def test_an_evaluation_that_reads_deeper_than_the_lists_searches_anew(spark, sky, judged):
+    store, _ = judged
+    deep = settings(store.warehouse, "evaluations.time_windows.retrieved_fraction=3", "evaluate.baselines=false")
+    report = evaluate.run(spark, deep)
+    assert report.facts["queries searched anew"] == N - TRAINED
+    rows = query(store, "evaluation_queries", "SELECT method, count(DISTINCT image_id) q FROM t GROUP BY 1")
+    assert rows.values.tolist() == [["hash", N - TRAINED]]
 
 
 def test_mistakes_are_told_in_one_line(spark, sky, judged, tmp_path):
@@ -255,7 +284,7 @@ def test_mistakes_are_told_in_one_line(spark, sky, judged, tmp_path):
     with pytest.raises(InputError, match=r"table observations .* run the job ingest first"):
         evaluate.run(spark, settings(tmp_path / "empty"))
     with pytest.raises(UserError, match=r"exclusion_minutes.*shorter than half a window"):
-        evaluate.run(spark, settings(store.warehouse, "evaluate.exclusion_minutes=[100000]"))
+        evaluate.run(spark, settings(store.warehouse, "evaluations.time_windows.exclusion_minutes=[100000]"))
 
     alone = Store(spark, str(tmp_path / "alone"))
     for name in ("observations", "models", "neighbours"):
@@ -264,10 +293,13 @@ def test_mistakes_are_told_in_one_line(spark, sky, judged, tmp_path):
     with pytest.raises(InputError, match="1 image, expected 2 or more"):
         evaluate.run(spark, settings(alone.warehouse))
 
-    whole = "TIMESTAMP'1970-01-01' AS trained_from, TIMESTAMP'2100-01-01' AS trained_until"
-    kept = [f"`{c}`" for c in BY_NAME["models"].names if c not in ("trained_from", "trained_until")]
-    alone.overwrite("models", store.read("models").selectExpr(*kept, whole.split(",")[0], whole.split(",")[1]))
+    with pytest.raises(ConfigError, match="evaluations: found none, expected one or more of time_windows"):
+        evaluate.run(spark, load(None, [f"warehouse={alone.warehouse}"]))
+
+    rule = json.dumps(RULE | {"until_us": int(sky.times.max())})
+    models = store.read("models").drop("split").selectExpr("*", f"'{rule}' AS split")
+    alone.overwrite("models", models.select(*BY_NAME["models"].names))
     alone.overwrite("observations", store.read("observations"))
     alone.overwrite("neighbours", store.read("neighbours"))
-    with pytest.raises(UserError, match=r"set evaluate.split=all"):
+    with pytest.raises(UserError, match=r"set evaluate.queries=all"):
         evaluate.run(spark, settings(alone.warehouse))

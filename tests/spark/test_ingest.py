@@ -1,14 +1,16 @@
 """Ingest and describe: every file seen becomes an observation or a quarantine row, once."""
 
 import importlib.resources
+import json
 import shutil
 
 import numpy as np
 import pytest
 
+from skyhash.archives.solar_hmi import SolarHmi
 from skyhash.config import load
 from skyhash.errors import InputError
-from skyhash.simulated import archive
+from skyhash.simulated.solar import archive
 from skyhash.spark.storage.store import Store
 from skyhash.stages import describe, ingest
 
@@ -94,9 +96,9 @@ def test_an_archive_without_files_is_one_clear_line(spark, warehouse, tmp_path):
 
 
 def test_descriptors_equal_those_of_one_process_and_are_made_once(spark, warehouse, simulated):
-    from skyhash.pixels.describe import describe as describe_one
-
-    from skyhash import archives
+    from skyhash.archives import ARCHIVES
+    from skyhash.files import FileSource
+    from skyhash.pixels import DESCRIPTORS
 
     config = settings(simulated, warehouse)
     ingest.run(spark, config)
@@ -106,11 +108,13 @@ def test_descriptors_equal_those_of_one_process_and_are_made_once(spark, warehou
     store = Store(spark, str(warehouse))
     rows = store.read("descriptors").join(store.read("observations").select("image_id", "path"), "image_id").collect()
     for row in rows[:5]:
-        with open(row["path"], "rb") as file:
-            magnetogram = archives.get("solar_hmi").read(file.read(), row["path"], None).magnetogram
-        expected = describe_one(magnetogram, **config.describe.model_dump())
-        np.testing.assert_array_equal(np.array(row["vector"], np.float32), expected.vector)
-        assert bytes(row["preview"]) == expected.preview
+        (member,) = ARCHIVES.make(config.archive).members(FileSource(row["path"]))
+        descriptor = DESCRIPTORS.make(config.describe)
+        expected, facts = descriptor(member.image())
+        assert (row["dtype"], row["shape"]) == ("float32", [256])
+        np.testing.assert_array_equal(np.frombuffer(row["data"], "<f4"), expected)
+        assert bytes(row["preview"]) == descriptor.preview(member.image(), config.describe.preview_px)
+        assert json.loads(row["facts"]) == facts
 
 
 def test_a_file_gone_since_ingest_is_told_and_the_job_goes_on(spark, warehouse, simulated, tmp_path):
@@ -129,7 +133,34 @@ def test_a_file_gone_since_ingest_is_told_and_the_job_goes_on(spark, warehouse, 
 
 def test_header_facts_are_readable_by_sql(spark, warehouse, simulated):
     ingest.run(spark, settings(simulated, warehouse))
-    Store(spark, str(warehouse)).register()
-    rows = spark.sql("SELECT get_json_object(header, '$.TELESCOP') AS t, simulated FROM observations").distinct()
-    (row,) = rows.collect()
-    assert row["simulated"] and "SDO" in row["t"]
+    Store(spark, str(warehouse)).register(None, SolarHmi.fact_columns)
+    telescope = "get_json_object(facts, '$.header.TELESCOP')"
+    rows = spark.sql(f"SELECT {telescope} AS t, simulated, radius_px FROM observation_facts").collect()
+    assert all(row["simulated"] and "SDO" in row["t"] and 20 < row["radius_px"] < 32 for row in rows) and rows
+
+
+def test_a_rebuild_reads_every_file_once_for_facts_and_descriptors(spark, warehouse, simulated):
+    config = settings(simulated, warehouse)
+    ingest.run(spark, config, describe=True)
+    store = Store(spark, str(warehouse))
+    assert store.read("descriptors").count() == store.read("observations").count()
+    assert describe.run(spark, config).rows_in == 0
+    alone = settings(simulated, f"{warehouse}-alone")
+    ingest.run(spark, alone)
+    describe.run(spark, alone)
+    columns = ["image_id", "descriptor_id", "is_zero", "facts", "dtype", "shape", "data", "preview"]
+    both = [Store(spark, one.warehouse).read("descriptors").select(*columns).orderBy("image_id").collect()
+            for one in (config, alone)]  # fmt: skip
+    assert both[0] == both[1]
+
+
+def test_a_file_changed_since_ingest_is_not_described(spark, warehouse, simulated, tmp_path):
+    folder = tmp_path / "changing"
+    shutil.copytree(simulated, folder)
+    config = settings(folder, warehouse)
+    ingest.run(spark, config)
+    first, second = Store(spark, str(warehouse)).read("observations").orderBy("image_id").limit(2).collect()
+    shutil.copy(second["path"], first["path"])
+    describe.run(spark, config)
+    row = Store(spark, str(warehouse)).read("quarantine").where(f"path = '{first['path']}'").first()
+    assert row["reason"] == "changed"

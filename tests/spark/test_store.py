@@ -19,7 +19,8 @@ def store(spark, warehouse, request):
 
 
 def quarantined(spark, *paths):
-    return spark.createDataFrame([(p, "c0", 1, "solar_hmi", "header", "m", "r") for p in paths], COLUMNS)
+    rows = [(p, "", "c0", 1, None, "solar_hmi", "header", "m", "k", "r") for p in paths]
+    return spark.createDataFrame(rows, COLUMNS)
 
 
 def test_a_table_that_is_not_there_reads_as_empty_and_has_no_version(store):
@@ -68,6 +69,13 @@ def test_views_show_the_released_version_beside_the_newest(spark, store):
     assert store.register({"quarantine": 0}) == ["quarantine", "current_quarantine"]
     assert spark.sql("SELECT count(*) FROM quarantine").first()[0] == 2
     assert spark.sql("SELECT path FROM current_quarantine").collect() == [("a",)]
+
+
+def test_a_table_of_an_older_form_is_refused_in_one_line(spark, warehouse):
+    spark.range(1).selectExpr("string(id) AS path").write.format("delta").save(str(warehouse / "quarantine"))
+    with pytest.raises(InputError, match="without the column member, written by an older skyhash") as error:
+        Store(spark, str(warehouse)).read("quarantine")
+    assert "\n" not in str(error.value)
 
 
 def test_a_writer_that_comes_second_is_refused(spark, warehouse):

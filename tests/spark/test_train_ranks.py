@@ -8,8 +8,8 @@ import pytest
 
 from skyhash.errors import ConfigError, DataLoss, UserError
 from skyhash.spark.training import checkpoints, launcher, loop, shards, snapshot
-from skyhash.stages.describe import descriptor_id
-from skyhash.stages.train import train_key
+from skyhash.stages.fingerprint import descriptor_id, digest
+from skyhash.stages.train import settings_key
 
 
 @pytest.fixture(scope="module")
@@ -22,20 +22,21 @@ def store(spark, tmp_path_factory):
 
 def exported(store, folder, **settings):
     config = described.config_of(store.warehouse, *[f"train.{key}={value}" for key, value in settings.items()])
-    stretch = snapshot.choose(store, descriptor_id(config.describe), config.train)
-    snapshot.export(stretch, folder, config.train.ranks)
-    key = train_key(config, stretch.content)
-    return loop.Plan(str(folder), key, config.seed, config.train.model_dump(mode="json"), threads=1)
+    part = snapshot.choose(store, descriptor_id(config.describe), config.train, config.seed)
+    snapshot.export(part, folder, config.train.ranks)
+    key = digest([settings_key(config), part.content])
+    encoder, recipe = config.encoder.model_dump(mode="json"), config.train.model_dump(mode="json")
+    return loop.Plan(str(folder), key, config.seed, encoder, recipe, threads=1)
 
 
 def trained(spark, plan):
     return launcher.get(plan.settings["launcher"])(spark, partial(loop.train, plan), plan.settings["ranks"])
 
 
-def test_the_snapshot_holds_the_rows_of_the_stretch_in_order_of_time(store, tmp_path):
+def test_the_snapshot_holds_the_rows_of_the_training_part_in_order_of_time(store, tmp_path):
     import pyarrow.parquet as pq
 
-    plan = exported(store, tmp_path / "s", fraction=0.5)
+    plan = exported(store, tmp_path / "s", **{"split.share": 0.5})
     manifest = shards.load(tmp_path / "s")
     # hours 0 to 150 of 0 to 300, less the zero descriptor
     assert (manifest.rows, manifest.group_rows) == (150, (75, 75))
@@ -45,17 +46,19 @@ def test_the_snapshot_holds_the_rows_of_the_stretch_in_order_of_time(store, tmp_
         hours[part["position"]] = part["hours"]
     assert (np.diff(hours) > 0).all()
     assert hours[-1] - hours[0] == 150
-    stored = np.frombuffer(read[0]["vector"][3], "<f4")
+    stored = np.frombuffer(read[0]["data"][3], "<f4")
     expected = described.vectors(301)[int(hours[read[0]["position"][3]] - hours[0])]
     assert np.array_equal(stored, expected)
-    assert plan.key == exported(store, tmp_path / "again", until="2011-01-07T07:00:00").key, "the same rows"
-    assert plan.key != exported(store, tmp_path / "zeros", fraction=0.5, zeros="true").key
+    exported(store, tmp_path / "again", **{"split.until": "2011-01-07T07:00:00"})
+    assert shards.load(tmp_path / "again").content == manifest.content, "the same rows"
+    zeros = exported(store, tmp_path / "zeros", **{"split.share": 0.5, "zero_descriptors": "true"})
+    assert plan.key != zeros.key
     assert shards.load(tmp_path / "zeros").rows == 151
 
 
 def test_a_time_that_is_none_is_a_user_error(store, tmp_path):
-    with pytest.raises(ConfigError, match=r"train.until: found 'soon', expected a UTC time"):
-        exported(store, tmp_path / "s", until="soon")
+    with pytest.raises(ConfigError, match=r"train.split.until: found 'soon', expected a UTC time"):
+        exported(store, tmp_path / "s", **{"split.until": "soon"})
 
 
 def test_both_launchers_and_both_readers_train_the_same_weights(spark, store, tmp_path):
@@ -96,4 +99,4 @@ def test_more_ranks_than_the_cluster_has_cores_is_told_at_once(spark, store, tmp
 
 def test_more_ranks_than_rows_is_told(store, tmp_path):
     with pytest.raises(UserError, match=r"train\.ranks: found 200 ranks for 150 training rows"):
-        exported(store, tmp_path / "s", ranks=200, fraction=0.5)
+        exported(store, tmp_path / "s", ranks=200, **{"split.share": 0.5})

@@ -29,7 +29,7 @@ def vectors():
 @pytest.fixture(scope="module")
 def trained(spark, tmp_path_factory, vectors):
     """A warehouse with a model and its hashes; returns settings and store."""
-    config = described.config_of(tmp_path_factory.mktemp("trained") / "warehouse", "train.fraction=0.5")
+    config = described.config_of(tmp_path_factory.mktemp("trained") / "warehouse", "train.split.share=0.5")
     store = described.write(spark, config, vectors)
     run_job(spark, config, "train")
     run_job(spark, config, "hash")
@@ -74,9 +74,21 @@ def test_the_same_training_is_not_done_again(spark, trained):
     config, store = trained
     before = store.version("models")
     report = train.run(spark, config)
-    assert "nothing to train" in report.facts["trained already"]
+    assert "on 119 images" in report.facts["trained already"]
     assert report.rows_out == 0
     assert store.version("models") == before
+
+
+def test_new_images_keep_the_model_until_training_anew_is_asked_for(spark, warehouse, vectors):
+    config = described.config_of(warehouse, "train.split.share=0.5", "train.epochs=1")
+    store = described.write(spark, config, vectors[:60])
+    first = train.run(spark, config)
+    described.write(spark, config, vectors[60:90], first_id=60)
+    kept = train.run(spark, config)
+    assert kept.facts["model"] == first.facts["model"] and kept.rows_out == 0
+    anew = train.run(spark, described.config_of(warehouse, "train.split.share=0.5", "train.epochs=1",
+                                                "train.retrain=always"))  # fmt: skip
+    assert anew.facts["model"] != first.facts["model"] and store.read("models").count() == 2
 
 
 def test_only_images_without_a_hash_are_hashed(spark, trained):
@@ -101,9 +113,9 @@ def test_a_model_trained_elsewhere_is_taken_in(spark, trained, warehouse, where)
     assert hashes.run(spark, here).facts["hashed now"] == 20
 
 
-def test_another_rule_of_bits_is_another_model_of_the_same_weights(spark, trained, warehouse):
+def test_another_threshold_rule_is_another_model_of_the_same_weights(spark, trained, warehouse):
     config, _ = trained
-    here = described.config_of(warehouse, f"hash.model={config.warehouse}", "hash.bits=zero")
+    here = described.config_of(warehouse, f"hash.model={config.warehouse}", "hash.threshold=zero")
     store = described.write(spark, here, described.vectors(20, seed=9))
     hashes.run(spark, here)
     (row,) = rows_of_models(store)
@@ -153,7 +165,7 @@ def test_jobs_out_of_order_name_the_job_to_run_first(spark, warehouse):
         models.current(store, config, Report("hash"))
 
 
-def test_an_archive_with_one_image_cannot_be_dealt_to_two_ranks(spark, warehouse):
+def test_an_archive_with_one_image_cannot_be_shared_by_two_ranks(spark, warehouse):
     config = described.config_of(warehouse)
     described.write(spark, config, described.vectors(1))
     with pytest.raises(Exception, match="2 ranks for 1 training rows"):

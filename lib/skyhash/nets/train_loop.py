@@ -107,7 +107,7 @@ def train_epoch(
             totals[name] = totals.get(name, zero) + part.detach().double().cpu() * count
         rows += count
         if not bool(torch.isfinite(totals["loss"])):
-            raise SkyhashError(f"training, epoch {epoch + 1}, step {step + 1}: the loss is {float(loss)}")
+            raise SkyhashError(f"training, epoch {epoch + 1}, step {step + 1}: the loss is {float(loss.detach())}")
     return {name: float(total) / max(rows, 1) for name, total in totals.items()}, rows
 
 

@@ -190,7 +190,8 @@ def _batches_in_order(plan: Plan, rank: int) -> Iterator[Batch]:
     read = reader.get(plan.settings["reader"])
     for turn in range(len(manifest.group_rows) // manifest.ranks):
         rows = read(folder, manifest, rank, [turn])
-        for start in range(0, len(rows.position), ENCODED_AT_ONCE):
+        # a shard that lost its rows still gives one (empty) batch: the epoch's count tells of the loss
+        for start in range(0, max(len(rows.position), 1), ENCODED_AT_ONCE):
             yield _batch(rows.take(slice(start, start + ENCODED_AT_ONCE)))
 
 

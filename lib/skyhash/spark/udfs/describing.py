@@ -91,8 +91,9 @@ def describer(
                 if source is None or source.path != path:
                     source = FileSource(str(path), archive_settings.storage, archive_settings.max_file_mb << 20)
                 rows += _describe_file(archive, source, group, describe_one)
-            # as objects: missing bytes among others would become a float
-            yield pd.DataFrame(rows, columns=_COLUMNS, dtype=object)
+            # as objects, and nothing as None: missing bytes or shapes among others would become floats
+            frame = pd.DataFrame(rows, columns=_COLUMNS, dtype=object)
+            yield frame.where(frame.notna(), None)
 
     return describe
 
