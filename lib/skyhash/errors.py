@@ -69,7 +69,9 @@ class BadFile(SkyhashError):
         "no_time",  # the observation time is missing or cannot be read
         "quality",  # the archive's own quality flags reject it
         "no_disk",  # the solar disk is absent, cut off or has no finite pixel
+        "too_large",  # more bytes or pixels than the settings allow
         "duplicate",  # the same content was ingested before under another name
+        "empty",  # nothing in the image is above its background: an observation that failed, or a blank cut-out
     )
 
     def __init__(self, reason: str, message: str):
