@@ -7,5 +7,6 @@ DESCRIPTORS = Registry(
     "describe.kind",
     {
         "magnetic_grid": "skyhash.pixels.solar.magnetic_grid:MagneticGrid",
+        "grey_cutout": "skyhash.pixels.grey_cutout:GreyCutout",
     },
 )

@@ -43,6 +43,11 @@ class Backbone(nn.Module):
         Numbers per picture.
     stages : list of Module
         Parts in the order in which they are applied, for freezing the early ones.
+    stored_statistics : bool
+        Batch normalisation uses the pretrained means and variances in training too; its scales and shifts are trained.
+        Small batches of images that are mostly background have statistics that jump about, and what a running mean
+        makes of them fits no image: without it a fine-tuned network was good in training and near chance afterwards.
+        There is also nothing that ranks would have to agree on.
     """
 
     features: int
@@ -51,6 +56,7 @@ class Backbone(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.frozen = 0
+        self.stored_statistics = False
 
     def load_pretrained(self) -> None:
         """Take over the ImageNet weights; no download, ever."""
@@ -72,10 +78,14 @@ class Backbone(nn.Module):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Backbone:
-        """As `torch.nn.Module.train`; frozen stages stay in evaluation mode."""
+        """As `torch.nn.Module.train`; frozen stages and stored statistics stay in evaluation mode."""
         super().train(mode)
         for stage in self.stages[: self.frozen]:
             stage.eval()
+        if self.stored_statistics:
+            for module in self.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
         return self
 
     def forward(self, images: Tensor) -> Tensor:

@@ -54,7 +54,9 @@ class EfficientNetLite0(Backbone):
 
     def maps(self, images: Tensor) -> Tensor:
         """Last feature maps, shape (n, 1280, height / 32, width / 32), rounded up; `images` as in `forward`."""
-        return self.net.extract_features((images - MEAN) / SPREAD)
+        # twice as fast on CPUs as one channel after the other
+        images = ((images - MEAN) / SPREAD).contiguous(memory_format=torch.channels_last)
+        return self.net.extract_features(images)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.maps(images).mean(dim=(2, 3))

@@ -1,0 +1,1 @@
+"""Settings of the encoders, one file each, readable without importing torch."""
