@@ -8,5 +8,6 @@ DESCRIPTORS = Registry(
     {
         "magnetic_grid": "skyhash.pixels.solar.magnetic_grid:MagneticGrid",
         "grey_cutout": "skyhash.pixels.grey_cutout:GreyCutout",
+        "cosfire": "skyhash.pixels.cosfire:Cosfire",
     },
 )
