@@ -13,6 +13,15 @@ from skyhash.nets.backbones.densenet import DenseNet161
 from skyhash.nets.backbones.efficientnet_lite import EfficientNetLite0
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Many threads of several tests at once are slower than one each."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def lite():
     net = EfficientNetLite0()

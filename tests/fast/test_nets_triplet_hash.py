@@ -17,6 +17,15 @@ from skyhash.nets.settings.triplet_hash import TripletHashSettings
 from skyhash.nets.views.affine import orientations, random_affine
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Many threads of several tests at once are slower than one each."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def slow_triplet(codes, labels, margin, mining, weights):
     """The rules of the module, one triplet after the other, each by torch's own loss."""
     single = nn.TripletMarginLoss(margin=margin, p=2, eps=0)
@@ -132,7 +141,6 @@ def test_codes_have_the_asked_length(bits, shape):
 
 
 def test_codes_of_turned_images_are_equal():
-    torch.set_num_threads(1)
     net = encoder(weights="imagenet")
     net.fit(lambda: iter([batch()]), Alone())
     net.eval()
@@ -227,7 +235,6 @@ def test_two_ranks_have_the_gradient_of_one():
 
 def test_training_separates_classes():
     """A cross, a ring and a spot: after some steps codes of a class agree and those of two differ."""
-    torch.set_num_threads(1)
     down, across = np.mgrid[:32, :32] - 15.5
     shapes = [np.minimum(abs(down), abs(across)) < 2, abs(np.hypot(down, across) - 10) < 2, np.hypot(down, across) < 6]
     data = torch.from_numpy(np.stack([shapes[i % 3] for i in range(18)]).astype(np.uint8) * 255)
