@@ -10,7 +10,7 @@ from PIL import Image as Picture
 
 from skyhash.errors import BadFile
 from skyhash.pixels import DESCRIPTORS
-from skyhash.pixels.grey_cutout import GreyCutoutSettings, above_noise, centre, resized, stretched
+from skyhash.pixels.grey_cutout import GreyCutoutSettings, above_noise, centre, resized, stretched, with_noise
 from skyhash.pixels.image import Image
 
 
@@ -107,3 +107,21 @@ def test_preview_has_its_top_row_first():
     assert picture[14, 3] == 255 and picture.sum() == 255
     assert descriptor.preview(Image(values * 0), 96) is None
     assert Picture.open(io.BytesIO(descriptor.preview(Image(values), 8))).size == (8, 8)
+
+
+def test_added_noise_has_its_share_and_is_the_same_again():
+    values = np.zeros((60, 60), np.float32)
+    values[30, 30] = 50
+    noisy = with_noise(values, 0.1)
+    assert (noisy - values).std() == pytest.approx(5, rel=0.1)
+    np.testing.assert_array_equal(noisy, with_noise(values, 0.1))
+    assert not np.array_equal(noisy, with_noise(values + 1, 0.1) - 1)
+    _, facts = described(values, side_px=20, added_noise=0.1)
+    assert facts["noise"] == pytest.approx(5, rel=0.1)
+
+
+def test_a_crop_beside_the_source_is_zero_not_an_error():
+    values = np.zeros((60, 60), np.float32)
+    values[2, 2] = 5
+    array, facts = described(values, side_px=20, crops_px=[20])
+    assert array.sum() == 0 and facts["signal_px"] == 0

@@ -27,6 +27,7 @@ ROOMS = {
         {"archives", "simulated", "pixels", "nets", "codes", "topk", "scores", "pages", "spark", *FOUNDATION},
         set(),
     ),
+    "experiments": ({"errors"}, SPARK | {"torch", "numpy"}),
     "compiled": (set(), SPARK | {"torch", "yaml", "pydantic"}),
     "errors": (set(), SPARK | {"torch", "numpy", "yaml", "pydantic"}),
     "tables": ({"errors"}, SPARK | {"torch", "pydantic"}),

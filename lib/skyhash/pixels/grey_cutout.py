@@ -18,6 +18,7 @@ For images of one source each, centred, on a background of noise: radio galaxies
 
 from __future__ import annotations
 
+import hashlib
 import io
 from typing import Any, Literal
 
@@ -44,6 +45,9 @@ class GreyCutoutSettings(DescriptorSettings):
     pixel_arcsec: NotNegative = Field(0.0, description="size of those pixels; 0 = the image's own")
     clip_sigma: NotNegative = Field(3.0, description="pixels below this many sigma of noise become background; 0 = no")
     stretch: Literal["linear", "sqrt", "asinh"] = Field("linear", description="how intensity becomes grey")
+    added_noise: NotNegative = Field(
+        0.0, description="for experiments: Gaussian noise of this share of each image's highest value is added first"
+    )
 
 
 class GreyCutout:
@@ -67,17 +71,19 @@ class GreyCutout:
         Raises
         ------
         BadFile
-            ``empty``: nothing in the widest cut-out is above the background.
+            ``empty``: nothing in the whole image is above the background. A cut-out beside what there is is all 0.
         """
         of = self.settings
         values = image.physical()
         if values.ndim == 3:
             values = values.mean(axis=2)
+        if of.added_noise:
+            values = with_noise(values, of.added_noise)
         signal, noise = above_noise(values, of.clip_sigma)
         cuts = [centre(signal, side) for side in self._sides(image)]
         widest = max(cuts, key=len)
-        if not widest.any():
-            raise BadFile("empty", f"no pixel of the middle {len(widest)} px is above the background")
+        if not signal.any():
+            raise BadFile("empty", "no pixel is above the background")
         grey = [stretched(highest_is_one(resized(cut, of.side_px)), of.stretch) for cut in cuts]
         facts = {"noise": noise, "peak": float(widest.max()), "signal_px": int((widest > 0).sum())}
         return np.rint(np.stack(grey, axis=-1) * 255).astype(np.uint8).reshape(self.shape), facts
@@ -101,6 +107,13 @@ class GreyCutout:
         pixel = float(image.facts.get("pixel_arcsec") or 0.0)
         enlarge = self.settings.pixel_arcsec / pixel if self.settings.pixel_arcsec and pixel else 1.0
         return [max(round(side * enlarge), 1) if side else min(image.shape) for side in self.settings.crops_px]
+
+
+def with_noise(values: npt.NDArray[np.float32], share: float) -> npt.NDArray[np.float32]:
+    """Gaussian noise added, `share` of the highest value, float32; equal images get equal noise."""
+    seed = np.frombuffer(hashlib.sha256(np.ascontiguousarray(values).tobytes()).digest(), np.uint32)
+    noise = np.random.default_rng(seed).standard_normal(values.shape)
+    return (values + noise * share * np.nanmax(values)).astype(np.float32)
 
 
 def above_noise(values: npt.NDArray[np.float32], sigmas: float) -> tuple[npt.NDArray[np.float32], float]:
