@@ -12,6 +12,7 @@ from skyhash.errors import ConfigError, ModelMismatch
 from skyhash.nets import ENCODERS
 from skyhash.nets.backbones.backbone import pictures
 from skyhash.nets.encoder import Alone, Batch
+from skyhash.nets.losses.centres import centre_losses, codewords
 from skyhash.nets.losses.triplet import triplet_margin
 from skyhash.nets.settings.triplet_hash import TripletHashSettings
 from skyhash.nets.views.affine import orientations, random_affine
@@ -175,9 +176,28 @@ def test_what_cannot_be_encoded_is_refused():
 def test_frozen_layers_are_no_parameters_of_the_optimiser():
     net = encoder(frozen_stages=9, backbone_rate=0.1)
     assert len(net.parameter_groups(1e-3)) == 1
-    head, backbone = encoder(frozen_stages=8, backbone_rate=0.1, code_classification=1.0).parameter_groups(1e-3)
-    assert len(head["params"]) == 6 and head["lr"] == 1e-3
+    head, backbone = encoder(frozen_stages=8, backbone_rate=0.1).parameter_groups(1e-3)
+    assert len(head["params"]) == 4 and head["lr"] == 1e-3
     assert backbone["params"][0].shape == (1280, 320, 1, 1) and backbone["lr"] == pytest.approx(1e-4)
+
+
+@pytest.mark.parametrize(
+    "classes, bits, least", [(2, 4, 4), (4, 8, 5), (4, 4, 2), (10, 48, 16), (16, 4, 1), (40, 4, 0)]
+)
+def test_codewords_lie_far_apart(classes, bits, least):
+    words = codewords(classes, bits)
+    assert words.shape == (classes, bits) and set(words.unique().tolist()) <= {0.0, 1.0}
+    apart = [int((words[i] != words[j]).sum()) for i in range(classes) for j in range(i)]
+    assert min(apart) >= least and torch.equal(words, codewords(classes, bits))
+
+
+def test_centre_losses_are_those_of_slow_loops():
+    logits, labels, words = torch.randn(5, 4), torch.tensor([0, 2, 1, 1, 0]), codewords(3, 4)
+    for i, found in enumerate(centre_losses(logits, labels, words, 0.2)):
+        p = torch.sigmoid(logits[i])
+        target = [0.9 if bit else 0.1 for bit in words[labels[i]]]
+        each = [-(t * torch.log(q) + (1 - t) * torch.log(1 - q)) for t, q in zip(target, p, strict=True)]
+        assert float(found) == pytest.approx(float(sum(each)) / 4, rel=1e-5)
 
 
 class Threads:
@@ -202,7 +222,7 @@ class Threads:
 
 def test_two_ranks_have_the_gradient_of_one():
     """Averaged over ranks, as training does it; the network is a single linear layer, so that batches do not matter."""
-    settings = {"turn_deg": 0, "scale": 0, "shift": 0, "mirror": False, "dropout": 0, "code_classification": 0.5}
+    settings = {"turn_deg": 0, "scale": 0, "shift": 0, "mirror": False, "dropout": 0, "centres": 0.5}
 
     def made():
         net = encoder(**settings)
@@ -239,19 +259,19 @@ def test_training_separates_classes():
     shapes = [np.minimum(abs(down), abs(across)) < 2, abs(np.hypot(down, across) - 10) < 2, np.hypot(down, across) < 6]
     data = torch.from_numpy(np.stack([shapes[i % 3] for i in range(18)]).astype(np.uint8) * 255)
     rows = batch(18)._replace(data=data)
-    net = encoder(weights="imagenet", frozen_stages=6, classification=0.3, dropout=0)
+    net = encoder(weights="imagenet", frozen_stages=9, classification=0.3, dropout=0)
     net.fit(lambda: iter([rows]), Alone())
-    optimiser = torch.optim.Adam(net.parameter_groups(3e-3))
+    optimiser = torch.optim.Adam(net.parameter_groups(2e-2))
     net.train()
     losses = []
-    for _ in range(12):
+    for _ in range(20):
         parts = net.loss(rows, Alone())
-        assert set(parts) == {"triplet", "classification"}
+        assert set(parts) == {"triplet", "classification", "centres"}
         optimiser.zero_grad()
         sum(parts.values()).backward()
         optimiser.step()
         losses.append(float(sum(parts.values()).detach()))
-    assert losses[-1] < 0.6 * losses[0]
+    assert losses[-1] < 0.7 * losses[0]
     code = net.eval().encode(data[:3]).detach() > 0.5
     assert len({tuple(row.tolist()) for row in code}) == 3
     assert net.monitor(rows)["dead_units"] <= net.code_size

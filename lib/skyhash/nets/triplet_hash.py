@@ -11,8 +11,9 @@ Beyond the document, each a weight that can be 0:
 
 - ``classification``: cross-entropy of a linear layer beside the hash layer. Triplets of a small set tell the backbone
   little in the first epochs; this does.
-- ``code_classification``: cross-entropy of a linear layer on the codes, which sends classes to corners of the cube far
-  from each other.
+- ``centres``: every class has a corner of the cube, far from the others' (`losses.centres`), that its codes are drawn
+  to. The triplet loss alone leaves all codes in one place for many epochs: with all of them equal it is the margin, and
+  its gradient through the sigmoids is small.
 - ``quantisation``: mean of 1 - (2 code - 1)^2, which is 0 at the corners.
 - ``balance``: rare classes count as much as frequent ones.
 - ``orientations: 8``: a galaxy has no upright; the code is the mean over eight exact orientations, so it is the same
@@ -30,6 +31,7 @@ from torch.nn import functional
 from skyhash.errors import ModelMismatch
 from skyhash.nets.backbones.backbone import Backbone, pictures
 from skyhash.nets.encoder import Batch, Encoder, Group
+from skyhash.nets.losses.centres import centre_losses, codewords
 from skyhash.nets.losses.triplet import triplet_margin
 from skyhash.nets.settings.triplet_hash import TripletHashSettings
 from skyhash.nets.views.affine import orientations, random_affine
@@ -53,6 +55,7 @@ class TripletHash(Encoder):
     threshold = "half"
     settings: TripletHashSettings
     class_weight: Tensor
+    words: Tensor
 
     def __init__(self, settings: TripletHashSettings, input_shape: tuple[int, ...], classes: tuple[str, ...] = ()):
         super().__init__(settings, input_shape, classes)
@@ -65,7 +68,7 @@ class TripletHash(Encoder):
         self.backbone.freeze(settings.frozen_stages)
         self.hash_layer = nn.Linear(self.backbone.features, settings.bits)
         self.classifier = nn.Linear(self.backbone.features, max(len(classes), 1))
-        self.code_classifier = nn.Linear(settings.bits, max(len(classes), 1))
+        self.register_buffer("words", codewords(max(len(classes), 1), settings.bits), persistent=False)
         self.register_buffer("class_weight", torch.ones(max(len(classes), 1)))
 
     def fit(self, batches: Callable[[], Iterator[Batch]], group: Group) -> None:
@@ -106,27 +109,27 @@ class TripletHash(Encoder):
         """Weighted parts; triplets are taken of the rows of all ranks."""
         of = self.settings
         features = functional.dropout(self.backbone(self.views(pictures(batch.data))), of.dropout, self.training)
-        code = torch.sigmoid(self.hash_layer(features))
+        logits = self.hash_layer(features)
+        code = torch.sigmoid(logits)
         every_code, every_label = group.all_gather(code), group.all_gather(batch.labels)
         weights = self.class_weight[every_label.clamp(min=0)]
         parts = {"triplet": of.triplet * triplet_margin(every_code, every_label, of.margin, of.mining, weights)}
+        labels = batch.labels.clamp(min=0)
         if of.classification:
-            parts["classification"] = of.classification * self._cross_entropy(self.classifier(features), batch, group)
-        if of.code_classification:
-            logits = self.code_classifier(2 * code - 1)
-            parts["code_classification"] = of.code_classification * self._cross_entropy(logits, batch, group)
+            losses = functional.cross_entropy(
+                self.classifier(features), labels, reduction="none", label_smoothing=of.label_smoothing
+            )
+            parts["classification"] = of.classification * self._mean_loss(losses, batch, group)
+        if of.centres:
+            losses = centre_losses(logits, labels, self.words, of.label_smoothing)
+            parts["centres"] = of.centres * self._mean_loss(losses, batch, group)
         if of.quantisation:
             parts["quantisation"] = of.quantisation * (1 - (2 * code - 1).square()).mean()
         return parts
 
-    def _cross_entropy(self, logits: Tensor, batch: Batch, group: Group) -> Tensor:
-        """Mean over the rows of all ranks, weighted by class; ranks' gradients are averaged, hence the factor."""
-        known = batch.labels >= 0
-        labels = batch.labels.clamp(min=0)
-        weights = self.class_weight[labels] * known
-        losses = functional.cross_entropy(
-            logits, labels, reduction="none", label_smoothing=self.settings.label_smoothing
-        )
+    def _mean_loss(self, losses: Tensor, batch: Batch, group: Group) -> Tensor:
+        """Mean over the labelled rows of all ranks, by class; ranks' gradients are averaged, hence the factor."""
+        weights = self.class_weight[batch.labels.clamp(min=0)] * (batch.labels >= 0)
         return group.size * (losses * weights).sum() / group.total(weights.sum().detach()).clamp(min=1e-12)
 
     def encode(self, data: Tensor) -> Tensor:
@@ -156,7 +159,6 @@ class TripletHash(Encoder):
         """The backbone at its own rate; what is frozen or has no part in the loss is left out."""
         heads = [self.hash_layer]
         heads += [self.classifier] if self.settings.classification else []
-        heads += [self.code_classifier] if self.settings.code_classification else []
         backbone = [p for p in self.backbone.parameters() if p.requires_grad]
         groups = [{"params": [p for head in heads for p in head.parameters()], "lr": learning_rate}]
         if backbone:

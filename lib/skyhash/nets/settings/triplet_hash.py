@@ -30,11 +30,11 @@ class TripletHashSettings(EncoderSettings):
     mining: Literal["all", "semi_hard", "hard"] = Field("all", description="which triplets of a batch count")
     triplet: NotNegative = Field(1.0, description="weight of the triplet loss")
     classification: NotNegative = Field(1.0, description="weight of a cross-entropy on the features; not in the paper")
-    code_classification: NotNegative = Field(
-        0.0, description="weight of a cross-entropy on the codes; not in the paper"
+    centres: NotNegative = Field(
+        2.0, description="weight of the codes' cross-entropy with their class's codeword; not in the paper"
     )
     quantisation: NotNegative = Field(0.0, description="weight of the codes' distance from 0 and 1; not in the paper")
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="of the cross-entropies")
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="of the cross-entropies' targets")
     balance: Share = Field(1.0, description="classes count by (their number)^-balance in every part of the loss")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="of the features, in training")
     turn_deg: NotNegative = Field(180.0, description="views are turned by up to this angle")
