@@ -72,6 +72,7 @@ class BadFile(SkyhashError):
         "too_large",  # more bytes or pixels than the settings allow
         "changed",  # the content is no longer what ingest saw
         "duplicate",  # the same content was ingested before under another name
+        "empty",  # nothing in the image is above its background: an observation that failed, or a blank cut-out
     )
 
     def __init__(self, reason: str, message: str):

@@ -35,9 +35,6 @@ ROOMS = {
     "commands": ({"stages", "spark", "scores", *FOUNDATION}, {"torch", "numpy"}),
     "experiments": ({"errors"}, SPARK | {"torch", "numpy"}),
 }
-# rooms of one file that may not be there yet
-OPTIONAL = {"experiments"}
-
 # The inner rooms of a room, from the ground up: a file may import its own inner room and those of lower floors. Files
 # that lie in no inner room are the ground: everyone may import them, they import none of these.
 FLOORS = {
@@ -103,7 +100,7 @@ def test_every_file_belongs_to_a_known_room():
 @pytest.mark.parametrize("room", sorted(ROOMS))
 def test_no_room_imports_what_it_may_not(room):
     files = [f for f in PACKAGE.rglob("*.py") if room_of(f) == room]
-    assert files or room in OPTIONAL, f"the room {room} is empty"
+    assert files, f"the room {room} is empty"
     assert not [line for file in files for line in crossings(file)]
 
 

@@ -9,6 +9,7 @@ ARCHIVES = Registry(
         "solar_hmi": "skyhash.archives.solar_hmi:SolarHmi",
         "solar_hmi_jpeg": "skyhash.archives.solar_hmi_jpeg:SolarHmiJpeg",
         "solar_mdi": "skyhash.archives.solar_mdi:SolarMdi",
+        "radio_galaxies": "skyhash.archives.radio_galaxies:RadioGalaxies",
         "simulated_hmi": "skyhash.archives.simulated_hmi:SimulatedHmi",
     },
 )

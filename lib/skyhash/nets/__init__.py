@@ -8,5 +8,6 @@ ENCODERS = Registry(
     {
         # the second name lets settings be read without importing torch
         "autoencoder": "skyhash.nets.autoencoder:Autoencoder skyhash.nets.settings.autoencoder:AutoencoderSettings",
+        "triplet_hash": "skyhash.nets.triplet_hash:TripletHash skyhash.nets.settings.triplet_hash:TripletHashSettings",
     },
 )

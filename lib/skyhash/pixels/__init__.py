@@ -7,5 +7,9 @@ DESCRIPTORS = Registry(
     "describe.kind",
     {
         "magnetic_grid": "skyhash.pixels.solar.magnetic_grid:MagneticGrid",
+        "grey_cutout": "skyhash.pixels.grey_cutout:GreyCutout",
+        "cosfire": "skyhash.pixels.cosfire:Cosfire",
+        "efficientnet_features": "skyhash.nets.backbone_features:BackboneFeatures"
+        " skyhash.nets.settings.backbone_features:BackboneFeaturesSettings",
     },
 )

@@ -7,5 +7,6 @@ SIMULATORS = Registry(
     "simulate.kind",
     {
         "solar": "skyhash.simulated.solar.simulator:SolarSimulator",
+        "radio_galaxies": "skyhash.simulated.radio_galaxies:RadioGalaxiesSimulator",
     },
 )

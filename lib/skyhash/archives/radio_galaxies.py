@@ -1,0 +1,208 @@
+"""Cut-outs of radio galaxies: pictures, npz files of many, FITS images and cubes.
+
+A radio galaxy is what jets of a black hole blow up: two lobes of synchrotron light, larger than the galaxy. Fanaroff
+and Riley (1974) tell FRI (brightest near the centre) from FRII (brightest at the ends, hot spots); *Bent* sources are
+swept back by the gas they move through; *Compact* ones are not resolved by the beam. FIRST (VLA, 1.4 GHz, beam 5.4
+arcsec, 1.8 arcsec a pixel) is the survey most labelled catalogues come from.
+
+- **Pictures** (PNG, JPEG; 8 or 16 bit). Cut-outs of FIRST have 300 px (9 arcmin), their noise already cut to 0, the
+  brightest pixel of the whole cut-out at 255, so that a bright neighbour leaves the source itself faint. Right
+  ascension and declination stand in the name (``10.451_-9.284_0_MiraBest.png``). Rows are stored from the top; they
+  are turned over, so that the bottom row is first as in FITS. Colours are kept; descriptors average them.
+- **npz**: an array `images` of shape (n, height, width), rows from the top, and optionally an array of class numbers.
+  Nothing is unpickled (``allow_pickle=False``). MiraBest's 792 cut-outs of 150 px hold six that are empty: the noise
+  was cut at a level above the source. Of equal images in one file the first counts, the others are duplicates.
+- **FITS**: SkyView's cut-outs have unprintable characters in their comments, which astropy only warns of. Cubes become
+  one plane (`skyhash.archives.fits_planes`). MiraBest's names are ``code_ra+dec_redshift_size.fits``.
+- **Labels** come from a table ``manifest.csv`` beside the images or up to two folders above (`archives.manifest`), from
+  the name of the folder, or from nowhere. MiraBest's labels have more words (``FRI confident sub0``); with
+  `label_words: 1` the class is the first, and all of it is kept in ``facts``.
+- **Times** mean nothing here: sources do not change. They are null where the file or table has none.
+
+What is simulated says so: FITS keyword SIMULATD, or ``simulated`` in the file's or table's words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Iterator
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from skyhash.archives import fits_planes, manifest, pictures, times
+from skyhash.archives.archive import Archive, Facts, Source
+from skyhash.archives.guard import guarded
+from skyhash.errors import BadFile
+from skyhash.pixels.image import Image
+from skyhash.settings import ArchiveSettings, Natural, NotNegative, Share
+
+_PLACE = re.compile(r"(?:^|_)(\d{1,3}\.\d+)_?([+-]?\d{1,2}\.\d+)(?=_|$|\.[a-z])")
+
+
+class RadioGalaxiesSettings(ArchiveSettings):
+    """See the module."""
+
+    kind: Literal["radio_galaxies"] = "radio_galaxies"
+    labels: Literal["manifest", "folder", "none"] = Field("manifest", description="where class labels come from")
+    manifest: str = Field("manifest.csv", description="table beside the images or up to two folders above")
+    label_words: Natural = Field(0, description="words of the label that make the class; 0 = all")
+    npz_images: str = Field("images", description="array of an npz file that holds the images")
+    npz_labels: str = Field("labels", description="array of class numbers or names; used where the manifest has none")
+    npz_classes: tuple[str, ...] = Field((), description="names of class numbers 0, 1, ...; empty = the numbers")
+    cube: fits_planes.Reduction = Field("plane", description="what becomes of a cube: one channel, peak or a moment")
+    plane: int = Field(0, description="channel for cube: plane; from 0, negative from the end")
+    train_shares: dict[str, Share] = Field(
+        {}, description="share of a class's images of the official part train that stay in it; others: left_out"
+    )
+    pixel_arcsec: NotNegative = Field(0.0, description="size of a pixel where the file does not say; 0 = unknown")
+
+
+class RadioGalaxies(Archive):
+    """See the module."""
+
+    Settings = RadioGalaxiesSettings
+    settings: RadioGalaxiesSettings
+    fact_columns = {"notes": "string", "pixel_arcsec": "double"}  # noqa: RUF012
+
+    def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[_Member]:
+        """One member per picture or FITS file; one per row of an npz file, called ``0``, ``1``, ..."""
+        head = self._head(source)
+        if head.startswith(b"PK\x03\x04"):
+            yield from self._rows(source, wanted)
+        elif wanted is None or "" in wanted:
+            yield _FitsMember(self, source) if head.startswith((b"SIMPLE", b"\x1f\x8b")) else _Picture(self, source)
+
+    @guarded
+    def _head(self, source: Source) -> bytes:
+        data = source.bytes()
+        if not data:
+            raise BadFile("unreadable", "the file is empty")
+        if data.startswith(b"version https://git-lfs"):
+            raise BadFile("unreadable", "a pointer of Git LFS, not the file")
+        return data[:512]
+
+    def _rows(self, source: Source, wanted: Collection[str] | None) -> Iterator[_Member]:
+        images, labels = self._arrays(source)
+        first: dict[bytes, int] = {}
+        for number, values in enumerate(images):
+            same = first.setdefault(values.tobytes(), number)
+            if wanted is None or str(number) in wanted:
+                label = None if labels is None or number >= len(labels) else labels[number]
+                yield _NpzRow(self, source, str(number), values, label, same)
+
+    @guarded
+    def _arrays(self, source: Source) -> tuple[np.ndarray, np.ndarray | None]:
+        return pictures.arrays(source.bytes(), self.settings)
+
+
+class _Member:
+    def __init__(self, archive: RadioGalaxies, source: Source, name: str = ""):
+        self.settings, self.source, self.name = archive.settings, source, name
+
+    @guarded
+    def facts(self) -> Facts:
+        path = PurePosixPath(self.source.path.replace("\\", "/"))
+        folder = f"{path.parent.name}/" if self.settings.labels == "folder" else ""
+        facts: dict[str, Any] = {"natural_key": f"{folder}{path.name}{f'[{self.name}]' if self.name else ''}"}
+        extra: dict[str, Any] = {}
+        place = _PLACE.search(path.name)
+        if place and not self.name:
+            facts["ra"], facts["dec"] = float(place.group(1)), float(place.group(2))
+        self._of_file(facts, extra)
+        row = manifest.row_of(self.source, self.settings.manifest, self.name)
+        if row is not None:
+            told = manifest.facts_of(row)
+            extra.update(told.pop("facts"))
+            facts.update({key: value for key, value in told.items() if value is not None})
+        if self.settings.labels == "none":
+            facts["label"] = None
+        elif self.settings.labels == "folder":
+            facts["label"] = path.parent.name or None
+        if facts.get("label") and self.settings.label_words:
+            words = str(facts["label"]).split()
+            extra["label_in_full"], facts["label"] = facts["label"], " ".join(words[: self.settings.label_words])
+        share = self.settings.train_shares.get(str(facts.get("label")), 1.0)
+        if facts.get("split") == "train" and _place_in(facts["natural_key"]) >= share:
+            facts["split"] = "left_out"
+        words = f"{path.name} {facts.get('category') or ''}".lower()
+        facts["simulated"] = bool(facts.get("simulated")) or "simulated" in words
+        facts["facts"] = extra
+        return facts
+
+    def _of_file(self, facts: dict[str, Any], extra: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def _image(self, values: np.ndarray, unit: str = "", pixel_arcsec: float = 0.0) -> Image:
+        finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+        if finite.size == 0 or finite.min() == finite.max():
+            raise BadFile("empty", "all pixels have the same value" if finite.size else "no pixel is measured")
+        pixel = pixel_arcsec or self.settings.pixel_arcsec
+        return Image(values, unit, facts={"pixel_arcsec": pixel} if pixel else {})
+
+
+class _Picture(_Member):
+    def _of_file(self, facts: dict[str, Any], extra: dict[str, Any]) -> None:
+        facts["width_px"], facts["height_px"] = pictures.size(self.source.bytes(), self.settings.max_pixels)
+
+    @guarded
+    def image(self) -> Image:
+        return self._image(pictures.decoded(self.source.bytes(), self.settings.max_pixels)[::-1])
+
+
+class _NpzRow(_Member):
+    def __init__(self, archive: RadioGalaxies, source: Source, name: str, values: np.ndarray, label: Any, same_as: int):
+        super().__init__(archive, source, name)
+        self.values, self.label, self.same_as = values, label, same_as
+
+    def _of_file(self, facts: dict[str, Any], extra: dict[str, Any]) -> None:
+        facts["height_px"], facts["width_px"] = self.values.shape[:2]
+        if self.label is not None:
+            names, number = self.settings.npz_classes, self.label
+            known = isinstance(number, np.integer) and 0 <= number < len(names)
+            facts["label"] = names[int(number)] if known else str(number)
+
+    @guarded
+    def image(self) -> Image:
+        image = self._image(self.values[::-1])
+        if self.same_as != int(self.name):
+            raise BadFile("duplicate", f"equal to image {self.same_as} of the same file")
+        return image
+
+
+class _FitsMember(_Member):
+    def _of_file(self, facts: dict[str, Any], extra: dict[str, Any]) -> None:
+        header, _ = fits_planes.read(self.source.bytes(), self.settings.max_pixels, decode=False)
+        facts["width_px"], facts["height_px"] = int(header["NAXIS1"]), int(header["NAXIS2"])
+        if str(header.get("CTYPE1", "")).startswith("RA"):
+            facts.setdefault("ra", manifest.number(str(header.get("CRVAL1"))))
+            facts.setdefault("dec", manifest.number(str(header.get("CRVAL2"))))
+        facts["obs_time"] = times.parse(str(header["DATE-OBS"])) if header.get("DATE-OBS") else None
+        facts["category"] = str(header.get("SURVEY") or header.get("TELESCOP") or "").strip() or None
+        facts["source_id"] = str(header.get("OBJECT", "")).strip() or None
+        facts["simulated"] = header.get("SIMULATD") is True
+        facts["label"] = str(header.get("CLASS", "")).strip() or None
+        if pixel := _pixel_arcsec(header):
+            extra["pixel_arcsec"] = pixel
+
+    @guarded
+    def image(self) -> Image:
+        of = self.settings
+        header, cube = fits_planes.read(self.source.bytes(), of.max_pixels)
+        assert cube is not None
+        values = fits_planes.plane_of(cube, header, of.cube, of.plane)
+        return self._image(values, fits_planes.unit_of(header, of.cube, len(cube)), _pixel_arcsec(header))
+
+
+def _place_in(natural_key: str) -> float:
+    """A number from 0 to 1 that depends on the name alone: the same images are left out in every run."""
+    return int.from_bytes(hashlib.sha256(natural_key.encode()).digest()[:6], "big") / 2**48
+
+
+def _pixel_arcsec(header: dict[str, Any]) -> float:
+    """Side of a pixel from CDELT2 in degrees, as every radio map has it; 0 = not said."""
+    step = manifest.number(str(header.get("CDELT2")))
+    return round(abs(step) * 3600, 6) if step else 0.0

@@ -1,0 +1,166 @@
+"""Deep supervised hashing of Ndung'u et al. 2023 (arXiv 2309.00932): backbone, linear layer, sigmoid, triplet loss.
+
+::
+
+    image -> random view -> backbone (ImageNet) -> dropout -> Linear(features, bits) -> sigmoid = code
+
+The document's backbone is DenseNet-161; EfficientNet-lite0 is the one whose weights need no download. A bit is set
+where its sigmoid is above one half, or above a percentile of the training rows' values (`hash.threshold`).
+
+Beyond the document, each a weight that can be 0:
+
+- ``classification``: cross-entropy of a linear layer beside the hash layer. Triplets of a small set tell the backbone
+  little in the first epochs; this does.
+- ``centres``: every class has a corner of the cube, far from the others' (`losses.centres`), that its codes are drawn
+  to. The triplet loss alone leaves all codes in one place for many epochs: with all of them equal it is the margin, and
+  its gradient through the sigmoids is small.
+- ``quantisation``: mean of 1 - (2 code - 1)^2, which is 0 at the corners.
+- ``balance``: rare classes count as much as frequent ones.
+- ``orientations: 8``: a galaxy has no upright; the code is the mean over eight exact orientations, so it is the same
+  for a turned or mirrored image, up to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from skyhash.errors import ModelMismatch
+from skyhash.nets.backbones.backbone import Backbone, pictures
+from skyhash.nets.encoder import Batch, Encoder, Group
+from skyhash.nets.losses.centres import centre_losses, codewords
+from skyhash.nets.losses.triplet import triplet_margin
+from skyhash.nets.settings.triplet_hash import TripletHashSettings
+from skyhash.nets.views.affine import orientations, random_affine
+
+
+def backbone_of(settings: TripletHashSettings) -> Backbone:
+    """The backbone that the settings name, with random weights."""
+    if settings.backbone == "densenet161":
+        from skyhash.nets.backbones.densenet import DenseNet161
+
+        return DenseNet161(settings.weights_file)
+    from skyhash.nets.backbones.efficientnet_lite import EfficientNetLite0
+
+    return EfficientNetLite0()
+
+
+class TripletHash(Encoder):
+    """See the module; `input_shape` is (side, side) or (side, side, 3)."""
+
+    Settings = TripletHashSettings
+    threshold = "half"
+    settings: TripletHashSettings
+    class_weight: Tensor
+    words: Tensor
+
+    def __init__(self, settings: TripletHashSettings, input_shape: tuple[int, ...], classes: tuple[str, ...] = ()):
+        super().__init__(settings, input_shape, classes)
+        if len(input_shape) not in (2, 3) or input_shape[0] != input_shape[1]:
+            raise ModelMismatch("encoder.kind", f"descriptors of shape {tuple(input_shape)}", "square images")
+        self.code_size = settings.bits
+        self.backbone = backbone_of(settings)
+        # random networks have no statistics worth keeping
+        self.backbone.stored_statistics = settings.stored_statistics and settings.weights == "imagenet"
+        self.backbone.freeze(settings.frozen_stages)
+        self.hash_layer = nn.Linear(self.backbone.features, settings.bits)
+        self.classifier = nn.Linear(self.backbone.features, max(len(classes), 1))
+        self.register_buffer("words", codewords(max(len(classes), 1), settings.bits), persistent=False)
+        self.register_buffer("class_weight", torch.ones(max(len(classes), 1)))
+
+    def fit(self, batches: Callable[[], Iterator[Batch]], group: Group) -> None:
+        """Take over the ImageNet weights, and count the classes of the training rows.
+
+        Raises
+        ------
+        ConfigError
+            There are no ImageNet weights to be had.
+        ModelMismatch
+            The training rows have fewer than two classes.
+        """
+        counts = torch.zeros(len(self.class_weight), dtype=torch.float64)
+        for batch in batches():
+            known = batch.labels[batch.labels >= 0].cpu()
+            counts += torch.bincount(known, minlength=len(counts))[: len(counts)]
+        counts = group.total(counts)
+        if (counts > 0).sum() < 2:
+            raise ModelMismatch("encoder.kind", "training rows of fewer than two classes", "labelled images")
+        weight = counts.clamp(min=1).pow(-self.settings.balance) * (counts > 0)
+        self.class_weight.copy_(weight * counts.sum() / (weight * counts).sum())
+        if self.settings.weights == "imagenet":
+            self.backbone.load_pretrained()
+
+    def views(self, images: Tensor) -> Tensor:
+        """Random views of pictures, in training."""
+        of = self.settings
+        images = random_affine(images, of.turn_deg, of.scale, of.shift, of.mirror)
+        each = (len(images), 1, 1, 1)
+        if of.stretch:
+            power = torch.exp((torch.rand(each, device=images.device) * 2 - 1) * of.stretch)
+            images = images.clamp(min=0).pow(power)
+        if of.noise:
+            images = images + torch.randn_like(images[:, :1]) * torch.rand(each, device=images.device) * of.noise
+        return images
+
+    def loss(self, batch: Batch, group: Group) -> dict[str, Tensor]:
+        """Weighted parts; triplets are taken of the rows of all ranks."""
+        of = self.settings
+        features = functional.dropout(self.backbone(self.views(pictures(batch.data))), of.dropout, self.training)
+        logits = self.hash_layer(features)
+        code = torch.sigmoid(logits)
+        every_code, every_label = group.all_gather(code), group.all_gather(batch.labels)
+        weights = self.class_weight[every_label.clamp(min=0)]
+        parts = {"triplet": of.triplet * triplet_margin(every_code, every_label, of.margin, of.mining, weights)}
+        labels = batch.labels.clamp(min=0)
+        if of.classification:
+            losses = functional.cross_entropy(
+                self.classifier(features), labels, reduction="none", label_smoothing=of.label_smoothing
+            )
+            parts["classification"] = of.classification * self._mean_loss(losses, batch, group)
+        if of.centres:
+            losses = centre_losses(logits, labels, self.words, of.label_smoothing)
+            parts["centres"] = of.centres * self._mean_loss(losses, batch, group)
+        if of.quantisation:
+            parts["quantisation"] = of.quantisation * (1 - (2 * code - 1).square()).mean()
+        return parts
+
+    def _mean_loss(self, losses: Tensor, batch: Batch, group: Group) -> Tensor:
+        """Mean over the labelled rows of all ranks, by class; ranks' gradients are averaged, hence the factor."""
+        weights = self.class_weight[batch.labels.clamp(min=0)] * (batch.labels >= 0)
+        return group.size * (losses * weights).sum() / group.total(weights.sum().detach()).clamp(min=1e-12)
+
+    def encode(self, data: Tensor) -> Tensor:
+        """Codes from 0 to 1."""
+        return self._mean(data, lambda features: torch.sigmoid(self.hash_layer(features)))
+
+    def probabilities(self, data: Tensor) -> Tensor:
+        """Class probabilities of the classification layer, shape (rows, classes), in evaluation mode."""
+        return self._mean(data, lambda features: torch.softmax(self.classifier(features), dim=1))
+
+    def _mean(self, data: Tensor, answer: Callable[[Tensor], Tensor]) -> Tensor:
+        images = pictures(data)
+        if self.settings.orientations == 1:
+            return answer(self.backbone(images))
+        views = orientations(images)
+        return torch.stack([answer(self.backbone(view)) for view in views]).mean(dim=0)
+
+    def monitor(self, rows: Batch) -> dict[str, float]:
+        """Dead units, and how far codes are from the corners (0 to 1), on at most 256 rows."""
+        code = torch.cat([self.encode(part) for part in rows.data[:256].split(64)]).detach()
+        return {
+            "dead_units": float((code == code[:1]).all(dim=0).sum()),
+            "quantisation": float((1 - (2 * code - 1).square()).mean()),
+        }
+
+    def parameter_groups(self, learning_rate: float) -> list[dict]:
+        """The backbone at its own rate; what is frozen or has no part in the loss is left out."""
+        heads = [self.hash_layer]
+        heads += [self.classifier] if self.settings.classification else []
+        backbone = [p for p in self.backbone.parameters() if p.requires_grad]
+        groups = [{"params": [p for head in heads for p in head.parameters()], "lr": learning_rate}]
+        if backbone:
+            groups.append({"params": backbone, "lr": learning_rate * self.settings.backbone_rate})
+        return groups

@@ -1,0 +1,61 @@
+"""Random and exact views of a batch of square pictures: turned, mirrored, scaled, shifted; all pictures at once."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def random_affine(
+    images: Tensor, turn_deg: float = 180.0, scale: float = 0.0, shift: float = 0.0, mirror: bool = True
+) -> Tensor:
+    """Each picture under its own turn, scale, shift and mirror image, read bilinearly; zero outside.
+
+    Parameters
+    ----------
+    images : Tensor of float, shape (n, channels, side, side)
+    turn_deg : float
+        Turned by an angle drawn from -turn_deg to turn_deg.
+    scale : float
+        Enlarged by a factor drawn log-uniformly from 1 / (1 + scale) to 1 + scale.
+    shift : float
+        Moved along both axes by at most this share of the side.
+    mirror : bool
+        Mirrored with a chance of one half.
+
+    Returns
+    -------
+    Tensor, shape of `images`
+    """
+    n, device = len(images), images.device
+
+    def draw(reach: float) -> Tensor:
+        return (torch.rand(n, device=device) * 2 - 1) * reach
+
+    angle = draw(turn_deg * math.pi / 180)
+    shrink = torch.exp(-draw(math.log1p(scale)))
+    flip = torch.where(torch.rand(n, device=device) < 0.5, -1.0, 1.0) if mirror else torch.ones(n, device=device)
+    cos, sin = torch.cos(angle) * shrink, torch.sin(angle) * shrink
+    across = torch.stack([cos * flip, -sin, draw(2 * shift)], dim=1)
+    down = torch.stack([sin * flip, cos, draw(2 * shift)], dim=1)
+    grid = functional.affine_grid(torch.stack([across, down], dim=1), list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid.to(images.dtype), align_corners=False)
+
+
+def orientations(images: Tensor) -> Tensor:
+    """The eight exact orientations of each picture: four quarter turns of it and of its mirror image.
+
+    Parameters
+    ----------
+    images : Tensor, shape (n, channels, side, side)
+
+    Returns
+    -------
+    Tensor, shape (8, n, channels, side, side)
+        The first is the picture itself.
+    """
+    both = (images, images.flip(-1))
+    return torch.stack([torch.rot90(image, turns, (-2, -1)) for image in both for turns in range(4)])
