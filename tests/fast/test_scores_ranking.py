@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from skyhash.scores.ranking import average_precision, precision_at
+from skyhash.scores.ranking import average_precision, precision_at, share_within
 
 
 def orderings(scores, relevant):
@@ -77,3 +77,19 @@ def test_k_out_of_range_is_refused(k):
 def test_nan_scores_are_refused():
     with pytest.raises(ValueError, match="NaN"):
         average_precision(np.array([[np.nan, 1.0]]), np.array([[True, False]]))
+
+
+def test_rows_that_are_cut_short_are_divided_by_the_totals_of_the_search_set():
+    scores, relevant = np.array([[5.0, 4.0, 3.0]]), np.array([[True, False, True]])
+    assert average_precision(scores, relevant, totals=np.array([4])).item() == pytest.approx((1 + 2 / 3) / 4)
+    assert average_precision(scores, relevant, 2, np.array([4])).item() == pytest.approx(1 / 2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(tied)
+def test_the_share_within_k_is_how_often_an_item_stands_there(case):
+    scores, _, k = case
+    best_first = np.sort(np.array(scores, dtype=float))[::-1]
+    every = list(orderings(best_first, range(len(scores))))
+    expected = [np.mean([i in order[:k] for order in every]) for i in range(len(scores))]
+    assert share_within(best_first[None], k)[0] == pytest.approx(expected)

@@ -6,6 +6,7 @@ EVALUATIONS = Registry(
     "skyhash.evaluations",
     "evaluations",
     {
+        "labels": "skyhash.scores.labels:Labels",
         "time_windows": "skyhash.scores.time_windows:TimeWindows",
     },
 )

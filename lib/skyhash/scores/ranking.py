@@ -2,7 +2,8 @@
 
 Short codes give few distinct distances, so most of a list is tied and any one ordering is luck. The value here is the
 mean over all orderings of every tied group (McSherry & Najork 2008, "Computing information retrieval performance
-measures efficiently in the presence of tied scores"), in closed form.
+measures efficiently in the presence of tied scores"), in closed form. Where a row is cut short within a tied group,
+the group is what the row holds of it.
 """
 
 from __future__ import annotations
@@ -61,7 +62,27 @@ def precision_at(scores: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray
     return (ties.before + ties.inside * reached / ties.size)[:, column] / k
 
 
-def average_precision(scores: np.ndarray, relevant: np.ndarray, k: int | None = None) -> np.ndarray:
+def share_within(scores: np.ndarray, k: int) -> np.ndarray:
+    """Chance of each item to stand among the first k of its row.
+
+    Parameters
+    ----------
+    scores : (m, n) float
+        Each row best first; equal scores are tied. No NaN.
+    k : int
+
+    Returns
+    -------
+    (m, n) float64
+        1 for groups that lie within the first k whole, 0 for those behind, a fraction for the group at the cut.
+    """
+    ties = _Ties(scores, np.zeros(np.shape(scores), dtype=bool))
+    return np.clip((k - ties.start) / ties.size, 0.0, 1.0)
+
+
+def average_precision(
+    scores: np.ndarray, relevant: np.ndarray, k: int | None = None, totals: np.ndarray | None = None
+) -> np.ndarray:
     """Expected average precision of each row; its mean over rows is the tie-aware mAP (or mAP@k).
 
     Parameters
@@ -70,6 +91,9 @@ def average_precision(scores: np.ndarray, relevant: np.ndarray, k: int | None = 
         As in `precision_at`.
     k : int, optional
         Only the first k places count; the sum is divided by min(k, number of relevant items).
+    totals : (m,) int, optional
+        Relevant items in the whole search set, where rows are its first n places only; those that are not in the row
+        add nothing to the sum. By default the relevant items of the row are all there are.
 
     Returns
     -------
@@ -83,5 +107,7 @@ def average_precision(scores: np.ndarray, relevant: np.ndarray, k: int | None = 
     above = (ties.place - ties.start) * (ties.inside - 1) / np.maximum(ties.size - 1, 1)
     terms = np.where(ties.inside > 0, chance * (ties.before + above + 1) / rank, 0.0)
     cut = len(rank) if k is None else min(k, len(rank))
-    most = np.minimum(ties.total, cut)
+    most = ties.total if totals is None else np.asarray(totals)
+    if k is not None:
+        most = np.minimum(most, k)
     return np.where(most > 0, terms[:, :cut].sum(axis=1) / np.maximum(most, 1), np.nan)

@@ -1,0 +1,147 @@
+"""Evaluation by labels: relevant is what has the query's label.
+
+Packed codes of few bits give few distances, so most of a list is tied. Every metric here is an expectation over the
+orders of tied images (`skyhash.scores.ranking`; McSherry & Najork 2008), so that an order by id is neither luck nor
+misfortune. To see tied groups whole, lists are read to `depth`, by default to their end in archives of up to 10,000
+images; of a group that is cut there, the images read stand for all.
+
+- ``map``: mean average precision over the whole list, or over its first k places. Its divisor is the number of relevant
+  images in the whole search set, min(k, that number) at k.
+- ``precision``: share of relevant images among the first k, or among all where there are fewer.
+- ``accuracy``: share of queries whose label wins the vote of the k nearest. A group at the cut votes by its expected
+  share, labels with equally many votes share the win.
+
+Images without a label are passed over: they can be neither right nor wrong. The query itself is never counted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from skyhash.scores.evaluation import Evaluation, QueryScores, SearchSet
+from skyhash.scores.ranking import average_precision, share_within
+from skyhash.settings import EvaluationSettings, Natural, Positive
+
+ROWS_AT_ONCE = 128  # lists of 10,000 images take about 1 MB each while they are judged
+ALL = "all"
+
+
+class LabelsSettings(EvaluationSettings):
+    k: tuple[Positive, ...] = Field((100,), description="lengths at which mAP, precision and accuracy are cut")
+    votes: Positive = Field(10, description="nearest images whose vote the accuracy beside the whole list's mAP counts")
+    depth: Positive = Field(10_000, description="places of a list that are read at most")
+    headline_k: Natural = Field(0, description="length by which methods are compared; 0 = the whole list")
+    per_class: bool = Field(True, description="also the metrics of each label's queries, at the headline's length")
+    published: dict[str, float] = Field(
+        default_factory=dict, description="published values to show beside, by metric, at the headline's length"
+    )
+    published_by: str = Field("published", description="whose values these are")
+
+
+class Labels(Evaluation):
+    """Similar is what has the same label."""
+
+    Settings = LabelsSettings
+    settings: LabelsSettings
+    columns = ("label",)
+    headline = "map"
+
+    def __init__(self, settings: LabelsSettings):
+        super().__init__(settings)
+        self.lengths: list[int | str] = [ALL, *dict.fromkeys(settings.k)]
+        self.shown: int | str = settings.headline_k or ALL
+        if self.shown not in self.lengths:
+            self.lengths.append(self.shown)
+        self._numbered: tuple[SearchSet | None, tuple[np.ndarray, list[str]]] = (None, (np.zeros(0, np.int64), []))
+        self.published = {name: (value, settings.published_by) for name, value in settings.published.items()}
+        # rows of single classes are never the headline
+        self.published_parameters = {"k": self.shown, "class": None}
+
+    def judgeable(self, images: SearchSet) -> np.ndarray:
+        return self._numbers(images)[0] >= 0
+
+    def depth(self, images: SearchSet, queries: np.ndarray) -> int:
+        return min(len(images) - 1, self.settings.depth)
+
+    def judge(
+        self, images: SearchSet, queries: np.ndarray, lists: np.ndarray, similarities: np.ndarray
+    ) -> list[QueryScores]:
+        numbers, names = self._numbers(images)
+        own = numbers[queries]
+        found: dict[Any, dict[str, np.ndarray]] = {
+            length: {name: np.full(len(queries), np.nan) for name in _metrics(length)} for length in self.lengths
+        }
+        for start in range(0, len(queries), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            judged = self._judge_rows(images, numbers, len(names), queries[rows], lists[rows], similarities[rows])
+            for length, metrics in judged.items():
+                for name, values in metrics.items():
+                    found[length][name][rows] = np.where(own[rows] >= 0, values, np.nan)
+        scores = [QueryScores({"k": length}, metrics) for length, metrics in found.items()]
+        if self.settings.per_class:
+            for number, name in enumerate(names):
+                metrics = {m: np.where(own == number, v, np.nan) for m, v in found[self.shown].items()}
+                scores.append(QueryScores({"k": self.shown, "class": name}, metrics))
+        return scores
+
+    def _numbers(self, images: SearchSet) -> tuple[np.ndarray, list[str]]:
+        if self._numbered[0] is not images:
+            self._numbered = (images, _numbers(images))
+        return self._numbered[1]
+
+    def _judge_rows(
+        self, images: SearchSet, numbers: np.ndarray, classes: int, queries: np.ndarray, lists: np.ndarray,
+        similarities: np.ndarray,
+    ) -> dict[int | str, dict[str, np.ndarray]]:  # fmt: skip
+        width = min(lists.shape[1], self.settings.depth)
+        lists, values = lists[:, :width], np.asarray(similarities[:, :width], dtype=np.float64)
+        labels = np.where(lists >= 0, numbers[lists], -1) if len(numbers) else np.full(lists.shape, -1)
+        # what is not there or has no label goes behind everything and is never relevant
+        values = np.where((labels >= 0) & ~np.isnan(values), values, -np.inf)
+        order = np.argsort(-values, axis=1, kind="stable")
+        values, labels = np.take_along_axis(values, order, axis=1), np.take_along_axis(labels, order, axis=1)
+        own = numbers[queries]
+        relevant = (labels == own[:, None]) & np.isfinite(values)
+        searched = images.retrievable & (numbers >= 0)
+        of_class = np.bincount(numbers[searched], minlength=classes)
+        totals = of_class[own] - searched[queries]
+        others = np.count_nonzero(searched) - searched[queries]
+        judged: dict[int | str, dict[str, np.ndarray]] = {}
+        for length in self.lengths:
+            k = None if length == ALL else int(length)
+            metrics = {"map": average_precision(values, relevant, k, totals)}
+            inside = share_within(values, self.settings.votes if k is None else k) * np.isfinite(values)
+            metrics["accuracy"] = np.where(others > 0, _won(labels, inside, own, classes), np.nan)
+            if k is not None:
+                placed = np.minimum(k, np.maximum(others, 1))
+                metrics["precision"] = np.where(others > 0, (inside * relevant).sum(axis=1) / placed, np.nan)
+            judged[length] = metrics
+        return judged
+
+
+def _metrics(length: int | str) -> tuple[str, ...]:
+    return ("map", "accuracy") if length == ALL else ("map", "accuracy", "precision")
+
+
+def _won(labels: np.ndarray, inside: np.ndarray, own: np.ndarray, classes: int) -> np.ndarray:
+    """Each row's own label's share of the win in a vote weighted by `inside`; 0 without a vote. (m,) float64."""
+    m = len(labels)
+    cell = np.arange(m)[:, None] * classes + np.maximum(labels, 0)
+    votes = np.bincount(cell.ravel(), np.where(labels >= 0, inside, 0.0).ravel(), m * classes).reshape(m, classes)
+    most = votes.max(axis=1, keepdims=True)
+    # fractions of a group at the cut add up to within rounding
+    winners = (votes >= most - 1e-9) & (most > 0)
+    return winners[np.arange(m), own] / np.maximum(winners.sum(axis=1), 1)
+
+
+def _numbers(images: SearchSet) -> tuple[np.ndarray, list[str]]:
+    """Labels as numbers, (n,) int64, -1 = none; and the labels, sorted."""
+    labels = images.facts["label"]
+    known = np.array([label is not None and label == label for label in labels], dtype=bool)
+    names, found = np.unique(labels[known].astype(str), return_inverse=True)
+    numbers = np.full(len(labels), -1, dtype=np.int64)
+    numbers[known] = found
+    return numbers, names.tolist()
