@@ -9,6 +9,7 @@ own `Settings`. What a job runs with is what `runs` stores: the resolved setting
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -145,10 +146,14 @@ class Config(Settings):
     spark: SparkSettings = SparkSettings()
 
     def as_json(self) -> str:
-        """The settings as resolved, one line, keys in order: what `runs.config` holds."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """The settings as resolved, one line, keys in order: what `runs.config` holds; no key of a store is told."""
+        told = self.model_dump(mode="json")
+        storage = told["archive"]["storage"]
+        told["archive"]["storage"] = {name: "***" if SECRET.search(name) else text for name, text in storage.items()}
+        return json.dumps(told, sort_keys=True)
 
 
+SECRET = re.compile("key|secret|token|password")
 KINDS: dict[str, tuple[Registry, type[Settings]]] = {
     "archive": (ARCHIVES, ArchiveSettings),
     "describe": (DESCRIPTORS, DescriptorSettings),

@@ -73,6 +73,12 @@ def test_resolved_settings_can_be_read_back():
     assert resolve(json.loads(config.as_json())) == config
 
 
+def test_keys_of_an_object_store_are_not_recorded():
+    config = load(None, ["archive.storage={secret_key: hush, endpoint_override: 'store:9000'}"])
+    assert "hush" not in config.as_json() and "store:9000" in config.as_json()
+    assert config.archive.storage["secret_key"] == "hush"
+
+
 def test_settings_cannot_be_changed_after_reading():
     with pytest.raises(ValueError, match="frozen"):
         load().seed = 3

@@ -125,11 +125,10 @@ def headline_parameters(evaluation: Evaluation, rows: pd.DataFrame) -> str:
 
 def shown_metrics(evaluation: Evaluation, rows: pd.DataFrame) -> list[str]:
     """The metrics that tables show, the headline first."""
-    published = [name for name in evaluation.published if name in set(rows["metric"])]
-    if published:
-        return published
-    first = [evaluation.headline] if evaluation.headline in set(rows["metric"]) else []
-    return [*first, *(name for name in sorted(rows["metric"].unique()) if name not in first)][:4]
+    known = set(rows.loc[rows["parameters"] == headline_parameters(evaluation, rows), "metric"])
+    published = [name for name in evaluation.published if name in known]
+    first = [evaluation.headline] if evaluation.headline in known else []
+    return list(dict.fromkeys([*first, *published, *([] if len(published) > 1 else sorted(known))]))[:4]
 
 
 def wide_of(evaluation: Evaluation, rows: pd.DataFrame, parameters: str) -> pd.DataFrame:
