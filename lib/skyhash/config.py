@@ -132,6 +132,7 @@ class Config(Settings):
     work: str = Field("", description="folder for work in progress, which all nodes mount; '' = work/ of the warehouse")
     format: Literal["delta", "parquet"] = "delta"
     seed: Natural = 20110101
+    lease_seconds: PositiveFloat = Field(120.0, description="a job silent for so long loses the warehouse to the next")
     simulate: SerializeAsAny[SimulatorSettings]
     describe: SerializeAsAny[DescriptorSettings]
     encoder: SerializeAsAny[EncoderSettings]
