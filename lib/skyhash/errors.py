@@ -64,6 +64,12 @@ class LeaseLost(SkyhashError):
     """This job was silent for longer than its lease on the warehouse, and another one has taken it over."""
 
 
+class ReleaseRefused(SkyhashError):
+    """The tables were built, but a check speaks against showing them to readers."""
+
+    exit_code = 4
+
+
 class BadFile(SkyhashError):
     """One file of the archive cannot be used.
 
