@@ -1,7 +1,7 @@
 """The console script `skyhash` and the entry of every file of `jobs/`.
 
 Exit codes: 0 done, 1 the job failed, 2 the user's mistake (one line on stderr says what, found, expected), 3 another
-job is writing to the warehouse.
+job is writing to the warehouse, 4 a check refused the release.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ COMMANDS = {
     "neighbours": "build the table of the k nearest images of every image",
     "evaluate": "judge the neighbours by the profile's evaluations, beside baselines",
     "rebuild": "all of these in order, only for what changed, then one release",
+    "maintain": "compact the tables and delete what no release needs",
     "sql": "run SQL over the tables, e.g. skyhash sql 'SELECT * FROM runs'",
     "releases": "list the releases, or go back to one",
     "simulate": "write a simulated archive",

@@ -11,7 +11,7 @@ from skyhash.stages.report import Report
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-JOBS = ("ingest", "describe", "train", "hash", "neighbours", "evaluate", "rebuild")
+JOBS = ("ingest", "describe", "train", "hash", "neighbours", "evaluate", "rebuild", "maintain")
 
 # a stage's module; `hash` would shadow a builtin wherever it is imported by name
 _MODULES = {"hash": "hashes"}
