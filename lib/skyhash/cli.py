@@ -1,6 +1,7 @@
 """The console script `skyhash` and the entry of every file of `jobs/`.
 
-Exit codes: 0 done, 1 the job failed, 2 the user's mistake (one line on stderr says what, found, expected).
+Exit codes: 0 done, 1 the job failed, 2 the user's mistake (one line on stderr says what, found, expected), 3 another
+job is writing to the warehouse, 4 a check refused the release.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import textwrap
 from collections.abc import Sequence
 
 from skyhash import __version__
-from skyhash.errors import DataLoss, UserError
+from skyhash.errors import SkyhashError, UserError
 
 COMMANDS = {
     "ingest": "read the archive's files into observations and quarantine",
@@ -21,6 +22,7 @@ COMMANDS = {
     "neighbours": "build the table of the k nearest images of every image",
     "evaluate": "judge the neighbours by the profile's evaluations, beside baselines",
     "rebuild": "all of these in order, only for what changed, then one release",
+    "maintain": "compact the tables and delete what no release needs",
     "sql": "run SQL over the tables, e.g. skyhash sql 'SELECT * FROM runs'",
     "releases": "list the releases, or go back to one",
     "simulate": "write a simulated archive",
@@ -47,12 +49,9 @@ def job(name: str, argv: Sequence[str]) -> int:
         if name not in COMMANDS:
             raise UserError("command", name, "one of " + ", ".join(COMMANDS))
         return commands.run(name, _parser(name, argv).parse_args(list(argv)))
-    except UserError as error:
-        sys.stderr.write(f"skyhash {name}: {error}\n")
-        return UserError.exit_code
-    except DataLoss as error:
-        sys.stderr.write(f"skyhash {name}: {error}\n")
-        return 1
+    except SkyhashError as error:
+        sys.stderr.write(f"skyhash {name}: {' '.join(str(error).split())}\n")
+        return error.exit_code
 
 
 def _parser(name: str, argv: Sequence[str]) -> argparse.ArgumentParser:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import inspect
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,6 +13,9 @@ from pydantic import BaseModel
 from skyhash.config import KINDS, Config, field_of, load
 from skyhash.scores import EVALUATIONS
 from skyhash.stages.running import JOBS, stage
+
+# commands that write to the warehouse, one at a time
+WRITERS = (*JOBS, "releases")
 
 # settings that a job's --help lists beside those that every job has
 GROUPS = {
@@ -35,7 +39,7 @@ def teach(name: str) -> str:
 def settings_help(name: str, config: Config) -> str:
     """The settings of a command, a line each: key, default, meaning; of the kinds that a profile names."""
     lines = ["settings (in the YAML of --config, or by --set KEY=VALUE); with --config, those of its kinds:"]
-    lines += [_line(config, key) for key in ("archive.path", "warehouse", "work", "format", "seed")]
+    lines += [_line(config, key) for key in ("archive.path", "warehouse", "work", "format", "seed", "lease_seconds")]
     for group in GROUPS.get(name, ()):
         lines += [_line(config, key) for key in _keys(config, group) if key != "archive.path"]
     for group, (registry, _) in KINDS.items():
@@ -70,6 +74,9 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", help="profile, a YAML file such as conf/solar_hmi.yaml")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="overrides",
                         help="lay one setting over the profile; may be given again")  # fmt: skip
+    if name in WRITERS:
+        parser.add_argument("--wait", metavar="SECONDS", type=float, default=0.0,
+                            help="wait so long for a job that is writing to the warehouse (default 0)")  # fmt: skip
     if name == "neighbours":
         parser.add_argument("--vectors", metavar="PATH", help="any Parquet or Delta table: image_id bigint, code")
         parser.add_argument("--out", metavar="PATH", help="folder of the tables written for --vectors")
@@ -99,13 +106,25 @@ def run(name: str, arguments: argparse.Namespace) -> int:
 
         closing.show(simulate.write(config, arguments.folder))
         return 0
-    from skyhash.spark.session import start
+    # asked before Spark starts: whoever comes second knows at once
+    with _lease(config, name, arguments):
+        from skyhash.spark.session import start
 
-    spark = start(config, name)
-    try:
-        return _with_session(spark, config, name, arguments)
-    finally:
-        spark.stop()
+        spark = start(config, name)
+        try:
+            return _with_session(spark, config, name, arguments)
+        finally:
+            spark.stop()
+
+
+def _lease(config: Config, name: str, arguments: argparse.Namespace) -> AbstractContextManager[None]:
+    from skyhash.spark.storage import lease
+
+    reads_only = name not in WRITERS or (name == "releases" and arguments.back is None)
+    if reads_only:
+        return nullcontext()
+    warehouse = getattr(arguments, "out", None) or config.warehouse
+    return lease.hold(warehouse, name, arguments.wait, config.lease_seconds)
 
 
 def _with_session(spark: Any, config: Config, name: str, arguments: argparse.Namespace) -> int:

@@ -120,6 +120,20 @@ class EvaluateSettings(Settings):
     gallery: Natural = Field(4, description="queries shown in the report's picture")
 
 
+class ReleaseSettings(Settings):
+    most_fall: NotNegative = Field(
+        0.05, description="an evaluation's headline metric may be lower by so much than in the last release"
+    )
+
+
+class MaintainSettings(Settings):
+    keep_hours: NotNegative = Field(168.0, description="nothing younger is deleted: longer than any job or query runs")
+    keep_releases: Positive = Field(30, description="newest releases that stay readable")
+    keep_reports: Positive = Field(30, description="newest reports that stay")
+    keep_models: Positive = Field(3, description="newest models that stay, beside those of kept releases")
+    small_mb: Positive = Field(16, description="tables of 8 or more files smaller than this are compacted")
+
+
 class SparkSettings(Settings):
     master: str = Field("", description="'' = what spark-submit says, else local[*]")
     conf: dict[str, str] = Field(default_factory=dict, description="Spark's own settings, laid over skyhash's")
@@ -133,6 +147,7 @@ class Config(Settings):
     work: str = Field("", description="folder for work in progress, which all nodes mount; '' = work/ of the warehouse")
     format: Literal["delta", "parquet"] = "delta"
     seed: Natural = 20110101
+    lease_seconds: PositiveFloat = Field(120.0, description="a job silent for so long loses the warehouse to the next")
     simulate: SerializeAsAny[SimulatorSettings]
     describe: SerializeAsAny[DescriptorSettings]
     encoder: SerializeAsAny[EncoderSettings]
@@ -143,6 +158,8 @@ class Config(Settings):
         default_factory=dict, description="what evaluate judges by: registry name -> its settings"
     )
     evaluate: EvaluateSettings = EvaluateSettings()
+    release: ReleaseSettings = ReleaseSettings()
+    maintain: MaintainSettings = MaintainSettings()
     spark: SparkSettings = SparkSettings()
 
     def as_json(self) -> str:

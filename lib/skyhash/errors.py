@@ -5,9 +5,13 @@ the process ends with exit code 2. A `BadFile` is a fault of one file of the arc
 and the job goes on.
 """
 
+import errno
+
 
 class SkyhashError(Exception):
-    """Root of every error that skyhash raises on purpose."""
+    """Root of every error that skyhash raises on purpose: the job failed, in one line."""
+
+    exit_code = 1
 
 
 class UserError(SkyhashError):
@@ -50,6 +54,22 @@ class DataLoss(SkyhashError):
     """Fewer (or more) rows arrived than the plan says; the step stops before it is marked done."""
 
 
+class WarehouseBusy(SkyhashError):
+    """Another job is writing to the warehouse."""
+
+    exit_code = 3
+
+
+class LeaseLost(SkyhashError):
+    """This job was silent for longer than its lease on the warehouse, and another one has taken it over."""
+
+
+class ReleaseRefused(SkyhashError):
+    """The tables were built, but a check speaks against showing them to readers."""
+
+    exit_code = 4
+
+
 class BadFile(SkyhashError):
     """One file of the archive cannot be used.
 
@@ -62,6 +82,7 @@ class BadFile(SkyhashError):
     """
 
     REASONS = (
+        "io_error",  # reading failed for a reason that may pass: tried again in every run
         "unreadable",  # not of the archive's format, or cut short
         "not_an_image",  # opens, but holds no two-dimensional image
         "wrong_instrument",  # an image of another instrument or product
@@ -83,3 +104,11 @@ class BadFile(SkyhashError):
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"
+
+
+_FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+
+
+def may_pass(error: OSError) -> bool:
+    """Whether an I/O error may be gone at the next try: not where the file is absent, closed to us or no file."""
+    return not isinstance(error, _FINAL) and error.errno not in (errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO)

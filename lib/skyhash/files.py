@@ -12,14 +12,17 @@ import glob
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from skyhash.errors import BadFile, InputError
+from skyhash.errors import BadFile, InputError, may_pass
 
 WILDCARDS = "*?["
 CHUNK_BYTES = 8 << 20
+# seconds between the tries of a file whose reading fails for a reason that may pass
+PAUSES = (0.2, 1.0)
 
 
 @dataclass(frozen=True)
@@ -158,8 +161,7 @@ class FileSource:
     def bytes(self) -> builtins.bytes:
         """The whole content, read once and kept."""
         if self._bytes is None:
-            with self.open() as file:
-                self._bytes = file.read()
+            self._bytes = self._tried(lambda: self._opened().read())
         return self._bytes
 
     def open(self) -> BinaryIO:
@@ -168,19 +170,31 @@ class FileSource:
         Raises
         ------
         BadFile
-            It is gone, may not be read, is no regular file, or is too large.
+            It is gone, may not be read, is no regular file, or is too large; or reading failed three times (io_error).
         """
-        try:
-            if not is_remote(self.path):
-                self._check_local()
-            system, inner = filesystem(self.path, self.options)
-            file = system.open_input_file(inner)
-            if file.size() > self.max_bytes:
-                raise BadFile("too_large", f"{file.size():,} bytes, at most {self.max_bytes:,} are read")
-            return file
-        except OSError as error:
-            line = error.strerror or " ".join(str(error).split())[:200]
-            raise BadFile("unreadable", f"{type(error).__name__}: {line}") from None
+        return self._tried(self._opened)
+
+    def _opened(self) -> BinaryIO:
+        if not is_remote(self.path):
+            self._check_local()
+        system, inner = filesystem(self.path, self.options)
+        file = system.open_input_file(inner)
+        if file.size() > self.max_bytes:
+            raise BadFile("too_large", f"{file.size():,} bytes, at most {self.max_bytes:,} are read")
+        return file
+
+    def _tried(self, read: Callable[[], Any]) -> Any:
+        """What `read` gives; tried again where it fails for a reason that may pass."""
+        for pause in (*PAUSES, None):
+            try:
+                return read()
+            except OSError as error:
+                line = f"{type(error).__name__}: {error.strerror or ' '.join(str(error).split())[:200]}"
+                if not may_pass(error):
+                    raise BadFile("unreadable", line) from None
+                if pause is None:
+                    raise BadFile("io_error", line) from None
+                time.sleep(pause)
 
     def _check_local(self) -> None:
         mode = os.stat(self.path.removeprefix("file://")).st_mode
@@ -191,11 +205,17 @@ class FileSource:
         """SHA-256 (hexadecimal) and size of the content; a file that is larger than one chunk is not kept."""
         if self._bytes is not None:
             return hashlib.sha256(self._bytes).hexdigest(), len(self._bytes)
-        digest, size = hashlib.sha256(), 0
         with self.open() as file:
-            if file.size() <= 16 * CHUNK_BYTES:
-                content = self.bytes()
-                return hashlib.sha256(content).hexdigest(), len(content)
+            small = file.size() <= 16 * CHUNK_BYTES
+        if small:
+            content = self.bytes()
+            return hashlib.sha256(content).hexdigest(), len(content)
+        found: tuple[str, int] = self._tried(self._digested)
+        return found
+
+    def _digested(self) -> tuple[str, int]:
+        digest, size = hashlib.sha256(), 0
+        with self._opened() as file:
             while chunk := file.read(CHUNK_BYTES):
                 digest.update(chunk)
                 size += len(chunk)

@@ -31,6 +31,9 @@ class ArchiveSettings(Settings):
         default_factory=dict, description="options of an object store: endpoint_override, scheme, region"
     )
     verify: Literal["full", "header"] = Field("full", description="decode every image at ingest, or trust the header")
+    vanished: Literal["keep", "retire"] = Field(
+        "keep", description="images whose file is gone: keep them in the lists, or retire them"
+    )
     max_file_mb: Positive = Field(4096, description="larger files go to quarantine unread")
     max_pixels: Positive = Field(16384 * 16384, description="images of more pixels go to quarantine undecoded")
 

@@ -27,6 +27,8 @@ class Table:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     cluster_by: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    """Columns that tables of earlier versions lack: null there."""
 
     @property
     def ddl(self) -> str:
@@ -38,10 +40,11 @@ class Table:
         return tuple(c.name for c in self.columns)
 
 
-def _table(name: str, doc: str, key: str, columns: list[tuple[str, str, str]], cluster_by: str = "") -> Table:
+def _table(name: str, doc: str, key: str, columns: list[tuple[str, str, str]], cluster_by: str = "",
+           added: str = "") -> Table:  # fmt: skip
     keys = tuple(key.split())
     made = tuple(Column(n, t, d, nullable=n not in keys) for n, t, d in columns)
-    return Table(name, doc, keys, made, tuple(cluster_by.split()))
+    return Table(name, doc, keys, made, tuple(cluster_by.split()), tuple(added.split()))
 
 
 _RUN = ("run_id", "string", "the run that wrote the row")
@@ -74,7 +77,10 @@ OBSERVATIONS = _table(
         ("simulated", "boolean", "made by a model, not observed"),
         ("facts", "string", "what else the archive tells, as JSON; typed columns in the view observation_facts"),
         _RUN,
+        ("vanished_run", "string", "the run that found the file gone; null = the file was there at the last ingest"),
+        ("retired_run", "string", "the run that took the image out of use: replaced or vanished; null = live"),
     ],
+    added="vanished_run retired_run",
 )
 
 QUARANTINE = _table(

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from skyhash.errors import BadFile, SkyhashError
+from skyhash.errors import BadFile, SkyhashError, may_pass
 
 Reader = TypeVar("Reader", bound=Callable[..., Any])
 
@@ -29,6 +29,9 @@ def guarded(read: Reader) -> Reader:
             raise
         except Exception as error:
             line = " ".join(str(error).split())[:300]
-            raise BadFile("unreadable", f"{type(error).__name__}: {line}" if line else type(error).__name__) from None
+            # the system's own error, not a reader's complaint about what it read
+            passing = isinstance(error, OSError) and error.errno is not None and may_pass(error)
+            told = f"{type(error).__name__}: {line}" if line else type(error).__name__
+            raise BadFile("io_error" if passing else "unreadable", told) from None
 
     return reader  # type: ignore[return-value]

@@ -39,12 +39,12 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     report = Report("describe", run_id)
     store = Store(spark, config.warehouse, config.format)
     report.took_in(store, "observations", "descriptors")
-    observations = store.require("observations", made_by="ingest")
+    store.require("observations", made_by="ingest")
     main = descriptor_id(config.describe)
-    report.facts |= {"images": observations.count(), "descriptor": main}
+    report.facts |= {"images": store.live().count(), "descriptor": main}
     now, failures = 0, 0
     for wanted_id in descriptors.wanted(config):
-        rows = descriptors.missing(store, wanted_id).cache()
+        rows = descriptors.missing(store, config, wanted_id).cache()
         count = rows.count()
         if count:
             failed = descriptors.describe(spark, config, store, report, rows, count, wanted_id)

@@ -9,7 +9,7 @@ from skyhash.settings import DescriptorSettings
 from skyhash.spark.progress import progress
 from skyhash.spark.storage.store import Store
 from skyhash.spark.udfs.describing import DESCRIBED, describer
-from skyhash.stages.fingerprint import descriptor_id
+from skyhash.stages.fingerprint import describe_key, descriptor_id
 from skyhash.stages.report import Report
 
 if TYPE_CHECKING:
@@ -25,16 +25,18 @@ def wanted(config: Config) -> dict[str, DescriptorSettings]:
     return {descriptor_id(one): one for one in (config.describe, *config.evaluate.descriptors)}
 
 
-def missing(store: Store, wanted_id: str) -> DataFrame:
+def missing(store: Store, config: Config, wanted_id: str) -> DataFrame:
     """Observations without that descriptor: image_id, archive, path, member, checksum, size_bytes, modified.
 
-    Files that have become unreadable since ingest stand in quarantine by path, member and checksum and are left out.
+    Left out are images whose file is gone, and those that stand in quarantine because they could not be described with
+    these settings.
     """
     from pyspark.sql import functions as f
 
     done = store.read("descriptors").where(f.col("descriptor_id") == wanted_id).select("image_id")
-    failed = store.read("quarantine").select("path", "member", "checksum")
-    rows = store.read("observations").join(done, "image_id", "left_anti")
+    key = describe_key(config.archive, wanted(config))
+    failed = store.read("quarantine").where(f.col("read_key") == key).select("path", "member", "checksum")
+    rows = store.live().where("vanished_run IS NULL").join(done, "image_id", "left_anti")
     rows = rows.join(failed, ["path", "member", "checksum"], "left_anti")
     return rows.select("image_id", "archive", "path", "member", "checksum", "size_bytes", "modified")
 
@@ -54,16 +56,34 @@ def describe(
         with progress(spark, f"describe: {count:,} images by {settings.kind}"):
             shared.mapInPandas(udf, DESCRIBED).write.parquet(str(work))
         made = spark.read.schema(DESCRIBED).parquet(str(work))
-        bad = made.where("reason IS NOT NULL")
+        # an I/O error that may pass is no fault of the image: it is tried again by the next run
+        passing = made.where("reason = 'io_error'").count()
+        if passing:
+            report.facts["could not be read this time"] = report.facts.get("could not be read this time", 0) + passing
+        bad = made.where("reason != 'io_error'")
         failures = bad.count()
+        _forget(store, report, rows)
         if failures:
             # an observation once: files seen = observations + quarantine counts it there, and the message says so
             message = f.concat(f.lit("ingested as image "), f.col("image_id"), f.lit(", then: "), f.col("message"))
             told = bad.withColumn("message", message).drop("image_id").join(rows.drop("image_id"), ["path", "member"])
-            told = told.withColumn("read_key", f.lit("")).withColumn("run_id", f.lit(report.run_id))
+            told = told.withColumn("read_key", f.lit(describe_key(config.archive, wanted(config))))
+            told = told.withColumn("run_id", f.lit(report.run_id))
             report.wrote(store.append("quarantine", told, expected=failures))
-        _append(store, report, made.where("reason IS NULL"), count - failures)
-    return failures
+        _append(store, report, made.where("reason IS NULL"), count - failures - passing)
+    return failures + passing
+
+
+def _forget(store: Store, report: Report, rows: DataFrame) -> None:
+    """Drop what quarantine says of images that have just been tried again."""
+    told = store.read("quarantine")
+    again = rows.select("path", "member", "checksum")
+    kept = told.where("read_key NOT LIKE 'describe:%'").unionByName(
+        told.where("read_key LIKE 'describe:%'").join(again, ["path", "member", "checksum"], "left_anti")
+        .select(*told.columns)
+    )  # fmt: skip
+    if kept.count() != told.count():
+        report.wrote(store.overwrite("quarantine", kept))
 
 
 def take_from_ingest(store: Store, report: Report, rows: DataFrame) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Iterable
 from typing import Any
 
 from skyhash.archives import ARCHIVES
@@ -12,7 +14,7 @@ from skyhash.pixels import DESCRIPTORS
 from skyhash.settings import ArchiveSettings, DescriptorSettings, EncoderSettings
 
 # settings that say where files lie or how they are opened, not what is made of them
-_NOT_READING = {"path", "storage"}
+_NOT_READING = {"path", "storage", "vanished"}
 
 
 def digest(facts: Any, length: int = 12) -> str:
@@ -27,9 +29,21 @@ def descriptor_id(settings: DescriptorSettings) -> str:
 
 
 def read_key(settings: ArchiveSettings) -> str:
-    """Of everything that decides whether and how a file is read: the archive's version and settings."""
+    """Of all that decides whether and how a file is read: the archive's version, settings and the files these name."""
     version = ARCHIVES.get(settings.kind).version
-    return digest([version, settings.model_dump(mode="json", exclude=_NOT_READING)])
+    told = settings.model_dump(mode="json", exclude=_NOT_READING)
+    named = {name: _content(value) for name, value in told.items() if isinstance(value, str) and os.path.isfile(value)}
+    return digest([version, told, named])
+
+
+def describe_key(archive: ArchiveSettings, descriptor_ids: Iterable[str]) -> str:
+    """Of all that decides whether an image can be described; ``describe:`` tells it from a `read_key`."""
+    return "describe:" + digest([read_key(archive), sorted(descriptor_ids)])
+
+
+def _content(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def encoder_key(settings: EncoderSettings) -> dict[str, Any]:

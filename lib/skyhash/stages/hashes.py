@@ -5,7 +5,7 @@ files, and compares their checksum. Only images without a hash of that model are
 
   spark-submit jobs/hash.py --config conf/solar_hmi.yaml --set warehouse=/data/tables
 
-reads   descriptors, models
+reads   descriptors, models, observations
 writes  hashes, runs (with hash.model: models)
 """
 
@@ -48,9 +48,11 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     store = Store(spark, config.warehouse, config.format)
     store.require("descriptors", made_by="describe")
     model = models.current(store, config, report)
-    report.took_in(store, "descriptors", "models", "hashes")
+    report.took_in(store, "descriptors", "models", "hashes", "observations")
+    live = store.live().select("image_id")
     descriptors = store.read("descriptors").where(f.col("descriptor_id") == model.descriptor_id)
-    done = store.read("hashes").where(f.col("model_id") == model.model_id)
+    descriptors = descriptors.join(live, "image_id", "left_semi")
+    done = store.read("hashes").where(f.col("model_id") == model.model_id).join(live, "image_id", "left_semi")
     todo = descriptors.select("image_id", "dtype", "shape", "data").join(
         done.select("image_id"), "image_id", "left_anti"
     )
@@ -62,7 +64,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
         if forms != [(model.dtype, model.shape)]:
             raise ModelMismatch("descriptors", f"arrays of {forms}", f"{model.dtype} of shape {model.shape}")
         report.wrote(_hash(store, config, report, todo, model))
-    hashes = store.read("hashes").where(f.col("model_id") == model.model_id)
+    hashes = store.read("hashes").where(f.col("model_id") == model.model_id).join(live, "image_id", "left_semi")
     total, zeros = hashes.agg(f.count("*"), f.sum(f.col("is_zero").cast("int"))).first()
     if total != report.facts["images"]:
         raise DataLoss(f"hashes: {total} rows of {model.model_id}, {report.facts['images']} images are described")

@@ -3,8 +3,10 @@
 Every file is opened once on an executor: checksum, header facts, and (archive.verify = full) its pixels decoded, so
 that a file cut short is found here. A file may hold many images (members), each of which is an observation. Files
 already known by path, size and modification time are skipped: run it again after new files arrive and only those are
-read. A file in quarantine is tried again when the archive's settings or its reader changed. Files seen = files used +
-files in quarantine, in every run.
+read. A file that changed is read again: equal content keeps its image, other content is a new image and the old one is
+retired. A file that is gone is counted and marked, and with archive.vanished = retire its image leaves the lists. A
+file in quarantine is tried again when the archive's settings, its keywords or its reader changed, and after an I/O
+error that may pass. Files seen = files used + files in quarantine, in every run.
 
 In a rebuild the descriptors are computed in the same reading.
 
@@ -16,24 +18,36 @@ writes  observations, quarantine, runs (in a rebuild: descriptors)
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from skyhash import files
 from skyhash.archives import ARCHIVES
 from skyhash.config import Config
 from skyhash.errors import DataLoss
-from skyhash.files import FileInfo
 from skyhash.spark.progress import progress
 from skyhash.spark.storage.store import Store
 from skyhash.spark.udfs.reading import read_schema, reader_of_files
-from skyhash.stages import descriptors
+from skyhash.stages import descriptors, ingest_rows
+from skyhash.stages.file_changes import Changes, compare
 from skyhash.stages.fingerprint import read_key
+from skyhash.stages.ingest_rows import UPDATES, Settled, Update
 from skyhash.stages.report import Report
+from skyhash.tables import BY_NAME
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 FILES_PER_TASK = 32
+
+# lines of the closing table for observations known before
+STATES = {
+    "same": "touched, content unchanged",
+    "moved": "found under another name",
+    "changed": "replaced or no longer usable: retired",
+    "vanished": "newly gone",
+    "back": "there again",
+}
 
 
 def run(spark: SparkSession, config: Config, run_id: str = "", describe: bool = False) -> Report:
@@ -57,96 +71,110 @@ def run(spark: SparkSession, config: Config, run_id: str = "", describe: bool = 
     listed = files.list_files(config.archive.path, archive.is_image_file, config.archive.storage)
     store = Store(spark, config.warehouse, config.format)
     report.took_in(store, "observations", "quarantine")
-    new = _unknown(store, listed, read_key(config.archive))
-    report.rows_in = len(new)
+    changes = compare(store, config.archive, listed, read_key(config.archive))
+    report.rows_in = len(changes.read)
     report.facts["files seen"] = len(listed)
-    report.facts["known before"] = len(listed) - len(new)
-    if new:
-        _take_in(spark, config, store, report, new, describe)
-    else:
+    report.facts["known before"] = len(listed) - len(changes.read)
+    if changes.none and store.version("observations") is not None:
         report.facts |= {"new observations": 0, "new in quarantine": 0}
-        for table in ("quarantine", "observations"):
-            if store.version(table) is None:
-                report.wrote(store.append(table, store.read(table), expected=0))
+    else:
+        _take_in(spark, config, store, report, changes, describe)
     return report
 
 
-def _unknown(store: Store, listed: list[FileInfo], key: str) -> list[FileInfo]:
-    from pyspark.sql import functions as f
-
-    columns = ["path", "size_bytes", f.unix_micros("modified").alias("modified")]
-    used = store.read("observations").select(*columns).distinct()
-    # one that another version or other settings refused may be readable now
-    refused = store.read("quarantine").where((f.col("read_key") == key) & (f.col("member") == ""))
-    refused = refused.select(*columns).distinct()
-    seen = {(row[0], row[1], row[2]) for row in used.union(refused).toLocalIterator()}
-    return [file for file in listed if (file.path, max(file.size_bytes, 0), file.modified_us) not in seen]
-
-
 def _take_in(
-    spark: SparkSession, config: Config, store: Store, report: Report, new: list[FileInfo], describe: bool
+    spark: SparkSession, config: Config, store: Store, report: Report, changes: Changes, describe: bool
 ) -> None:
     from pyspark.sql import functions as f
 
+    new = changes.read
     tasks = max(spark.sparkContext.defaultParallelism, len(new) // FILES_PER_TASK)
     described = descriptors.wanted(config) if describe else {}
     read = reader_of_files(config.archive, read_key(config.archive), list(described.items()))
+    schema = read_schema(bool(described))
     rows = spark.createDataFrame([(one.path, one.modified_us) for one in new], "path string, modified_us bigint")
     # decoding is the cost of ingest: it is done once, into a folder of its own, before anything is split or numbered
     with store.work_folder(config.work, report.run_id) as work:
-        with progress(spark, f"ingest: {len(new):,} files"):
-            rows.repartition(tasks).mapInPandas(read, read_schema(bool(described))).write.parquet(str(work))
-        made = spark.read.schema(read_schema(bool(described))).parquet(str(work))
-        found = made.select("path").distinct().count()
+        if new:
+            with progress(spark, f"ingest: {len(new):,} files"):
+                rows.repartition(tasks).mapInPandas(read, schema).write.parquet(str(work))
+        made = spark.read.schema(schema).parquet(str(work)) if new else spark.createDataFrame([], schema)
+        found = made.select("path").distinct().count() if new else 0
         if found != len(new):
             raise DataLoss(f"ingest: rows of {found} files read back, {len(new)} files were seen")
         made = made.withColumn("modified", f.timestamp_micros("modified_us")).withColumn("run_id", f.lit(report.run_id))
-        numbered = _split(store, report, _mark_duplicates(store, made))
-        if described:
-            descriptors.take_from_ingest(store, report, numbered)
+        # arrays stay in the work folder: what is sorted out are facts
+        facts = made.drop("described").cache()
+        try:
+            settled = ingest_rows.settle(store, facts, changes, config.archive.vanished, report.run_id)
+            _write(store, report, settled, changes)
+        finally:
+            facts.unpersist()
+        if described and new:
+            # numbers as they were written: numbering again could differ if the work folder were read in another order
+            ours = store.read("observations").where(f.col("run_id") == report.run_id)
+            ids = ours.select("image_id", "path", "member")
+            good = made.where("reason IS NULL").join(ids, ["path", "member"])
+            descriptors.take_from_ingest(store, report, good)
 
 
-def _mark_duplicates(store: Store, rows: DataFrame) -> DataFrame:
-    """The same content under a second name is quarantined; the first by path stays."""
+def _write(store: Store, report: Report, settled: Settled, changes: Changes) -> None:
+    """Write quarantine, then observations in one step: new rows, and what has become of old ones."""
     from pyspark.sql import Window
     from pyspark.sql import functions as f
 
-    first = Window.partitionBy("checksum", "member").orderBy(f.col("reason").isNotNull(), "path")
-    old = store.read("observations").groupBy("checksum", "member").agg(f.min("path").alias("old_path"))
-    marked = rows.withColumn("first_path", f.first("path").over(first)).join(old, ["checksum", "member"], "left")
-    earlier = f.coalesce("old_path", f.when(f.col("first_path") != f.col("path"), f.col("first_path")))
-    is_copy = f.col("reason").isNull() & earlier.isNotNull()
-    return marked.withColumn(
-        "message", f.when(is_copy, f.concat(f.lit("same content as "), earlier)).otherwise(f.col("message"))
-    ).withColumn("reason", f.when(is_copy, "duplicate").otherwise(f.col("reason")))
-
-
-def _split(store: Store, report: Report, rows: DataFrame) -> DataFrame:
-    """Write quarantine and observations; returns the usable rows with their image_id."""
-    from pyspark.sql import Window
-    from pyspark.sql import functions as f
-
-    # arrays stay in the work folder: what is cached are facts
-    facts = rows.drop("described").cache()
+    settled = Settled(settled.good.cache(), settled.bad.cache(), settled.updates)
     try:
-        good = facts.where("reason IS NULL")
-        bad = facts.where("reason IS NOT NULL")
-        usable, refused = good.count(), bad.count()
+        usable, refused = settled.good.count(), settled.bad.count()
         highest = store.read("observations").agg(f.max("image_id")).first()[0]
         start = 0 if highest is None else int(highest) + 1
         order = Window.orderBy(f.col("obs_time").asc_nulls_last(), "natural_key", "path", "member")
-        numbered = good.withColumn("image_id", f.row_number().over(order) + f.lit(start - 1))
+        numbered = settled.good.withColumn("image_id", f.row_number().over(order) + f.lit(start - 1))
+        for name in ("vanished_run", "retired_run"):
+            numbered = numbered.withColumn(name, f.lit(None).cast("string"))
         # quarantine first: a run killed between the two writes reads the other files again and loses none of the good
-        if refused or store.version("quarantine") is None:
-            report.wrote(store.append("quarantine", bad, expected=refused))
-        if usable or store.version("observations") is None:
+        _write_quarantine(store, report, settled.bad, refused, changes)
+        if settled.updates:
+            _write_changes(store, report, numbered, settled.updates, usable)
+        elif usable or store.version("observations") is None:
             report.wrote(store.append("observations", numbered, expected=usable))
         report.facts["new observations"] = usable
         report.facts["new in quarantine"] = refused
-        for row in bad.groupBy("reason").count().orderBy(f.desc("count"), "reason").collect():
+        for row in settled.bad.groupBy("reason").count().orderBy(f.desc("count"), "reason").collect():
             report.facts[f"  {row['reason']}"] = row["count"]
+        for state, count in sorted(Counter(update.state for update in settled.updates).items()):
+            report.facts[STATES[state]] = count
+        if changes.gone:
+            report.facts["files gone, in all"] = len(changes.gone)
     finally:
-        facts.unpersist()
-    # numbers as they were written: numbering again could differ if the work folder were read in another order
-    ids = store.read("observations").where(f.col("run_id") == report.run_id).select("image_id", "path", "member")
-    return rows.where("reason IS NULL").join(ids, ["path", "member"]) if "described" in rows.columns else ids
+        settled.good.unpersist()
+        settled.bad.unpersist()
+
+
+def _write_quarantine(store: Store, report: Report, bad: DataFrame, refused: int, changes: Changes) -> None:
+    """Add what was refused, in place of what quarantine says of files that were read again or are gone."""
+    if changes.spent:
+        spent = store.spark.createDataFrame([(path,) for path in changes.spent], "path string")
+        kept = store.read("quarantine").join(spent, "path", "left_anti")
+        names = BY_NAME["quarantine"].names
+        report.wrote(store.overwrite("quarantine", kept.select(*names).unionByName(bad.select(*names))))
+    elif refused or store.version("quarantine") is None:
+        report.wrote(store.append("quarantine", bad, expected=refused))
+
+
+def _write_changes(store: Store, report: Report, new: DataFrame, updates: list[Update], usable: int) -> None:
+    from pyspark.sql import functions as f
+
+    names = BY_NAME["observations"].names
+    old = store.read("observations")
+    changed = [name for name in Update._fields if name not in ("image_id", "state")]
+    newer = store.spark.createDataFrame(updates, UPDATES).select(
+        "image_id", "state", *[f.col(name).alias(f"new_{name}") for name in changed]
+    )
+    told = [
+        f.when(f.col("state").isNotNull(), f.col(f"new_{name}")).otherwise(f.col(name)).alias(name)
+        if name in changed else f.col(name)
+        for name in names
+    ]  # fmt: skip
+    rows = old.join(newer, "image_id", "left").select(*told).unionByName(new.select(*names))
+    report.wrote(store.overwrite("observations", rows, expected=old.count() + usable))

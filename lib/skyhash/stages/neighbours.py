@@ -51,6 +51,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     report.took_in(store, "hashes", "models", "observations")
     column = "bits" if config.neighbours.metric == "hamming" else "code"
     codes = store.read("hashes").where(f.col("model_id") == model.model_id).selectExpr("image_id", f"{column} as code")
+    codes = codes.join(store.live().select("image_id"), "image_id", "left_semi")
     versions = [store.version(name) for name in ("hashes", "observations")]
     given = Input(
         codes, store.read("observations"), f"table hashes in {store.warehouse}", "table observations",

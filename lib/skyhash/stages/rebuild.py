@@ -2,7 +2,9 @@
 
 Each job takes in only what is new, and a job whose inputs and settings are those of its last run is skipped. Readers
 of the views `current_NAME` see the last release until all of it is done; a failure leaves that release in place, and
-the next rebuild goes on where this one stopped. With simulate.images > 0 a simulated archive is written first.
+the next rebuild goes on where this one stopped. A release is published only where every described image has a hash and
+a row of neighbours, recall is what neighbours.recall asks for, and no headline metric has fallen by more than
+release.most_fall. With simulate.images > 0 a simulated archive is written first.
 
   spark-submit jobs/rebuild.py --config conf/demo.yaml
   spark-submit jobs/rebuild.py --config conf/solar_hmi.yaml --set archive.path=/data/hmi --set warehouse=/data/tables
@@ -13,13 +15,14 @@ writes  every table, releases, and the HTML report
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING
 
 from skyhash.config import Config
-from skyhash.spark.storage.store import Store
-from skyhash.stages import releases
+from skyhash.errors import ReleaseRefused
+from skyhash.spark.logs import say
+from skyhash.spark.storage.store import WRITTEN_ONCE, Store
+from skyhash.stages import release_checks, releases
 from skyhash.stages.freshness import still_stands
 from skyhash.stages.report import Report
 from skyhash.stages.running import run_job
@@ -45,6 +48,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
         simulated = simulate.write(config, config.archive.path)
         report.facts |= {name: value for name, value in simulated.facts.items()}
     store = Store(spark, config.warehouse, config.format)
+    _mend(store, report)
     rows = []
     last: dict[str, Report] = {}
     for job in ORDER:
@@ -60,9 +64,9 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
         report.rows_out += done.rows_out
         seconds = time.monotonic() - began
         rows.append([job, "done", f"{done.rows_in:,}", f"{done.rows_out:,}", f"{seconds:.1f}"])
-        sys.stderr.write(f"rebuild: {job} done in {seconds:.1f} s\n")
+        say(f"rebuild: {job} done in {seconds:.1f} s")
     report.tables.append(("what was done", ["job", "state", "rows in", "rows out", "seconds"], rows))
-    _release(store, report)
+    _release(store, config, report)
     if "evaluate" in last:
         report.tables += last["evaluate"].tables
         report.facts |= {k: v for k, v in last["evaluate"].facts.items() if k in ("picture", "report")}
@@ -72,7 +76,19 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     return report
 
 
-def _release(store: Store, report: Report) -> None:
+def _mend(store: Store, report: Report) -> None:
+    """After a job that did not end well: rows that stand twice, written by two jobs at once, stand once again."""
+    ended = store.read("runs").where("job != 'rebuild' OR status != 'started'").orderBy("started", ascending=False)
+    last = ended.select("status").first()
+    if last is not None and last["status"] == "done":
+        return
+    for name in sorted(WRITTEN_ONCE):
+        surplus = store.mend(name)
+        if surplus:
+            report.facts[f"mended: surplus rows of {name}"] = surplus
+
+
+def _release(store: Store, config: Config, report: Report) -> None:
     from skyhash.tables import ALL
 
     versions = {t.name: v for t in ALL if t.name not in releases.UNRELEASED
@@ -81,6 +97,10 @@ def _release(store: Store, report: Report) -> None:
     if before and before["versions"] == versions:
         report.facts["release"] = f"{before['release_id']}, nothing changed"
         return
+    against = release_checks.problems(store, config, before)
+    if against:
+        kept = f"readers go on seeing release {before['release_id']}" if before else "there is none before it"
+        raise ReleaseRefused(f"release not published: {'; '.join(against)}; {kept}")
     newest_model = store.read("neighbour_runs").join(store.read("models"), "model_id").select("model_id").first()
     model_id = newest_model["model_id"] if newest_model else ""
     report.facts["release"] = releases.publish(store, report, versions, model_id)

@@ -11,7 +11,7 @@ from skyhash.stages.report import Report
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-JOBS = ("ingest", "describe", "train", "hash", "neighbours", "evaluate", "rebuild")
+JOBS = ("ingest", "describe", "train", "hash", "neighbours", "evaluate", "rebuild", "maintain")
 
 # a stage's module; `hash` would shadow a builtin wherever it is imported by name
 _MODULES = {"hash": "hashes"}
@@ -32,6 +32,13 @@ def run_job(spark: SparkSession, config: Config, job: str, announce: bool = True
     options
         Handed to the job's `run`.
     """
+    from skyhash.spark.storage import lease
+
+    with lease.hold(config.warehouse, job, seconds=config.lease_seconds):
+        return _recorded(spark, config, job, announce, options)
+
+
+def _recorded(spark: SparkSession, config: Config, job: str, announce: bool, options: dict[str, Any]) -> Report:
     from skyhash.spark.storage.store import Store
 
     store = Store(spark, config.warehouse, config.format)

@@ -31,8 +31,8 @@ class DeltaLayout:
 
     def write(self, folder: Path, table: Table, rows: DataFrame, mode: str) -> None:
         writer = rows.write.format("delta").mode(mode)
-        if mode == "overwrite":
-            writer = writer.option("overwriteSchema", "true")
+        # columns that a table of an earlier version lacks are added
+        writer = writer.option("overwriteSchema" if mode == "overwrite" else "mergeSchema", "true")
         writer.save(str(folder))
 
     def replace(self, folder: Path, table: Table, files: Sequence[DataFile]) -> None:

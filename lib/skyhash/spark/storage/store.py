@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from skyhash.errors import DataLoss, InputError
+from skyhash.spark.storage import lease
 from skyhash.spark.storage.data_files import DataFile
 from skyhash.tables import BY_NAME, Table
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 Mode = Literal["append", "overwrite"]
+
+# a row of these is written once: appending one whose key is there leaves it as it is
+WRITTEN_ONCE = {"observations", "quarantine", "descriptors", "hashes", "models"}
 
 
 @dataclass(frozen=True)
@@ -90,11 +94,18 @@ class Store:
         if self.version(name) is None:
             return self.spark.createDataFrame([], table.ddl)
         rows = self.layout.read(self.folder(name), table, version)
+        for column in table.columns:
+            if column.name in table.added and column.name not in rows.columns:
+                rows = rows.selectExpr("*", f"cast(null as {column.type}) as `{column.name}`")
         missing = [column for column in table.names if column not in rows.columns]
         if missing:
             found = f"table {name} without the column {missing[0]}, written by an older skyhash"
             raise InputError(f"warehouse {self.warehouse}", found, "an empty folder: rebuild into a new warehouse")
         return rows
+
+    def live(self, version: int | None = None) -> DataFrame:
+        """Observations in use: those that no run has retired."""
+        return self.read("observations", version).where("retired_run IS NULL")
 
     def require(self, name: str, made_by: str) -> DataFrame:
         """As `read`, but an absent or empty table is the user's mistake.
@@ -114,7 +125,7 @@ class Store:
         return self.layout.files(self.folder(name), BY_NAME[name], version)
 
     def append(self, name: str, rows: DataFrame, expected: int | None = None) -> Written:
-        """Add rows; `expected` is how many there must be."""
+        """Add rows; `expected` is how many there must be. Of `WRITTEN_ONCE`, those whose key is there are left out."""
         return self._write(name, rows, "append", expected)
 
     def overwrite(self, name: str, rows: DataFrame, expected: int | None = None) -> Written:
@@ -126,15 +137,26 @@ class Store:
         table = BY_NAME[name]
         if sum(file.rows for file in files) != expected:
             raise DataLoss(f"table {name}: {sum(file.rows for file in files)} rows in its new files, not {expected}")
+        lease.check(self.warehouse)
         self.layout.replace(self.folder(name), table, files)
         return self._read_back(name, 0, expected)
 
     def _write(self, name: str, rows: DataFrame, mode: Mode, expected: int | None) -> Written:
         table = BY_NAME[name]
-        before = self.read(name).count() if mode == "append" else 0
+        version = self.version(name)
+        before = self.read(name, version).count() if mode == "append" else 0
         # an observation of nothing is no row; Spark's own null check names the key column
         shaped = rows.selectExpr(*[f"cast(`{c.name}` as {c.type}) as `{c.name}`" for c in table.columns])
-        self.layout.write(self.folder(name), table, shaped, mode)
+        once = mode == "append" and name in WRITTEN_ONCE and before > 0
+        known = self.read(name, version).select(*table.key) if once else None
+        new = shaped if known is None else shaped.join(known, list(table.key), "left_anti").select(*table.names)
+        lease.check(self.warehouse)
+        self.layout.write(self.folder(name), table, new, mode)
+        if known is not None and self.version(name) != (version or 0) + 1:
+            self.mend(name)  # another writer came in between: it may have written the same rows
+        if known is not None and expected is not None and self.read(name).count() - before < expected:
+            # counted only where rows are missing, because it computes them anew
+            expected -= shaped.join(known, list(table.key), "left_semi").count()
         return self._read_back(name, before, expected)
 
     def _read_back(self, name: str, before: int, expected: int | None) -> Written:
@@ -143,6 +165,20 @@ class Store:
         if version is None or (expected is not None and written != expected):
             raise DataLoss(f"table {name}: {written} rows read back after the write, {expected} were to be written")
         return Written(name, version, written)
+
+    def mend(self, name: str) -> int:
+        """Leave one row of each key, that of the earliest run; returns how many rows were too many."""
+        from pyspark.sql import Window
+        from pyspark.sql import functions as f
+
+        key = list(BY_NAME[name].key)
+        rows = self.read(name)
+        surplus = rows.count() - rows.select(*key).distinct().count()
+        if surplus:
+            first = f.row_number().over(Window.partitionBy(*key).orderBy("run_id", f.xxhash64(*rows.columns)))
+            kept = rows.withColumn("copy", first).where("copy = 1").drop("copy")
+            self.overwrite(name, kept)
+        return surplus
 
     def register(self, versions: dict[str, int] | None = None, fact_columns: dict[str, str] | None = None) -> list[str]:
         """Make views of the tables for SQL: ``NAME``, ``current_NAME`` (the released version), ``neighbour_pairs``.

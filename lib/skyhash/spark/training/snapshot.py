@@ -81,7 +81,7 @@ def choose(store: Store, descriptor_id: str, settings: TrainSettings, seed: int)
     version = store.version("descriptors")
     assert version is not None
     described = store.read("descriptors", version).where(f.col("descriptor_id") == descriptor_id)
-    observed = store.read("observations").select(*split.COLUMNS)
+    observed = store.live().select(*split.COLUMNS)
     images = observed.join(described.select("image_id"), "image_id", "left_semi")
     if images.isEmpty():
         raise InputError(f"table descriptors in {store.warehouse}", f"no rows of {descriptor_id}", "run describe first")

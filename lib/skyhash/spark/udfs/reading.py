@@ -20,7 +20,7 @@ from skyhash.tables import OBSERVATIONS
 if TYPE_CHECKING:
     import pandas as pd
 
-_NOT_READ = ("image_id", "run_id", "modified")
+_NOT_READ = ("image_id", "run_id", "modified", "vanished_run", "retired_run")
 TIMES = ("obs_time", "slot_time", "release_time")
 ROWS_PER_BATCH = 256
 

@@ -95,7 +95,7 @@ def _rejected(store: Store) -> Section:
     from pyspark.sql import functions as f
 
     rows = store.read("quarantine").groupBy("reason").agg(f.count("*"), f.min("message")).orderBy("reason").collect()
-    images = store.read("observations").count()
+    images = store.live().count()
     bad = sum(row[1] for row in rows)
     text = f"{images:,} observations, {bad:,} files or images in quarantine."
     if not rows:

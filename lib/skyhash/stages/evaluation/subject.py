@@ -84,7 +84,7 @@ def find(store: Store, config: Config, evaluations: dict[str, Evaluation]) -> Su
     build = store.read("neighbour_runs").where(f.col("run_id") == newest["run_id"]).first()
 
     listed = neighbours.select(f.col("query_id").alias("image_id"))
-    table = _columns(store.read("observations").join(listed, "image_id", "left_semi"), evaluations, model)
+    table = _columns(store.live().join(listed, "image_id", "left_semi"), evaluations, model)
     if len(table) < 2:
         raise InputError("table neighbours", f"{len(table)} image", "2 or more: one image has no neighbours to judge")
     part = table["part"].to_numpy()

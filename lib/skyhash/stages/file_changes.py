@@ -1,0 +1,125 @@
+"""What a listing of the archive says about the files that the tables know: new, changed, vanished, back again.
+
+Path, size and modification time decide which files are read; what has changed in them, their checksums tell.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+
+from skyhash.files import WILDCARDS, FileInfo, is_remote
+from skyhash.settings import ArchiveSettings
+from skyhash.spark.storage.store import Store
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Of one listing.
+
+    Attributes
+    ----------
+    read : list of FileInfo
+        Files to read: unknown ones, changed ones, and refused ones that may be readable now.
+    touched : list of str
+        Paths of live observations whose file is read again, is refused as it is now, or is gone.
+    gone : set of str
+        Those of them whose file is gone.
+    back : list of str
+        Paths of observations marked as vanished whose file is there again, unchanged.
+    spent : list of str
+        Paths of files in quarantine that are read again or gone.
+    listed : set of str
+        All paths of the listing.
+    setting : str
+        archive.path.
+    none : bool
+        Nothing is to be read or written.
+    """
+
+    read: list[FileInfo]
+    touched: list[str]
+    gone: set[str]
+    back: list[str]
+    spent: list[str]
+    listed: set[str]
+    setting: str
+    none: bool = False
+
+    def has_lost(self, path: str) -> bool:
+        """Whether a file that was once within archive.path is gone."""
+        if path in self.listed or not _reached(path, self.setting):
+            # a file outside what archive.path names today is nobody's loss
+            return False
+        return is_remote(path) or not os.path.lexists(path)
+
+
+def compare(store: Store, settings: ArchiveSettings, files: list[FileInfo], key: str) -> Changes:
+    """Compare a listing with observations and quarantine; `key` is the reader's fingerprint."""
+    from pyspark.sql import functions as f
+
+    as_listed = ["path", "size_bytes", f.unix_micros("modified").alias("modified")]
+    there = {file.path: (max(file.size_bytes, 0), file.modified_us) for file in files}
+    standing, outdated, gone, back = set(), set(), set(), set()
+    marked: set[str] = set()
+    changes = Changes([], [], gone, [], [], set(there), settings.path)
+    live = store.live().groupBy(*as_listed).agg(f.max("vanished_run"))
+    for path, size, modified, vanished in live.toLocalIterator():
+        if path not in there:
+            if changes.has_lost(path):
+                gone.add(path)
+                if vanished is not None and settings.vanished == "keep":
+                    marked.add(path)
+        elif there[path] == (size, modified):
+            standing.add(path)
+            if vanished is not None:
+                back.add(path)
+        else:
+            outdated.add(path)
+    refused, again, paths = _refused(store, as_listed, there, standing, gone, key)
+    read = [file for file in files if file.path in again or file.path not in standing | refused]
+    known = standing | outdated
+    touched = outdated | gone | {file.path for file in read if file.path in known}
+    asked = {file.path for file in read}
+    spent = sorted(path for path in paths if path in asked or changes.has_lost(path))
+    none = not (read or touched - marked or back or spent)
+    return replace(changes, read=read, touched=sorted(touched), back=sorted(back), spent=spent, none=none)
+
+
+def _refused(
+    store: Store, as_listed: list, there: dict[str, tuple[int, int]], standing: set[str], gone: set[str], key: str
+) -> tuple[set[str], set[str], set[str]]:
+    """Paths in quarantine whose file is as it was, those that are tried again all the same, and all paths there."""
+    refused, again, paths, copies = set(), set(), set(), {}
+    rows = store.read("quarantine")
+    for path, size, modified, reason, checksum, read_key in rows.select(
+        *as_listed, "reason", "checksum", "read_key"
+    ).toLocalIterator():
+        paths.add(path)
+        # an image that could not be described is an observation: its file needs no second reading
+        if there.get(path) != (size, modified) or read_key.startswith("describe:"):
+            continue
+        refused.add(path)
+        # another version or other settings may read it now; an I/O error may have passed
+        if read_key != key or reason == "io_error":
+            again.add(path)
+        elif reason == "duplicate":
+            copies[path] = checksum
+    if copies:
+        # a copy takes the place of its original, once that is changed or gone
+        held = store.live().where("vanished_run IS NULL").select("checksum", "path").toLocalIterator()
+        originals = {sha for sha, path in held if path in standing or (path not in there and path not in gone)}
+        again |= {path for path, checksum in copies.items() if checksum not in originals}
+    return refused, again, paths
+
+
+def _reached(path: str, setting: str) -> bool:
+    """Whether a listing of archive.path would show a file of that path, were it there."""
+    if any(sign in setting for sign in WILDCARDS) and not is_remote(setting):
+        translated = re.escape(os.path.abspath(setting))
+        for pattern, regex in ((r"\*\*/", "(?:.*/)?"), (r"\*\*", ".*"), (r"\*", "[^/]*"), (r"\?", "[^/]")):
+            translated = translated.replace(pattern, regex)
+        return re.fullmatch(translated, path) is not None
+    root = setting.rstrip("/") if is_remote(setting) else os.path.abspath(setting.removeprefix("file://"))
+    return path == root or path.startswith(root + "/")
