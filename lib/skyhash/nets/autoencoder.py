@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from skyhash.errors import ModelMismatch
-from skyhash.nets import receptive_field_init
+from skyhash.nets import component_init, receptive_field_init
 from skyhash.nets.encoder import Batch, Encoder, Group
 from skyhash.nets.losses.cosine_stress import cosine_stress
 from skyhash.nets.losses.reconstruction import reconstruction
@@ -40,6 +40,9 @@ from skyhash.nets.settings.autoencoder import AutoencoderSettings
 from skyhash.nets.views.rotation import Rotation, sides
 
 HIDDEN = (128, 64)
+START_SUNS = 512
+START_FRAMES = 8
+START_ROWS = 2048  # that virtual Suns of the start are put together from
 
 
 class Autoencoder(Encoder):
@@ -64,6 +67,7 @@ class Autoencoder(Encoder):
 
     Settings = AutoencoderSettings
     settings: AutoencoderSettings
+    version = 2
     scale: Tensor
     smoothing: Tensor
     code_size = 32
@@ -93,24 +97,66 @@ class Autoencoder(Encoder):
         self.register_buffer("smoothing", _smoothing(side, settings.smoothing_cells), persistent=False)
 
     def fit(self, batches: Callable[[], Iterator[Batch]], group: Group) -> None:
-        """Fit the scale and start the weights, from the second moments of all ranks' rows.
+        """Fit the scale and start the weights, from the moments of all ranks' rows.
 
         The weights' random part is drawn from torch's generator.
         """
         size = self.input_size
         moments = torch.zeros(size, size, dtype=torch.float64)
+        sums = torch.zeros(size, dtype=torch.float64)
         rows = torch.zeros((), dtype=torch.float64)
+        some: list[Tensor] = []
         for batch in batches():
-            data = batch.data.flatten(1).double()
-            moments += data.T @ data
+            data = batch.data.flatten(1)
+            moments += data.T.double() @ data.double()
+            sums += data.double().sum(dim=0)
             rows += len(data)
-        moments, rows = group.total(moments), group.total(rows)
+            some.append(data)
+            if sum(len(part) for part in some) > 2 * START_ROWS:
+                some = [torch.cat(some)[::2]]
+        moments, sums, rows = group.total(moments), group.total(sums), group.total(rows)
         products = moments / rows.clamp(min=1)
         square = products.diagonal().mean()
         self.scale.copy_(square.sqrt() if square > 0 else torch.ones(()))
+        if self.settings.start == "components":
+            mean, products = sums / rows.clamp(min=1) / self.scale, products / self.scale.double() ** 2
+            self._start_with_components(torch.cat(some) / self.scale, mean, products, group)
         if self.settings.start == "receptive_fields":
             layers = [m for m in (*self.encoder, *self.decoder) if isinstance(m, nn.Linear)]
             receptive_field_init.start(layers, self.rotation.n, (products / self.scale.double() ** 2).float())
+
+    def _start_with_components(self, rows: Tensor, mean: Tensor, products: Tensor, group: Group) -> None:
+        """Start the encoder's half from scaled rows, their mean and their mean products of all ranks."""
+        suns = torch.zeros_like(products)
+        belts = torch.zeros_like(mean)
+        for _ in range(0, START_SUNS, 32):
+            frames = self._views(rows, 32, START_FRAMES)[0].flatten(0, 1).double()
+            suns += frames.T @ frames
+            belts += frames.sum(dim=0)
+        suns, belts = group.total(suns), group.total(belts)
+        # both at the strength of the training rows
+        strength = products.trace() / suns.trace().clamp(min=1e-12)
+        share, per_frame = self.settings.own_share, group.size * START_SUNS * START_FRAMES
+        of_suns = belts / per_frame * (strength * per_frame).clamp(min=0).sqrt()
+        component_init.start(
+            [m for m in self.encoder if isinstance(m, nn.Linear)],
+            torch.block_diag(*[self.smoothing] * self.rotation.n),
+            share * mean + (1 - share) * of_suns,
+            share * products + (1 - share) * suns * strength,
+            self.settings.offset,
+        )
+
+    def _views(self, rows: Tensor, suns: int, frames: int) -> tuple[Tensor, Tensor]:
+        """Virtual Suns of scaled rows, shape (suns, frames, input_size), and the frames' hours."""
+        hours = (torch.rand(suns, frames) - 0.5) * self.settings.span_hours
+        longitude = torch.rand(suns) * 2 * math.pi
+        return self.rotation(*sides(rows, suns, self.rotation.n), longitude, hours), hours
+
+    def parameter_groups(self, learning_rate: float) -> list[dict]:
+        """The encoder's half at its own share of the learning rate, and not at all where that is 0."""
+        groups = [{"params": list(self.decoder.parameters()), "lr": learning_rate}]
+        rate = self.settings.encoder_rate * learning_rate
+        return [{"params": list(self.encoder.parameters()), "lr": rate}, *groups] if rate else groups
 
     def scaled(self, vectors: Tensor) -> Tensor:
         """The net's input, shape (rows, input_size)."""
@@ -137,13 +183,13 @@ class Autoencoder(Encoder):
         rows = self.scaled(batch.data)
         parts: dict[str, Tensor] = {}
         if s.reconstruction:
-            decoded = self.decoder(self.encoder(self._noisy(rows)))
+            code = self.encoder(self._noisy(rows))
+            decoded = self.decoder(code if s.encoder_rate else code.detach())
             parts["reconstruction"] = s.reconstruction * reconstruction(decoded, torch.tanh(rows))
         if not (s.similarity or s.rotation):
             return parts
-        hours = (torch.rand(s.suns, s.frames) - 0.5) * s.span_hours
-        longitude = torch.rand(s.suns) * 2 * math.pi
-        views = self._noisy(self.rotation(*sides(rows, s.suns, self.rotation.n), longitude, hours))
+        views, hours = self._views(rows, s.suns, s.frames)
+        views = self._noisy(views)
         codes = self.encoder(views)
         if s.similarity:
             smooth = (views.view(-1, self.rotation.n, self.rotation.n) @ self.smoothing).flatten(1)
@@ -157,7 +203,7 @@ class Autoencoder(Encoder):
         return {"dead_units": float((self.encode(rows.data) == 0).all(dim=0).sum())}
 
     def _noisy(self, rows: Tensor) -> Tensor:
-        return rows * torch.exp(self.settings.noise * torch.randn_like(rows))
+        return rows * torch.exp(self.settings.noise * torch.randn_like(rows)) if self.settings.noise else rows
 
 
 def _smoothing(n: int, cells: float) -> Tensor:

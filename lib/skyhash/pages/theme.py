@@ -14,6 +14,8 @@ OUTSIDE = "#d9822b"
 # the hash stands out, the baselines recede; told apart without colour vision by their order and labels
 METHODS = {
     "hash": "#1f5fa8",
+    "smoothed": "#5f9aa8",
+    "smoothed_pca_32": "#8db7bf",
     "standardised_descriptor": "#7fa6c9",
     "raw_descriptor": "#9db4c6",
     "pca_32": "#b7c4cf",
@@ -23,6 +25,8 @@ METHODS = {
 }
 LABELS = {
     "hash": "learned hash",
+    "smoothed": "smoothed descriptor",
+    "smoothed_pca_32": "32 components, smoothed",
     "standardised_descriptor": "standardised descriptor",
     "raw_descriptor": "raw descriptor",
     "pca_32": "32 principal components",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy.typing as npt
@@ -26,6 +27,9 @@ class Descriptor(Protocol):
         Of the array, for these settings.
     dtype : str
         numpy's name of the array's type: ``float32`` or ``uint8``.
+    untrained : mapping of str to callable, optional
+        Name -> function of rows (m, width) to rows, which needs no fitting. An evaluation compares each, as it is and
+        as its principal components, with the learned hash. Read by `untrained_of`.
     """
 
     Settings: type[DescriptorSettings]
@@ -50,3 +54,8 @@ class Descriptor(Protocol):
 
     def preview(self, image: Image, side_px: int) -> bytes | None:
         """A PNG of at most `side_px` on a side, north (or up) at the top, for pictures; None where there is none."""
+
+
+def untrained_of(descriptor: Descriptor) -> Mapping[str, Callable[[npt.NDArray], npt.NDArray]]:
+    """The descriptor's own untrained baselines; none where its class names none."""
+    return getattr(descriptor, "untrained", {})

@@ -4,7 +4,8 @@ The profile's group `evaluations` names them: time windows (Grycuk et al. 2022, 
 (tie-aware mAP), images of the same source, mini-search. For every query, metric and choice of parameters there is a row
 of evaluation_queries; evaluation_summary holds their means, with 95 % intervals by a bootstrap over blocks (days,
 sources, or single queries), and the paired differences of the hash and every baseline. Baselines are the descriptor as
-it is, standardised, its principal components, the classical binary coders, and the descriptors of evaluate.descriptors.
+it is, standardised, its principal components, what its class offers without training (the magnetic grid: smoothed along
+its rows), the classical binary coders, and the descriptors of evaluate.descriptors.
 With evaluate.queries = unseen the queries are the images outside the encoder's training part.
 
 Lists are taken from the table of neighbours where they are long enough for an evaluation. Where it reads deeper, a
@@ -26,6 +27,8 @@ import numpy as np
 
 from skyhash.config import Config
 from skyhash.errors import ConfigError
+from skyhash.pixels import DESCRIPTORS
+from skyhash.pixels.descriptor import untrained_of
 from skyhash.scores import EVALUATIONS
 from skyhash.scores.evaluation import Evaluation
 from skyhash.spark.arrow_batches import arrow_batches
@@ -153,7 +156,10 @@ def _baselines(config: Config, store: Store, report: Report, subject: Subject) -
     rows, fitted_on = baselines.training_rows(source, subject.trained, subject.images.ids, config.seed)
     report.facts["baselines fitted on"] = fitted_on
     bits = int(subject.build.get("dimensions") or 0) if subject.build.get("metric") == "hamming" else 0
-    methods = baselines.fit(source, rows, settings.components, bits or settings.components, config.seed)
+    # a model taken in may read another descriptor than the profile describes
+    own = subject.model["descriptor_id"] == descriptor_id(config.describe)
+    untrained = untrained_of(DESCRIPTORS.make(config.describe)) if own else {}
+    methods = baselines.fit(source, rows, settings.components, bits or settings.components, config.seed, untrained)
     for described in settings.descriptors:
         other = DescriptorArrays(files, descriptor_id(described))
         methods.append(Method(described.kind, "cosine", other, baselines.unchanged))

@@ -6,21 +6,27 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from skyhash.settings import EncoderSettings, NotNegative, Positive, PositiveFloat
+from skyhash.settings import EncoderSettings, NotNegative, Positive, PositiveFloat, Share
 
 
 class AutoencoderSettings(EncoderSettings):
     output: Literal["relu_tanh", "tanh"] = Field(
         "relu_tanh", description="decoder's end: as printed, or without ReLU_6"
     )
-    start: Literal["receptive_fields", "default"] = Field(
-        "receptive_fields", description="first weights: Gaussian patches of the grid, or torch's default"
+    start: Literal["components", "receptive_fields", "default"] = Field(
+        "components",
+        description="first weights: components of smoothed descriptors, Gaussian patches of the grid, torch's default",
+    )
+    own_share: Share = Field(0.95, description="components: weight of the training rows beside virtual Suns")
+    offset: NotNegative = Field(2.0, description="components: added to the code, root mean squares of its numbers")
+    encoder_rate: NotNegative = Field(
+        0.0, description="learning rate of the encoder's half in the decoder's; 0 = held"
     )
     reconstruction: NotNegative = Field(1.0, description="weight of the rows' reconstruction; 0 = without")
-    similarity: NotNegative = Field(10.0, description="weight of keeping similarities of smoothed descriptors")
-    rotation: NotNegative = Field(0.3, description="weight of keeping neighbourhoods in time on virtual Suns")
+    similarity: NotNegative = Field(0.0, description="weight of keeping similarities of smoothed descriptors")
+    rotation: NotNegative = Field(0.0, description="weight of keeping neighbourhoods in time on virtual Suns")
     smoothing_cells: NotNegative = Field(1.2, description="smoothing of descriptors along the rotation, grid cells")
-    noise: NotNegative = Field(0.3, description="of every cell of an input, standard deviation of the logarithm")
+    noise: NotNegative = Field(0.0, description="of every cell of an input, standard deviation of the logarithm")
     suns: Positive = Field(8, description="virtual Suns per step")
     frames: Annotated[int, Field(gt=1)] = Field(32, description="frames of a virtual Sun")
     span_hours: PositiveFloat = Field(240.0, description="time over which these lie")

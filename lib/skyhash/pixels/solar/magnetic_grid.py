@@ -17,6 +17,7 @@ from skyhash.pixels.image import Image
 from skyhash.pixels.solar import grid as cells
 from skyhash.pixels.solar import preview, regions
 from skyhash.pixels.solar.disk import Disk
+from skyhash.pixels.solar.smoothing import AlongRows
 from skyhash.settings import DescriptorSettings, Natural, Positive, PositiveFloat
 
 
@@ -49,6 +50,7 @@ class MagneticGrid:
     def __init__(self, settings: MagneticGridSettings):
         self.settings = settings
         self.shape: tuple[int, ...] = (settings.grid * settings.grid,)
+        self.untrained = {"smoothed": AlongRows(settings.grid)}
 
     def __call__(self, image: Image) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
         """Describe a magnetogram in gauss whose geometry is a `Disk`.

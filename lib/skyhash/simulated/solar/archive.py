@@ -21,7 +21,7 @@ from skyhash.errors import ConfigError
 from skyhash.simulated.solar import broken as breaking
 from skyhash.simulated.solar import header, render
 
-MODEL_VERSION = 1
+MODEL_VERSION = 2
 """Counts up whenever the same arguments give other files."""
 LIST_NAME = ".simulated.json"
 GAP_DAYS = 0.03

@@ -1,9 +1,10 @@
 """FITS files as JSOC exports them, with HMI's keywords, saying plainly that they are simulated.
 
 The time keywords follow HMI_observables: T_REC is the slot and T_OBS the middle of the exposures, both TAI; DATE-OBS
-is UTC and 45 s before T_OBS. In real files T_OBS drifts through the year by the light's travel time (8 s either way);
-here it is the slot, so that an exact cadence stays exact. Every byte follows from the arguments: DATE is five days
-after the slot, and the notes of the checksums carry that date too.
+is UTC and 45 s before T_OBS. As in real files, the slots are spaced evenly for an observer at 1 au, so that T_OBS
+drifts against T_REC through the year by the light's travel time over the difference in distance: 8.3 s later in July,
+8.3 s earlier in January. DATE-OBS therefore has no exact cadence; `slot_time` has. Every byte follows from the
+arguments: DATE is five days after the slot, and the notes of the checksums carry that date too.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from skyhash.simulated.solar import render, sun
 SERIES = "hmi.sim_m_720s"
 ORIGIN = "skyhash, simulated"
 EXPOSURE_SECONDS = 90.0
+LIGHT_M_PER_S = 299_792_458.0
 
 
 def file_name(slot: dt.datetime) -> str:
@@ -50,7 +52,9 @@ def cards(
     moment = to_utc(slot)
     seen = sun.ephemeris(moment)
     disk, cdelt = render.disk_of(seen, side_px)
-    begin = moment - dt.timedelta(seconds=EXPOSURE_SECONDS / 2)
+    drift = dt.timedelta(seconds=(seen.dsun_m - sun.AU_M) / LIGHT_M_PER_S)
+    begin = moment + drift - dt.timedelta(seconds=EXPOSURE_SECONDS / 2)
+    middle = slot + drift
     header = fits.Header()
     for key, value, comment in (
         ("TELESCOP", "SDO/HMI", "Telescope whose form this file has"),
@@ -61,7 +65,7 @@ def cards(
         ("CONTENT", "MAGNETOGRAM", "Content"),
         ("DATE", f"{slot + dt.timedelta(days=5):%Y-%m-%dT%H:%M:%S}", "nominal date of processing"),
         ("DATE-OBS", begin.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-4], "[ISO] T_OBS - exposure/2, UTC"),
-        ("T_OBS", f"{slot:%Y.%m.%d_%H:%M:%S}_TAI", "[TAI] nominal time"),
+        ("T_OBS", f"{middle:%Y.%m.%d_%H:%M:%S}.{middle.microsecond // 10000:02d}_TAI", "[TAI] nominal time"),
         ("T_REC", f"{slot:%Y.%m.%d_%H:%M:%S}_TAI", "[TAI] slot time"),
         ("TRECEPOC", "1993.01.01_00:00:00_TAI", "time of origin"),
         ("TRECSTEP", 720.0, "[s]"),

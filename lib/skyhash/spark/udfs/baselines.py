@@ -7,7 +7,7 @@ reads the arrays from the tables' files, codes them, ranks them with the kernel 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +67,25 @@ def training_rows(
     return rows, f"{len(rows):,} images " + ("of the training part" if of_training else "of those searched")
 
 
-def fit(source: DescriptorArrays, rows: np.ndarray, components: int, bits: int, seed: int) -> list[Method]:
+@dataclass(frozen=True)
+class Composed:
+    """One encoding after another."""
+
+    first: Callable[[np.ndarray], np.ndarray]
+    then: Callable[[np.ndarray], np.ndarray]
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        return self.then(self.first(rows))
+
+
+def fit(
+    source: DescriptorArrays,
+    rows: np.ndarray,
+    components: int,
+    bits: int,
+    seed: int,
+    untrained: Mapping[str, Callable[[np.ndarray], np.ndarray]],
+) -> list[Method]:
     """Every baseline of the encoded descriptor, fitted.
 
     Parameters
@@ -78,9 +96,11 @@ def fit(source: DescriptorArrays, rows: np.ndarray, components: int, bits: int, 
         Of the principal components, and of the binary coders; no more than the descriptor's length.
     seed : int
         Of the rotation and the hyperplanes.
+    untrained : mapping
+        The descriptor's own (`skyhash.pixels.descriptor.untrained_of`): each as it is, and its principal components.
     """
     count, bits = min(components, rows.shape[1], len(rows)), min(bits, rows.shape[1], len(rows))
-    return [
+    methods = [
         Method("raw_descriptor", "cosine", source, unchanged),
         Method("standardised_descriptor", "cosine", source, Standardised.fit(rows)),
         Method(f"pca_{count}", "cosine", source, Components.fit(rows, count)),
@@ -88,6 +108,11 @@ def fit(source: DescriptorArrays, rows: np.ndarray, components: int, bits: int, 
         Method("itq", "hamming", source, Itq.fit(rows, bits, seed)),
         Method("lsh", "hamming", source, Lsh.fit(rows, bits, seed)),
     ]
+    for name, function in untrained.items():
+        methods.append(Method(name, "cosine", source, function))
+        leading = Components.fit(function(rows), count)
+        methods.append(Method(f"{name}_pca_{count}", "cosine", source, Composed(function, leading)))
+    return methods
 
 
 def judge_methods(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from skyhash.pages import plots
 from skyhash.pages.page import HtmlTable, Picture, Section
+from skyhash.pages.theme import label
 from skyhash.scores.time_windows import TimeWindows
 from skyhash.spark.storage.store import Store
 from skyhash.stages.evaluation import summary
@@ -30,7 +31,8 @@ def sections(
     made = [
         Section(
             "Window and exclusion",
-            "Frames taken minutes apart are nearly equal. With an exclusion they are neither similar nor retrieved.",
+            f"{_ceilings(evaluation)} Frames taken minutes apart are nearly equal. With an exclusion they are neither"
+            " similar nor retrieved.",
             [Picture(pictures["windows"], "F1 against the window for each exclusion")],
         )
     ]
@@ -41,13 +43,54 @@ def sections(
         others = others[others["method"] != "hash"]
         pictures["days"] = plots.over_time(days, others["method"].iloc[0] if len(others) else None)
         made.append(Section("Over time", "", [Picture(pictures["days"], "Precision and F1 of each day's queries")]))
-    return [*made, _examples(store, report, parameters)]
+    return [*made, _recurrences(evaluation, own, parameters), _examples(store, report, parameters)]
+
+
+def _ceilings(evaluation: TimeWindows) -> str:
+    """What no method can pass, in words."""
+    settings = evaluation.settings
+    if settings.retrieve == "distance":
+        return (
+            f"Every image within a distance of {settings.distance_limit:g} (1 - similarity) is retrieved, at most"
+            f" {settings.most_retrieved:,}."
+        )
+    fraction = min(settings.retrieved_fraction, 1.0)
+    return (
+        f"{settings.retrieved_fraction:g} images are retrieved per similar one, so that recall cannot pass"
+        f" {fraction:.4f} and F1 cannot pass {2 * fraction / (1 + fraction):.3f} (in small windows a little more or"
+        " less, as whole images are retrieved)."
+    )
+
+
+def _recurrences(evaluation: TimeWindows, own: pd.DataFrame, parameters: str) -> Section:
+    """False positives one rotation away, and the reading in which they count as similar."""
+    told = json.loads(parameters)
+    second = json.dumps(told | {"returns_similar": True}, sort_keys=True)
+    first, hits = summary.wide_of(evaluation, own, parameters), summary.wide_of(evaluation, own, second)
+    hits = hits.set_index("method")
+    cells = []
+    for row in first.to_dict("records"):
+        outside = row["fp"]
+        share = f"{row['returned'] / outside:.3f}" if outside > 0 else "no false positive"
+        counted = hits.loc[row["method"]]
+        cells.append([label(row["method"]), f"{outside:.2f}", share, f"{row['precision']:.4f}",
+                      f"{counted['precision']:.4f}", f"{counted['f1']:.4f}"])  # fmt: skip
+    low, high = evaluation.settings.recurrence_days
+    text = (
+        f"A region comes back after one solar rotation. Of the false positives, the share that lies {low:g} to {high:g}"
+        " days from the query, and the scores when such a return counts as similar (same images retrieved)."
+    )
+    columns = ["method", "FP per query", "share one rotation away", "precision", "precision, returns similar",
+               "F1, returns similar"]  # fmt: skip
+    return Section("The same region, one rotation later", text, [HtmlTable(columns, cells)])
 
 
 def _f1_by_window(own: pd.DataFrame) -> pd.DataFrame:
     """Columns method, window_hours, exclusion_minutes, f1."""
     rows = own[(own["metric"] == "f1") & ~own["method"].str.startswith(summary.PAIRED)].copy()
     told = rows["parameters"].map(json.loads)
+    first = ~told.map(lambda one: one["returns_similar"]).astype(bool)
+    rows, told = rows[first], told[first]
     for name in ("window_hours", "exclusion_minutes"):
         rows[name] = told.map(lambda one, name=name: one[name])
     return rows.rename(columns={"value": "f1"})[["method", "window_hours", "exclusion_minutes", "f1"]]
