@@ -6,6 +6,8 @@ ARCHIVES = Registry(
     "skyhash.archives",
     "archive.kind",
     {
+        "allsky": "skyhash.archives.allsky:Allsky",
+        "cifar10": "skyhash.archives.cifar10:Cifar10",
         "solar_hmi": "skyhash.archives.solar_hmi:SolarHmi",
         "solar_hmi_jpeg": "skyhash.archives.solar_hmi_jpeg:SolarHmiJpeg",
         "solar_mdi": "skyhash.archives.solar_mdi:SolarMdi",
