@@ -24,7 +24,7 @@ from skyhash.compiled import compiled
 from skyhash.errors import BadFile
 
 MAX_PIXELS = 16384 * 16384
-MAX_BYTES = 4 << 30
+MAX_UNPACKED = 4 << 30
 BLOCK = 2880
 _END = b"END" + b" " * 77
 _DATASUM = re.compile(rb"DATASUM = *'? *(\d+)")
@@ -57,15 +57,26 @@ class FitsImage:
     blank: int | None
 
 
-def read(data: bytes, decode: bool = True, max_pixels: int = MAX_PIXELS) -> FitsImage:
+def read(data: bytes, decode: bool = True, max_pixels: int = MAX_PIXELS, max_unpacked: int = MAX_UNPACKED) -> FitsImage:
     """Find and decode the first image.
+
+    Parameters
+    ----------
+    data : bytes
+        Of the file, gzipped or not.
+    decode : bool
+        Decode the pixels too.
+    max_pixels : int
+        A larger image is refused by its header, before anything is allocated for it.
+    max_unpacked : int
+        Bytes of a gzipped file when unpacked, at most.
 
     Raises
     ------
     BadFile
-        ``unreadable`` (not FITS, cut short, damaged) or ``not_an_image``.
+        ``unreadable`` (not FITS, cut short, damaged), ``not_an_image`` or ``too_large``.
     """
-    data = _unzipped(data)
+    data = _unzipped(data, max_unpacked)
     if not data:
         raise BadFile("unreadable", "the file is empty")
     if not data.startswith(b"SIMPLE"):
@@ -147,7 +158,12 @@ def _image(hdu, shape: tuple[int, int], decode: bool, size: int, max_pixels: int
     if height * width > max_pixels:
         raise BadFile("too_large", f"the header says {width} x {height} px, at most {max_pixels:,} are decoded")
     bits = int(header["BITPIX"])
-    if not isinstance(hdu, fits.CompImageHDU):
+    if isinstance(hdu, fits.CompImageHDU):
+        # a tile is unpacked whole, however small the image is that it says it belongs to
+        tile = math.prod(hdu.tile_shape)
+        if tile > max(4 * height * width, 4096) or tile > max_pixels:
+            raise BadFile("too_large", f"a tile of {tile:,} px in an image of {width} x {height}")
+    else:
         start = int(hdu.fileinfo()["datLoc"])
         if start + height * width * abs(bits) // 8 > size:
             raise BadFile(
@@ -177,14 +193,17 @@ def _as_dict(header: fits.Header) -> dict[str, Any]:
     return found
 
 
-def _unzipped(data: bytes) -> bytes:
+def _unzipped(data: bytes, most: int) -> bytes:
     if not data.startswith(b"\x1f\x8b"):
         return data
     unzip = zlib.decompressobj(wbits=31)
     try:
-        inner = unzip.decompress(data, MAX_BYTES)
+        inner = unzip.decompress(data, most)
+        more = b"" if unzip.eof or not unzip.unconsumed_tail else unzip.decompress(unzip.unconsumed_tail, 1)
     except zlib.error as error:
         raise BadFile("unreadable", f"damaged gzip file: {error}") from None
+    if more:
+        raise BadFile("too_large", f"gzip file of more than {most:,} bytes when unpacked")
     if not unzip.eof:
-        raise BadFile("unreadable", "gzip file cut short, or too large when unpacked")
+        raise BadFile("unreadable", "gzip file cut short")
     return inner

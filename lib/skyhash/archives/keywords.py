@@ -87,6 +87,8 @@ def parse(text: str, what: str = "archive.keywords") -> KeywordTable:
             raise InputError(f"{what}, row {number}", f"{len(row)} fields", f"{len(names)}, as the first row names")
         header = {name: value(field) for name, field in zip(names, row, strict=True)}
         slot = slot_of(str(header.get("T_REC") or ""))
+        if slot and by_slot.get(slot, header) != header:
+            raise InputError(f"{what}, row {number}", f"T_REC {slot} a second time with other keywords", "one row each")
         if slot:
             by_slot[slot] = header
         for i in files:

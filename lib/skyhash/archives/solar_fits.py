@@ -154,7 +154,8 @@ class MagnetogramFile:
 
     def _fits(self, decode: bool) -> fits.FitsImage:
         if self._read is None or (decode and self._read.values is None):
-            self._read = fits.read(self.source.bytes(), decode, self.archive.settings.max_pixels)
+            settings = self.archive.settings
+            self._read = fits.read(self.source.bytes(), decode, settings.max_pixels, settings.max_unpacked_mb << 20)
         return self._read
 
     def _facts(self, image: fits.FitsImage) -> tuple[Facts, Disk]:

@@ -15,7 +15,7 @@ What is odd in the files, and what is done about it:
   exports correct those and leave X0 and R_SUN as they were.
 - From July 2003 SOHO was turned upside down every three months: CROTA2 is 0 or 180 (and 3 degrees in the last days:
   see the file of 2011-04-01, CROTA2 3.0978). Old files have P_ANGLE instead. It is 0 or 180, but for short
-  manoeuvres; there its sign is taken to be CROTA2's, which no document at hand states. SOLAR_P0 is the roll of the
+  manoeuvres; no document at hand states its sign there, and such a file is refused. SOLAR_P0 is the roll of the
   Earth's view and is not used.
 - SOHO flew 1 % closer to the Sun than the Earth: RSUN_OBS is SOHO's, do not take it from an almanac.
 - T_REC and T_OBS are TAI; DATE-OBS is UTC; old files write DATE_OBS.
@@ -34,6 +34,9 @@ from skyhash.archives.solar_fits import FIELD_UNITS, SolarFits, is_simulated, se
 from skyhash.archives.solar_header import number, text
 from skyhash.errors import BadFile
 from skyhash.pixels.solar.disk import Disk
+
+UPRIGHT_DEG = 0.5
+"""A P_ANGLE this near to 0 or 180 turns a magnetogram by less than half a pixel of 60: its sign does not matter."""
 
 
 class SolarMdi(SolarFits):
@@ -58,7 +61,10 @@ class SolarMdi(SolarFits):
     def disk(self, header: Mapping[str, Any]) -> tuple[Disk, float | None]:
         known = dict(header)
         if number(header, "CROTA2") is None and number(header, "P_ANGLE", "CROTA1") is not None:
-            known["CROTA2"] = number(header, "P_ANGLE", "CROTA1")
+            angle = number(header, "P_ANGLE", "CROTA1")
+            if angle is not None and abs((angle + 90.0) % 180.0 - 90.0) > UPRIGHT_DEG:
+                raise BadFile("header", f"P_ANGLE is {angle:g} without CROTA2: its sign is known for 0 and 180 only")
+            known["CROTA2"] = angle
         for axis, old, zero_based in (("1", "CENTER_X", "X0"), ("2", "CENTER_Y", "Y0")):
             if number(header, f"CRPIX{axis}") is None:
                 start = number(header, zero_based)

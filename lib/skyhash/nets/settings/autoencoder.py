@@ -19,9 +19,7 @@ class AutoencoderSettings(EncoderSettings):
     )
     own_share: Share = Field(0.95, description="components: weight of the training rows beside virtual Suns")
     offset: NotNegative = Field(2.0, description="components: added to the code, root mean squares of its numbers")
-    encoder_rate: NotNegative = Field(
-        0.0, description="learning rate of the encoder's half in the decoder's; 0 = held"
-    )
+    encoder_rate: NotNegative = Field(0.0, description="learning rate of the encoder's half in the decoder's; 0 = held")
     reconstruction: NotNegative = Field(1.0, description="weight of the rows' reconstruction; 0 = without")
     similarity: NotNegative = Field(0.0, description="weight of keeping similarities of smoothed descriptors")
     rotation: NotNegative = Field(0.0, description="weight of keeping neighbourhoods in time on virtual Suns")

@@ -7,7 +7,7 @@ known, in which regions come round the eastern limb and go at the western one as
 
 Geometry: the grid spans the disk's square (`describe.frame: disk`), row 0 is the north, column 0 the east; the axis
 lies in the plane of the sky (B0 = 0), as the grid is much coarser than 7 degrees' difference. Rotation of magnetic
-features is Snodgrass's (1983), 14.38 - 1.95 sin^2 - 2.17 sin^4 deg per day sidereal, minus the Earth's 0.9856. A cell
+features is `skyhash.solar_rotation`'s, minus the Earth's motion. A cell
 loses weight towards the limb as the root of mu: the line-of-sight field goes with mu, the descriptor with its root.
 """
 
@@ -19,11 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skyhash.solar_rotation import EARTH_DEG_PER_DAY, sidereal_deg_per_day
+
 EDGE_MU = 0.15  # nearer to the limb the division by mu would only make noise strong
 BRIGHTEST = 3.0
 BELTS = 8
-SIDEREAL_DEG_PER_DAY = (14.38, -1.95, -2.17)
-EARTH_DEG_PER_DAY = 0.9856
 
 
 class Rotation(nn.Module):
@@ -53,8 +53,7 @@ class Rotation(nn.Module):
         down, west = down * on, west * on
         cos_latitude = (1 - down.square()).sqrt()
         longitude = torch.asin((west / cos_latitude).clamp(-1, 1))
-        a, b, c = SIDEREAL_DEG_PER_DAY
-        degrees = a + b * down.square() + c * down**4 - EARTH_DEG_PER_DAY
+        degrees = sidereal_deg_per_day(down.square()) - EARTH_DEG_PER_DAY
         geometry = {
             "on": on.float(),
             "down": down,

@@ -23,6 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from skyhash.solar_rotation import sidereal_deg_per_day
+
 AU_M = 149597870691.0
 RSUN_REF_M = 6.96e8
 SOLAR_RADIUS_MM = 696.0
@@ -103,8 +105,8 @@ def ephemeris(moment: dt.datetime) -> Ephemeris:
 
 def rotation_deg_per_day(latitude_deg: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Sidereal rotation rate of magnetic features at a latitude."""
-    s2 = np.sin(np.radians(latitude_deg)) ** 2
-    return 14.38 - 1.95 * s2 - 2.17 * s2 * s2
+    rate: npt.NDArray[np.float64] = sidereal_deg_per_day(np.sin(np.radians(latitude_deg)) ** 2)
+    return rate
 
 
 def activity(year: float) -> dict[int, float]:

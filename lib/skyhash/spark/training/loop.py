@@ -15,7 +15,7 @@ import numpy as np
 from skyhash.codes import packing
 from skyhash.errors import DataLoss, SkyhashError
 from skyhash.spark.training import checkpoints, reader, shards
-from skyhash.spark.training.reader import Rows
+from skyhash.spark.training.reader import Reader, Rows
 
 if TYPE_CHECKING:
     import torch
@@ -97,13 +97,14 @@ def train(plan: Plan, group: Group) -> Trained:
     group.broadcast(encoder.state_dict())
     optimiser = group.averaging(train_loop.optimiser_of(encoder, plan.settings), encoder)
     watched = _watched(plan, group.rank, device)
+    read = reader.kept(reader.get(plan.settings["reader"]))
     metrics: list[dict[str, Any]] = []
     if checkpoint is not None:
         checkpoints.restore(checkpoint, encoder, optimiser)
         metrics = checkpoint.metrics
     resumed_from, epochs = len(metrics), plan.settings["epochs"]
     for epoch in range(resumed_from, epochs):
-        metrics.append(_epoch(plan, group, encoder, optimiser, epoch, device))
+        metrics.append(_epoch(plan, group, read, encoder, optimiser, epoch, device))
         group.broadcast(dict(encoder.named_buffers()))
         if group.rank == 0:
             encoder.eval()
@@ -137,7 +138,13 @@ def device_of(name: str, rank: int) -> torch.device:
 
 
 def _epoch(
-    plan: Plan, group: Group, encoder: Encoder, optimiser: torch.optim.Optimizer, epoch: int, device: torch.device
+    plan: Plan,
+    group: Group,
+    read: Reader,
+    encoder: Encoder,
+    optimiser: torch.optim.Optimizer,
+    epoch: int,
+    device: torch.device,
 ) -> dict[str, Any]:
     import torch
 
@@ -147,7 +154,7 @@ def _epoch(
     # draws inside the loss follow from these three alone, so that a resumed training makes the same
     torch.manual_seed(int(np.random.SeedSequence([plan.seed, epoch, group.rank]).generate_state(1)[0]))
     encoder.train()
-    batches = _batches(plan, group, epoch, device)
+    batches = _batches(plan, group, read, epoch, device)
     losses, rows = train_loop.train_epoch(encoder, optimiser, batches, epoch, plan.settings, group)
     # the last word on rows is what went through steps, not what was read
     manifest = shards.load(Path(plan.snapshot))
@@ -164,12 +171,12 @@ def _epoch(
     return {"epoch": epoch + 1, "loss": means.get("loss", 0.0), **parts, "rows": seen, "seconds": seconds}
 
 
-def _batches(plan: Plan, group: Group, epoch: int, device: torch.device) -> Iterator[Batch]:
+def _batches(plan: Plan, group: Group, read: Reader, epoch: int, device: torch.device) -> Iterator[Batch]:
     def agree(found: int, expected: int) -> list[tuple[int, int]]:
         return [(one[0], one[1]) for one in group.gather([found, expected])]
 
-    read = reader.get(plan.settings["reader"])
-    folder, batch = Path(plan.snapshot), plan.settings["batch"]
+    folder = Path(plan.snapshot)
+    batch = reader.batch_of(shards.load(folder), plan.settings["batch"])
     for rows in reader.epoch(read, folder, group.rank, epoch, plan.seed, batch, agree):
         yield _batch(rows, device)
 

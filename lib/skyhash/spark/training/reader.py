@@ -20,6 +20,7 @@ from skyhash.spark.training.shards import Manifest
 
 READERS = {"petastorm": "skyhash.spark.training.reader_petastorm", "pyarrow": "skyhash.spark.training.reader_pyarrow"}
 WINDOW_BYTES = 768 << 20
+SMALLEST, LARGEST, STEPS = 16, 1024, 500
 
 
 class Rows(NamedTuple):
@@ -97,6 +98,35 @@ def concatenated(parts: list[Rows], manifest: Manifest) -> Rows:
 def alone(found: int, expected: int) -> list[tuple[int, int]]:
     """`Agree` of a single process."""
     return [(found, expected)]
+
+
+def kept(read: Reader) -> Reader:
+    """The same reader, which keeps the last window: a shard of one window is decoded once, not once an epoch."""
+    held: dict[tuple[Path, int, tuple[int, ...]], Rows] = {}
+
+    def again(folder: Path, manifest: Manifest, rank: int, turns: list[int]) -> Rows:
+        key = (folder, rank, tuple(turns))
+        if key not in held:
+            held.clear()  # before the next window is read: never two in memory
+            held[key] = read(folder, manifest, rank, turns)
+        return held[key]
+
+    return again
+
+
+def batch_of(manifest: Manifest, batch: int) -> int:
+    """Rows of a step: `batch`, or where that is 0, the power of two with which an epoch takes about `STEPS` steps.
+
+    Few rows keep `SMALLEST`, so that weights of a small archive see many steps; a large one sees rows enough, and
+    steps of few rows would spend their time on calls, not on arithmetic.
+    """
+    if batch:
+        return batch
+    most = max(manifest.shard_rows(rank) for rank in range(manifest.ranks))
+    wanted = SMALLEST
+    while wanted < LARGEST and wanted * STEPS < most:
+        wanted *= 2
+    return wanted
 
 
 def epoch(

@@ -1,0 +1,99 @@
+"""Files that would hang, fill the memory or be misread: refused by name, within seconds and bytes."""
+
+import gzip
+import io
+import os
+
+import numpy as np
+import pytest
+from astropy.io import fits as astropy_fits
+
+from skyhash import files
+from skyhash.archives import fits, keywords, times
+from skyhash.archives.solar_mdi import SolarMdi
+from skyhash.errors import BadFile, InputError
+
+
+def refused(reason, call):
+    with pytest.raises(BadFile) as error:
+        call()
+    assert error.value.reason == reason
+    return error.value.message
+
+
+def test_pipes_devices_and_loops_of_links_are_listed_and_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.fits")
+    (tmp_path / "loop.fits").symlink_to("loop.fits")
+    (tmp_path / "endless.fits").symlink_to("/dev/zero")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "up").symlink_to(tmp_path)
+    (tmp_path / "sub" / "good.fits").write_bytes(b"SIMPLE")
+    listed = files.list_files(str(tmp_path), lambda path: True)
+    names = sorted(os.path.basename(one.path) for one in listed)
+    assert names == ["endless.fits", "good.fits", "loop.fits", "pipe.fits"]
+    for one in listed:
+        if not one.path.endswith("good.fits"):
+            refused("unreadable", files.FileSource(one.path).bytes)
+
+
+def test_a_file_above_the_limit_is_not_read(tmp_path):
+    path = tmp_path / "sparse.fits"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    refused("too_large", files.FileSource(str(path), max_bytes=1 << 20).bytes)
+
+
+def test_a_gzip_bomb_stops_at_its_limit():
+    bomb = gzip.compress(b"SIMPLE  =" + bytes(64 << 20))
+    assert len(bomb) < 1 << 17
+    refused("too_large", lambda: fits.read(bomb, max_unpacked=1 << 20))
+
+
+def test_a_gzip_file_of_just_the_limit_is_read_and_a_cut_one_is_told():
+    image = io.BytesIO()
+    astropy_fits.PrimaryHDU(np.ones((8, 8), np.int16)).writeto(image)
+    plain = image.getvalue()
+    assert fits.read(gzip.compress(plain), max_unpacked=len(plain)).width == 8
+    refused("unreadable", lambda: fits.read(gzip.compress(plain)[:-9], max_unpacked=len(plain)))
+
+
+def test_pixels_are_counted_before_anything_is_allocated():
+    header = astropy_fits.PrimaryHDU(np.ones((4, 4), np.int16)).header
+    header["NAXIS1"], header["NAXIS2"] = 60000, 60000
+    data = header.tostring().encode() + bytes(2880)
+    assert "60000 x 60000" in refused("too_large", lambda: fits.read(data, max_pixels=1 << 20))
+
+
+def test_a_tile_larger_than_its_image_is_refused():
+    image = io.BytesIO()
+    tiled = astropy_fits.CompImageHDU(np.ones((8, 64), np.int32), compression_type="RICE_1", tile_shape=(8, 64))
+    astropy_fits.HDUList([astropy_fits.PrimaryHDU(), tiled]).writeto(image)
+    data = image.getvalue()
+    card = next(data[i : i + 80] for i in range(0, len(data), 80) if data[i : i + 8] == b"ZTILE1  ")
+    bomb = data.replace(card, b"ZTILE1  =" + b"100000000".rjust(21) + b" ".ljust(50))
+    assert fits.read(data).width == 64
+    refused("too_large", lambda: fits.read(bomb))
+
+
+def test_an_unknown_time_scale_is_refused_by_name():
+    assert "GPS" in refused("no_time", lambda: times.observation_time({"TIMESYS": "GPS", "DATE-OBS": "2011-01-01"}))
+    assert times.observation_time({"TIMESYS": "TAI", "DATE-OBS": "2011-01-01T00:00:34"}).second == 0
+
+
+@pytest.mark.parametrize("angle", [0.0, 180.0, -180.0, 0.2])
+def test_an_upright_or_inverted_mdi_image_is_taken(angle):
+    header = {"P_ANGLE": angle, "X0": 511.5, "Y0": 511.5, "R_SUN": 480.0}
+    assert SolarMdi(SolarMdi.Settings(kind="solar_mdi")).disk(header)[0].radius_px == 480.0
+
+
+@pytest.mark.parametrize("angle", [3.1, -17.0, 90.0])
+def test_another_p_angle_is_refused_for_its_sign_is_unknown(angle):
+    header = {"P_ANGLE": angle, "X0": 511.5, "Y0": 511.5, "R_SUN": 480.0}
+    assert "sign" in refused("header", lambda: SolarMdi(SolarMdi.Settings(kind="solar_mdi")).disk(header))
+
+
+def test_a_slot_twice_with_other_keywords_is_told():
+    table = "T_REC,QUALITY\n2011.01.01_00:00:00_TAI,0\n2011.01.01_00:00:00_TAI,{}\n"
+    assert len(keywords.parse(table.format(0)).by_slot) == 1
+    with pytest.raises(InputError, match=r"row 3.*20110101_000000"):
+        keywords.parse(table.format(1024))
