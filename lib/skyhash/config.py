@@ -55,7 +55,7 @@ class TrainSettings(Settings):
     epochs: Positive = Field(50)
     batch: Natural = Field(
         0,
-        description="rows a rank takes per step; 0 = from the rows of a rank: 16, and 1024 at most, for 500 steps an epoch",
+        description="rows a rank takes per step; 0 = from its rows: 16 to 1024, for about 500 steps an epoch",
     )
     learning_rate: PositiveFloat = Field(2e-3, description="the highest; it falls as a cosine over the epochs")
     weight_decay: NotNegative = Field(0.0, description="decoupled (AdamW); 0 = Adam")

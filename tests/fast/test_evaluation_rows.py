@@ -38,6 +38,7 @@ def test_a_row_holds_every_metric_and_null_where_there_is_nothing_to_judge():
     images = SearchSet(np.array([4, 8, 9]), facts)
     lists, similarities = np.array([[1], [0]]), np.ones((2, 1), np.float32)
     frame = judged_rows(images, np.array([0, 2]), lists, similarities, {"time_windows": evaluation}, "hash")
+    frame = frame[~frame["parameters"].str.contains("true")].reset_index()  # one of the two readings of returns
     assert frame["image_id"].tolist() == [4, 9, 4, 9] and set(frame["method"]) == {"hash"}
     assert [json.loads(p)["exclusion_minutes"] for p in frame["parameters"]] == [0.0, 0.0, 30.0, 30.0]
     assert frame["metrics"][3]["precision"] is None and frame["metrics"][0]["precision"] == 1.0

@@ -127,23 +127,23 @@ def test_the_nominal_time_decides_where_the_archive_has_one():
     # the last image's DATE-OBS drifted over the window's edge
     observed = [0, 12 * HOUR, 24 * HOUR + 5]
     for slots, similar in (([0, 12 * HOUR, 24 * HOUR], 3), ([UNKNOWN] * 3, 2)):
-        (scores,) = evaluation.judge(search_set(slots, observed), np.array([0]), np.array([[1, 2]]), np.ones((1, 2)))
+        scores, _ = evaluation.judge(search_set(slots, observed), np.array([0]), np.array([[1, 2]]), np.ones((1, 2)))
         assert scores.metrics["si"].tolist() == [similar]
-        assert scores.parameters == {"window_hours": 48.0, "exclusion_minutes": 0.0}
+        assert scores.parameters == {"window_hours": 48.0, "exclusion_minutes": 0.0, "returns_similar": False}
 
 
 def test_an_image_without_a_time_is_no_query_and_never_similar():
     evaluation = TimeWindows(TimeWindowsSettings(window_hours=(48.0,), exclusion_minutes=(0.0,)))
     images = search_set([UNKNOWN] * 3, [0, UNKNOWN, HOUR])
     assert evaluation.judgeable(images).tolist() == [True, False, True]
-    (scores,) = evaluation.judge(images, np.array([0]), np.array([[1, 2]]), np.ones((1, 2)))
+    scores, _ = evaluation.judge(images, np.array([0]), np.array([[1, 2]]), np.ones((1, 2)))
     assert (scores.metrics["si"].item(), scores.metrics["tp"].item(), scores.metrics["ri"].item()) == (2, 1, 2)
 
 
 def test_images_that_are_not_searched_are_not_similar():
     evaluation = TimeWindows(TimeWindowsSettings(window_hours=(48.0,), exclusion_minutes=(0.0,)))
     images = search_set([0, HOUR, 2 * HOUR], [0, 0, 0], np.array([True, True, False]))
-    (scores,) = evaluation.judge(images, np.array([0]), np.array([[1, -1]]), np.ones((1, 2)))
+    scores, _ = evaluation.judge(images, np.array([0]), np.array([[1, -1]]), np.ones((1, 2)))
     assert scores.metrics["si"].item() == 2
 
 

@@ -19,7 +19,7 @@ from skyhash.scores.time_windows import PUBLISHED, WindowCriterion, judge
 ROOT = Path(__file__).resolve().parents[2]
 FILES = "hmi_magnetograms_hourly"
 IMAGES = 882
-PUBLISHED_FORM = '{"exclusion_minutes": 0.0, "window_hours": 48.0}'
+PUBLISHED_FORM = '{"exclusion_minutes": 0.0, "returns_similar": false, "window_hours": 48.0}'
 # fewer epochs than the profile, for time
 OVER = [
     "train.epochs=15", "evaluations.time_windows.window_hours=[24, 48]",

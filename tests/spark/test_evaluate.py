@@ -151,6 +151,8 @@ def stored(store, method):
     found = {}
     for row in rows.to_dict("records"):
         told = json.loads(row["parameters"])
+        if told["returns_similar"]:
+            continue
         # DuckDB gives a map as a dict or as two lists, by version
         metrics = row["metrics"]
         metrics = dict(zip(metrics["key"], metrics["value"], strict=True)) if "key" in metrics else metrics
@@ -182,7 +184,7 @@ def test_baselines_are_judged_on_the_same_queries_and_images(sky, judged):
     rows = query(store, "evaluation_queries", "SELECT method, count(*) n, count(DISTINCT image_id) q FROM t GROUP BY 1")
     methods = set(rows["method"])
     assert methods == {"hash", "raw_descriptor", "standardised_descriptor", "pca_4", "pca_sign", "itq", "lsh"}
-    assert (rows["n"] == (N - TRAINED) * len(CRITERIA)).all() and (rows["q"] == N - TRAINED).all()
+    assert (rows["n"] == 2 * (N - TRAINED) * len(CRITERIA)).all() and (rows["q"] == N - TRAINED).all()
     similar = [{key: one["si"] for key, one in stored(store, method).items()} for method in methods]
     assert all(one == similar[0] for one in similar)
 
