@@ -27,6 +27,8 @@ OVER = [
 ]  # fmt: skip
 BASELINES = {"raw_descriptor", "standardised_descriptor", "pca_32", "pca_sign", "itq", "lsh"}
 
+SMOOTHED = ["smoothed", "smoothed_pca_32"]
+
 
 @pytest.fixture(scope="module")
 def warehouse(shared_data, tmp_path_factory) -> Path:
@@ -41,7 +43,7 @@ def warehouse(shared_data, tmp_path_factory) -> Path:
     ran = subprocess.run([*command, *(part for one in settings for part in ("--set", one))], env=environment, text=True,
                          capture_output=True, timeout=900, check=False, cwd=folder.parent)  # fmt: skip
     assert ran.returncode == 0, ran.stderr[-4000:]
-    assert "time windows (exclusion_minutes 0.0, window_hours 48.0; observed images" in " ".join(ran.stdout.split())
+    assert "window_hours 48.0; observed images" in " ".join(ran.stdout.split())
     return folder
 
 
@@ -88,15 +90,17 @@ def test_the_hash_beats_every_baseline_and_the_published_figures(warehouse):
     assert set(rows["split"]) == {"unseen queries, whole archive searched"} and (rows["images"] == IMAGES).all()
     values = rows.pivot(index="method", columns="metric", values="value")
     methods = {name for name in values.index if not name.startswith("hash - ")}
-    assert methods == {"hash", *BASELINES}
+    assert methods == {"hash", *BASELINES, *SMOOTHED}
     counts = rows.loc[rows["metric"] == "f1", "n"]
     assert counts.nunique() == 1 and 300 < counts.iloc[0] < 400
     for measure in ("precision", "recall", "f1"):
         others = values.loc[sorted(BASELINES), measure]
         assert values.loc["hash", measure] > others.max() + 0.01, measure
         assert values.loc["hash", measure] > PUBLISHED[measure], measure
-        pairs = rows[(rows["metric"] == measure) & rows["method"].str.startswith("hash - ")]
-        assert (pairs["low"] > 0).all(), "paired over days, the hash is better than every baseline"
+        pairs = rows[rows["metric"] == measure].set_index("method")
+        assert (pairs.loc[[f"hash - {name}" for name in sorted(BASELINES)], "low"] > 0).all(), "paired over days"
+        # what an expert would take without training is not beaten: the hash keeps near it with an eighth of its numbers
+        assert (values.loc["hash", measure] > values.loc[SMOOTHED, measure] - 0.03).all()
 
 
 def test_the_hash_is_judged_as_its_lists_say(warehouse):
