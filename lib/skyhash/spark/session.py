@@ -20,6 +20,8 @@ ALWAYS = {
     # an image is megabytes: small batches keep a worker's memory flat and its progress visible
     "spark.sql.execution.arrow.maxRecordsPerBatch": "64",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    # a release stays readable until `maintain` lets it go: Delta's own default forgets versions after 30 days
+    "spark.databricks.delta.properties.defaults.logRetentionDuration": "interval 3650 days",
     "spark.databricks.delta.snapshotCache.storageLevel": "MEMORY_ONLY",
 }
 

@@ -1,0 +1,85 @@
+"""Upkeep of tables: sizes, compaction, and deleting the files of versions that nobody needs."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlparse
+
+from skyhash.errors import DataLoss
+from skyhash.spark.storage import lease
+
+if TYPE_CHECKING:
+    from skyhash.spark.storage.store import Store, Written
+
+# folders of a table that hold its versions
+LOGS = ("_delta_log", "_versions")
+COMPACT_FROM = 8  # small files
+
+
+def size(folder: Path) -> tuple[int, int]:
+    """Files and bytes below a folder, those of all versions and of killed tasks too."""
+    sizes = [file.stat().st_size for file in folder.rglob("*") if file.is_file()]
+    return len(sizes), sum(sizes)
+
+
+def local(file: str) -> Path:
+    """A file as Spark names it, as a path."""
+    return Path(unquote(urlparse(file).path)) if file.startswith("file:") else Path(file)
+
+
+def is_scattered(store: Store, name: str, small_bytes: int) -> bool:
+    """Whether a table's newest version lies in many small files. Lists of neighbours are files by query on purpose."""
+    if name == "neighbours":
+        return False
+    files = [local(file) for file in store.files(name)]
+    return sum(file.stat().st_size < small_bytes for file in files) >= COMPACT_FROM
+
+
+def compact(store: Store, name: str) -> Written:
+    """The same rows in few files, as a new version, in the order of the key."""
+    from skyhash.tables import BY_NAME
+
+    rows = store.read(name)
+    key = list(BY_NAME[name].key)
+    total = sum(local(file).stat().st_size for file in store.files(name))
+    parts = max(1, total >> 28)
+    ordered = rows.coalesce(1).sortWithinPartitions(*key) if parts == 1 else rows.repartitionByRange(parts, *key)
+    return store.overwrite(name, ordered, expected=rows.count())
+
+
+def vacuum(store: Store, name: str, versions: set[int], seconds: float) -> int:
+    """Delete files that neither the newest version nor `versions` name and that are older than `seconds`.
+
+    Returns
+    -------
+    int
+        How many.
+
+    Raises
+    ------
+    DataLoss
+        A kept version can no longer be read; nothing is deleted then.
+    """
+    folder, newest = store.folder(name), store.version(name)
+    needed = set()
+    for version in {*versions, newest}:
+        files = [local(file) for file in store.files(name, version)]
+        missing = [file for file in files if not file.exists()]
+        if missing:
+            raise DataLoss(f"table {name}: version {version} lacks its file {missing[0]}")
+        needed |= {os.path.realpath(file) for file in files}
+    lease.check(store.warehouse)
+    latest, deleted = time.time() - seconds, 0
+    for file in sorted(folder.rglob("*")):
+        if file.relative_to(folder).parts[0] in LOGS or not file.is_file():
+            continue
+        if os.path.realpath(file) not in needed and file.stat().st_mtime < latest:
+            file.unlink(missing_ok=True)
+            deleted += 1
+    for inner in sorted((f for f in folder.rglob("*") if f.is_dir()), reverse=True):
+        if inner.relative_to(folder).parts[0] not in LOGS and not any(inner.iterdir()):
+            inner.rmdir()
+    return deleted

@@ -1,0 +1,69 @@
+"""What killed jobs and past nights leave beside the tables: reports, models, work folders, half-written files."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from skyhash.config import Config
+from skyhash.spark.storage.store import Store
+from skyhash.spark.training import model_folder
+
+
+def sweep(store: Store, config: Config, seconds: float) -> dict[str, Any]:
+    """Delete what is older than `seconds` and no longer of use; returns what, for the closing table."""
+    latest = time.time() - seconds
+    reports = [folder for folder in _folders(store.warehouse / "reports") if not folder.name.startswith(".")]
+    reports = sorted(reports, key=lambda folder: folder.stat().st_mtime)[: -config.maintain.keep_reports or None]
+    models = store.warehouse / model_folder.FOLDER
+    in_use = _models_in_use(store, config)
+    unused = [f for f in _folders(models) if f.name not in in_use and not f.name.startswith(".")]
+    unused = [folder for folder in unused if _newest(folder) < latest]
+    _forget_models(store, [folder.name for folder in unused])
+    work = Path(config.work) if config.work else store.warehouse / "work"
+    drafts = [f for place in (store.warehouse, models, store.warehouse / "reports", store.warehouse / "training")
+              if place.is_dir() for f in place.iterdir() if f.name.startswith(".")]  # fmt: skip
+    return {
+        "reports deleted": _delete(reports, latest),
+        "models deleted": _delete(unused, latest),
+        "work folders deleted": _delete(_folders(work) + _folders(store.warehouse / "training"), latest),
+        "half-written files deleted": _delete(drafts, latest),
+    }
+
+
+def _models_in_use(store: Store, config: Config) -> set[str]:
+    """Models of kept releases and of the lists, and the newest trainings."""
+    released = store.read("releases").orderBy("release_id", ascending=False).limit(config.maintain.keep_releases)
+    trained = store.read("models").orderBy("run_id", ascending=False).limit(config.maintain.keep_models)
+    built = store.read("neighbour_runs").orderBy("run_id", ascending=False).limit(1)
+    return {row[0] for rows in (released, trained, built) for row in rows.select("model_id").collect()}
+
+
+def _forget_models(store: Store, names: list[str]) -> None:
+    """Take models out of the table before their files go: a job must not find a row without them."""
+    from pyspark.sql import functions as f
+
+    rows = store.read("models")
+    if not rows.where(f.col("model_id").isin(names)).isEmpty():
+        store.overwrite("models", rows.where(~f.col("model_id").isin(names)))
+
+
+def _folders(place: Path) -> list[Path]:
+    return sorted(f for f in place.iterdir() if f.is_dir()) if place.is_dir() else []
+
+
+def _delete(paths: list[Path], latest: float) -> int:
+    deleted = 0
+    for path in paths:
+        if path.exists() and _newest(path) < latest:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            deleted += 1
+    return deleted
+
+
+def _newest(path: Path) -> float:
+    """The last change of a file, or of anything in a folder: a job at work in it keeps it young."""
+    inside = path.rglob("*") if path.is_dir() else ()
+    return max([path.stat().st_mtime, *(file.stat().st_mtime for file in inside)])
