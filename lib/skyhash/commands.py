@@ -5,13 +5,18 @@ from __future__ import annotations
 import argparse
 import importlib
 import inspect
+import sys
+import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from pydantic import BaseModel
 
 from skyhash.config import KINDS, Config, field_of, load
+from skyhash.errors import SkyhashError, UserError
 from skyhash.scores import EVALUATIONS
+from skyhash.stages import closing, metrics
+from skyhash.stages.report import Report
 from skyhash.stages.running import JOBS, stage
 
 # commands that write to the warehouse, one at a time
@@ -25,7 +30,19 @@ GROUPS = {
     "hash": ("hash",),
     "neighbours": ("neighbours",),
     "evaluate": ("evaluate", "evaluations"),
-    "rebuild": ("archive", "simulate", "describe", "encoder", "train", "hash", "neighbours", "evaluate", "evaluations"),
+    "rebuild": (
+        "archive",
+        "simulate",
+        "describe",
+        "encoder",
+        "train",
+        "hash",
+        "neighbours",
+        "evaluate",
+        "evaluations",
+        "release",
+    ),
+    "maintain": ("maintain",),
     "simulate": ("simulate",),
 }
 
@@ -74,6 +91,9 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", help="profile, a YAML file such as conf/solar_hmi.yaml")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="overrides",
                         help="lay one setting over the profile; may be given again")  # fmt: skip
+    parser.add_argument("--metrics", metavar="FILE", help="write what was done there, for Prometheus")
+    if name != "sql":
+        parser.add_argument("--json", action="store_true", help="the closing summary as one line of JSON on stdout")
     if name in WRITERS:
         parser.add_argument("--wait", metavar="SECONDS", type=float, default=0.0,
                             help="wait so long for a job that is writing to the warehouse (default 0)")  # fmt: skip
@@ -84,7 +104,9 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
             parser.add_argument(f"--{option}", help=f"short for --set neighbours.{option}=...")
     if name == "sql":
         parser.add_argument("query", help="one statement of Spark SQL, or @FILE")
-        parser.add_argument("--limit", type=int, default=50, help="rows shown (default 50)")
+        parser.add_argument("--limit", type=int, default=50, help="rows shown (default 50); 0 = all")
+        parser.add_argument("--format", choices=("table", "csv", "json"), default="table",
+                            help="json: an object per row and line (default table)")  # fmt: skip
     if name == "releases":
         parser.add_argument("--back", metavar="ID", type=int, help="make readers see that release again")
     if name == "simulate":
@@ -93,23 +115,41 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
 
 def run(name: str, arguments: argparse.Namespace) -> int:
     """Do what was asked; returns the exit code."""
+    began, code, report = time.monotonic(), 1, None
+    try:
+        report = _report(name, arguments)
+        code = 0
+    except SkyhashError as error:
+        code = error.exit_code
+        raise
+    finally:
+        if arguments.metrics:
+            metrics.write(arguments.metrics, name, code, time.monotonic() - began, report)
+    if report is not None:
+        if arguments.json:
+            sys.stdout.write(metrics.as_json(report) + "\n")
+        else:
+            closing.show(report)
+    return code
+
+
+def _report(name: str, arguments: argparse.Namespace) -> Report | None:
+    """The command's report; None where it has shown its answer itself."""
     overrides = list(arguments.overrides)
     for option in ("k", "metric", "method", "recall"):
         if getattr(arguments, option, None) is not None:
             overrides.append(f"neighbours.{option}={getattr(arguments, option)}")
     config = load(arguments.config, overrides)
-
-    from skyhash.stages import closing
-
     if name == "simulate":
         from skyhash.stages import simulate
 
-        closing.show(simulate.write(config, arguments.folder))
-        return 0
+        return simulate.write(config, arguments.folder)
     # asked before Spark starts: whoever comes second knows at once
     with _lease(config, name, arguments):
+        from skyhash.spark.logs import say
         from skyhash.spark.session import start
 
+        say(f"{name}: starting Spark")
         spark = start(config, name)
         try:
             return _with_session(spark, config, name, arguments)
@@ -127,32 +167,26 @@ def _lease(config: Config, name: str, arguments: argparse.Namespace) -> Abstract
     return lease.hold(warehouse, name, arguments.wait, config.lease_seconds)
 
 
-def _with_session(spark: Any, config: Config, name: str, arguments: argparse.Namespace) -> int:
-    from skyhash.errors import UserError
-    from skyhash.stages import closing
-    from skyhash.stages.running import run_job
-
+def _with_session(spark: Any, config: Config, name: str, arguments: argparse.Namespace) -> Report | None:
     if name == "sql":
         from skyhash.stages import sql
 
-        closing.show_rows(*sql.query(spark, config, arguments.query, arguments.limit))
-        return 0
+        answer = sql.query(spark, config, arguments.query, arguments.limit)
+        closing.show_rows(*answer, form=arguments.format)
+        return None
     if name == "releases":
         from skyhash.stages import releases
 
-        closing.show(releases.list_or_go_back(spark, config, arguments.back))
-        return 0
+        return releases.list_or_go_back(spark, config, arguments.back)
     if name == "neighbours" and (arguments.vectors or arguments.out):
         if not (arguments.vectors and arguments.out):
             missing = "--out" if arguments.vectors else "--vectors"
             raise UserError(missing, "nothing", "a path: --vectors and --out go together")
         from skyhash.stages import neighbours
 
-        closing.show(
-            neighbours.run_vectors(
-                spark, arguments.vectors, arguments.out, config.neighbours, config.seed, config.format
-            ).finish()
-        )
-        return 0
-    closing.show(run_job(spark, config, name))
-    return 0
+        return neighbours.run_vectors(
+            spark, arguments.vectors, arguments.out, config.neighbours, config.seed, config.format
+        ).finish()
+    from skyhash.stages.running import run_job
+
+    return run_job(spark, config, name)

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from skyhash.spark.logs import say
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -48,8 +50,11 @@ def _watch(spark: SparkSession, label: str, done: threading.Event) -> None:
             continue
         finished = sum(stage.numCompletedTasks for stage in stages)
         line = f"{label}: {finished}/{tasks} tasks, {time.monotonic() - started:.0f} s"
-        sys.stderr.write(f"\r{line.ljust(shown)}" if terminal else line + "\n")
-        sys.stderr.flush()
+        if terminal:
+            sys.stderr.write(f"\r{line.ljust(shown)}")
+            sys.stderr.flush()
+        else:
+            say(line)
         shown = len(line)
     if terminal and shown:
         sys.stderr.write("\r" + " " * shown + "\r")

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import csv
+import json
+import sys
 from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Any
 
 from rich.console import Console
@@ -26,10 +31,36 @@ def show(report: Report) -> None:
         _print(console, title, columns, rows)
 
 
-def show_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], note: str = "") -> None:
-    """Print the rows of a query."""
-    console = Console(width=None if Console().is_terminal else 160)
-    _print(console, note, columns, [[_text(value) for value in row] for row in rows])
+def show_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], note: str = "", form: str = "table") -> None:
+    """Print the rows of a query: as a table, or for machines as CSV or a JSON object per line."""
+    if form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([[_cell(value) for value in row] for row in rows])
+    elif form == "json":
+        for row in rows:
+            sys.stdout.write(json.dumps(dict(zip(columns, row, strict=True)), default=_plain) + "\n")
+    else:
+        console = Console(width=None if Console().is_terminal else 160)
+        _print(console, note, columns, [[_text(value) for value in row] for row in rows])
+    if note and form != "table":
+        sys.stderr.write(note + "\n")
+
+
+def _cell(value: Any) -> Any:
+    """One value of CSV; what is no number or text is JSON."""
+    return (
+        value if value is None or isinstance(value, (int, float, str)) else json.dumps(value, default=_plain).strip('"')
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Of what JSON does not know: times in ISO 8601 (UTC), bytes in base64."""
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if isinstance(value, (bytes, bytearray)):
+        return base64.b64encode(value).decode()
+    return str(value)
 
 
 def _print(console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

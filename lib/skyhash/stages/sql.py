@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def query(spark: SparkSession, config: Config, text: str, limit: int) -> tuple[list[str], list[list[Any]], str]:
-    """Columns, rows (at most `limit`) and a note.
+    """Columns, rows (at most `limit`; 0 = all) and a note.
 
     Raises
     ------
@@ -52,6 +52,8 @@ def query(spark: SparkSession, config: Config, text: str, limit: int) -> tuple[l
     except (AnalysisException, ParseException) as error:
         first = str(error).strip().splitlines()[0]
         raise UserError("query", first, "a statement over " + ", ".join(views)) from None
-    rows = [list(row) for row in frame.limit(limit + 1).collect()]
+    rows = [list(row) for row in (frame.limit(limit + 1) if limit else frame).collect()]
+    if not limit:
+        return frame.columns, rows, ""
     note = f"first {limit} rows; --limit shows more" if len(rows) > limit else ""
     return frame.columns, rows[:limit], note

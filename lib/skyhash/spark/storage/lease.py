@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import socket
-import sys
 import threading
 import time
 import uuid
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from skyhash.errors import LeaseLost, WarehouseBusy
+from skyhash.spark.logs import say
 
 FOLDER = "_lease"
 SECONDS = 120.0
@@ -207,7 +207,7 @@ def hold(warehouse: str | Path, job: str, wait: float = 0.0, seconds: float = SE
         if clock() >= until:
             raise WarehouseBusy(f"warehouse {place} is held by {holder}; --wait SECONDS waits for it")
         if not told:
-            sys.stderr.write(f"skyhash {job}: waiting for warehouse {place}, held by {holder}\n")
+            say(f"{job}: waiting for warehouse {place}, held by {holder}")
             told = True
         time.sleep(min(1.0, max(0.05, until - clock())))
     lease.start()

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from skyhash.spark.logs import say
+
 SECONDS = 0.5
 
 
@@ -48,7 +50,10 @@ def _watch(file: Path, position: int, epochs: int, done: threading.Event) -> Non
         position += len(whole.encode())
         for line in whole.splitlines():
             told = told_of(json.loads(line), epochs)
-            sys.stderr.write(f"\r{told.ljust(shown)}" if terminal else told + "\n")
+            if terminal:
+                sys.stderr.write(f"\r{told.ljust(shown)}")
+            else:
+                say(told)
             shown = len(told)
         sys.stderr.flush()
     if terminal and shown:

@@ -1,0 +1,55 @@
+"""The examples of schedules: every command in them is one that skyhash understands."""
+
+import ast
+import configparser
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from skyhash import cli, commands
+
+FOLDER = Path(__file__).resolve().parents[2] / "conf" / "schedule"
+FILES = sorted(FOLDER.iterdir())
+
+
+def commands_of(file):
+    """Every call of skyhash in a file, up to where a shell would end it."""
+    text = file.read_text().replace("{CONFIG}", "profile.yaml")
+    return [
+        shlex.split(found)
+        for found in re.findall(r"\bskyhash ((?:rebuild|maintain) [^;>\"\n]*?)(?=[;>\"\n]|2>>)", text)
+    ]
+
+
+def test_there_is_one_for_cron_systemd_and_airflow():
+    assert {file.name for file in FILES} == {
+        "crontab", "skyhash-rebuild.service", "skyhash-rebuild.timer", "airflow_dag.py"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.suffix != ".timer"], ids=lambda f: f.name)
+def test_every_command_is_understood(file):
+    found = commands_of(file)
+    assert found
+    for name, *arguments in found:
+        told = cli._parser(name, arguments).parse_args(arguments)
+        assert told.wait == 3600 and name in commands.WRITERS
+
+
+def test_systemd_units_are_well_formed():
+    for file in FILES:
+        if file.suffix in (".service", ".timer"):
+            unit = configparser.ConfigParser(interpolation=None)
+            unit.read(file)
+            assert unit["Unit"]["Description"]
+    assert unit["Timer"]["OnCalendar"] == "*-*-* 03:10:00 UTC"
+
+
+def test_the_dag_is_imported_by_airflow_where_it_is_installed():
+    ast.parse((FOLDER / "airflow_dag.py").read_text())
+    pytest.importorskip("airflow")
+    made = {}
+    exec(compile((FOLDER / "airflow_dag.py").read_text(), "airflow_dag.py", "exec"), made)
+    assert made["rebuild"].downstream_task_ids == {"maintain"}
