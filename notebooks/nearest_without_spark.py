@@ -13,7 +13,7 @@ import duckdb
 from deltalake import DeltaTable, QueryBuilder
 
 QUERY = """
-    SELECT n.rank, o.image_id, o.obs_time, n.similarity
+    SELECT n.rank, o.image_id, make_timestamp(epoch_us(o.obs_time)) AS obs_time_utc, n.similarity
     FROM (SELECT query_id, unnest(neighbour_ids) AS neighbour_id, unnest(similarities) AS similarity,
                  unnest(range(1, len(neighbour_ids) + 1)) AS rank
           FROM neighbours
@@ -32,7 +32,7 @@ def released(warehouse: Path, name: str) -> DeltaTable:
 
 
 def main(warehouse: Path) -> None:
-    with duckdb.connect(config={"TimeZone": "UTC"}) as database:
+    with duckdb.connect() as database:
         for name in ("observations", "neighbours"):
             files = released(warehouse, name).file_uris()
             database.read_parquet(files).create_view(name)

@@ -15,7 +15,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 from skyhash.errors import BadFile, InputError, may_pass
 
@@ -164,7 +164,7 @@ class FileSource:
             self._bytes = self._tried(lambda: self._opened().read())
         return self._bytes
 
-    def open(self) -> BinaryIO:
+    def open(self) -> Any:
         """A seekable binary file.
 
         Raises
@@ -174,7 +174,7 @@ class FileSource:
         """
         return self._tried(self._opened)
 
-    def _opened(self) -> BinaryIO:
+    def _opened(self) -> Any:
         if not is_remote(self.path):
             self._check_local()
         system, inner = filesystem(self.path, self.options)

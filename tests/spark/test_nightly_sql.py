@@ -16,7 +16,7 @@ from skyhash.tables import BY_NAME
 
 ROOT = Path(__file__).resolve().parents[2]
 QUERIES = sorted((ROOT / "conf" / "sql").glob("*.sql"))
-IMAGES, RETIRED = 40, 5
+IMAGES, RETIRED, ALONE = 40, 5, 10
 
 
 def put(store, name, facts):
@@ -40,7 +40,9 @@ def released(spark, tmp_path_factory):
     config = load(None, [f"warehouse={tmp_path_factory.mktemp('sql')}"])
     store = Store(spark, config.warehouse)
     codes = np.random.default_rng(1).normal(size=(IMAGES, 6))
+    codes[:, 0] = 3
     codes[1] = codes[0] * (1 + 1e-6)
+    codes[ALONE] = -codes[0]  # nobody's neighbour
     order, similarities = lists(codes)
     start = datetime(2011, 1, 1, tzinfo=UTC)
     put(store, "observations", [
@@ -86,6 +88,8 @@ def test_the_pages_tell_what_they_say(spark, released):
     assert {(r["query_id"], r["neighbour_id"]) for r in answer(spark, config, "near_duplicates")} == {(0, 1)}
     listed = set(order.ravel().tolist())
     assert {r["image_id"] for r in answer(spark, config, "orphans")} == set(range(IMAGES)) - listed - {RETIRED}
+    assert ALONE in {r["image_id"] for r in answer(spark, config, "orphans")}
+    assert answer(spark, config, "loneliest")[0]["query_id"] == ALONE
     (failed,) = answer(spark, config, "failed_jobs")
     assert failed["error"] == "disk full"
     assert len(QUERIES) >= 15

@@ -61,7 +61,10 @@ def compare(store: Store, settings: ArchiveSettings, files: list[FileInfo], key:
 
     as_listed = ["path", "size_bytes", f.unix_micros("modified").alias("modified")]
     there = {file.path: (max(file.size_bytes, 0), file.modified_us) for file in files}
-    standing, outdated, gone, back = set(), set(), set(), set()
+    standing: set[str] = set()
+    outdated: set[str] = set()
+    gone: set[str] = set()
+    back: set[str] = set()
     marked: set[str] = set()
     changes = Changes([], [], gone, [], [], set(there), settings.path)
     live = store.live().groupBy(*as_listed).agg(f.max("vanished_run"))

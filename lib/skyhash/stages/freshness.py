@@ -45,7 +45,7 @@ def _is(store: Store, name: str, version: int, older: dict[tuple[str, int], int]
 
 def _compacted(store: Store) -> dict[tuple[str, int], int]:
     """(table, compacted version) -> the version before, of the same rows."""
-    older = {}
+    older: dict[tuple[str, int], int] = {}
     rows = store.read("runs").where("job = 'maintain' AND status = 'done'").select("input_versions", "output_versions")
     for row in rows.collect():
         before, after = (json.loads(text) for text in row)

@@ -88,7 +88,8 @@ def sort_out(
             taken.add((image.path, image.member))
             updates.append(Update(one.image_id, image.path, image.size_bytes, image.modified, None, None, "moved"))
         elif one.path not in gone:
-            updates.append(Update(one.image_id, *one[1:2], *one[4:7], run_id, "changed"))
+            ends = (one.size_bytes, one.modified, one.vanished_run, run_id)
+            updates.append(Update(one.image_id, one.path, *ends, "changed"))
         elif retire or one.vanished_run is None:
             marked, retired = one.vanished_run or run_id, run_id if retire else None
             updates.append(Update(one.image_id, one.path, one.size_bytes, one.modified, marked, retired, "vanished"))
