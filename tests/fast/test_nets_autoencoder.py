@@ -62,7 +62,7 @@ def test_moments_of_batches_add_up(rows):
 
 def test_constant_cells_and_a_zero_archive_give_finite_codes(rows):
     for x in (rows * (torch.arange(256) > 9) + 5.0, torch.zeros(3, 256), rows[:1]):
-        net = fitted(x)
+        net = fitted(x, similarity=10.0, rotation=0.3, noise=0.3)
         assert torch.isfinite(net.encode(x)).all()
         parts = net.loss(batch(x), Alone())
         assert set(parts) == {"reconstruction", "similarity", "rotation"}

@@ -13,7 +13,8 @@ from skyhash.nets import train_loop
 from skyhash.nets.encoder import Alone, Batch
 
 SETTINGS = TrainSettings(epochs=4, learning_rate=2e-3).model_dump()
-ENCODER = {"kind": "autoencoder", "suns": 2, "frames": 8}
+ENCODER = {"kind": "autoencoder", "suns": 2, "frames": 8, "start": "receptive_fields", "similarity": 10.0,
+           "rotation": 0.3, "noise": 0.3, "encoder_rate": 1.0}  # fmt: skip
 
 
 def suns(count, seed):
