@@ -18,6 +18,19 @@ Beyond the document, each a weight that can be 0:
 - ``balance``: rare classes count as much as frequent ones.
 - ``orientations: 8``: a galaxy has no upright; the code is the mean over eight exact orientations, so it is the same
   for a turned or mirrored image, up to rounding.
+
+Measured on FIRST, four classes, 8 bits, the official train part searched, one training of 46 epochs and one seed:
+tie-aware mAP@100 0.715 (95 % bootstrap interval 0.672 to 0.755) for the 199 usable images of the part valid, below the
+published 0.885. The best untrained 8-bit code (signs of principal components of frozen features) has 0.344, the float
+cosine of those features 0.450. The classification layer beside it is right for 0.869 of these queries, but only for
+0.916 of the training images: where a share p of the images at a class's corner is of that class, the order within the
+tie is random and the average precision is near p^2. A longer training is the first thing to try. Within the training
+part (one fold of five, 352 queries) codes with the searched images at their true class's corner would have 0.875.
+
+What did not work, on that fold: batch normalisation by each batch's statistics (good in training, 0.46 of the classes
+right afterwards); triplet and classification losses without `centres` (0.60 with code, 0.84 of the classes right);
+moving codes to the nearest class's corner (0.747 against 0.755). One percentile over all units together (the 50th) gave
+0.791 against 0.755 for one half; a percentile of each unit alone gave 0.659, as classes are not equally frequent.
 """
 
 from __future__ import annotations
