@@ -111,7 +111,9 @@ def test_files_have_the_form_of_jsoc_s_and_say_that_they_are_simulated():
     assert frame.facts["simulated"] is True
     assert frame.facts["category"] == "SDO/HMI simulated"
     assert frame.facts["natural_key"] == "hmi.sim_m_720s[2014-04-01T06:00:00_TAI]"
-    assert frame.facts["obs_time"] == dt.datetime(2014, 4, 1, 5, 58, 40, tzinfo=dt.UTC)  # 35 s leap, 45 s exposure
+    nominal = dt.datetime(2014, 4, 1, 5, 58, 40, tzinfo=dt.UTC)  # 35 s leap, 45 s exposure
+    assert 0 < abs(frame.facts["obs_time"] - nominal).total_seconds() < 9, "the light's travel time changes in a year"
+    assert frame.facts["slot_time"] == dt.datetime(2014, 4, 1, 5, 59, 25, tzinfo=dt.UTC)
     np.testing.assert_array_equal(np.isfinite(scaled), frame.image.values != -(2**31))
     np.testing.assert_allclose(np.nanmax(scaled), cards["DATAMAX"], atol=1e-3)
     ours = frame.image.physical()
@@ -140,7 +142,7 @@ def test_hale_joy_and_the_butterfly():
 
 def test_regions_turn_with_the_sun_and_the_equator_is_faster():
     rates = sun.rotation_deg_per_day([0.0, 30.0])
-    assert 360 / (rates[0] - 0.9856) == pytest.approx(26.9, abs=0.2)
+    assert 360 / (rates[0] - 0.9856) == pytest.approx(27.4, abs=0.1)  # Snodgrass 1983: 14.11 deg per day
     assert rates[0] > rates[1]
     region = max((r for d in range(5000, 5060) for r in sun.born_on(9, d)), key=lambda r: r.flux_mx)
     moments = [dt.datetime(2000, 1, 1, tzinfo=dt.UTC) + dt.timedelta(days=region.born + 3 + i) for i in (0.0, 1.0)]

@@ -18,6 +18,21 @@ Beyond the document, each a weight that can be 0:
 - ``balance``: rare classes count as much as frequent ones.
 - ``orientations: 8``: a galaxy has no upright; the code is the mean over eight exact orientations, so it is the same
   for a turned or mirrored image, up to rounding.
+
+Measured on FIRST, four classes, 8 bits, the official train part searched, one training of 46 epochs and one seed:
+tie-aware mAP@100 0.715 (95 % bootstrap interval 0.672 to 0.755) for the 199 usable images of the part valid, below the
+published 0.885. The best untrained 8-bit code (signs of principal components of frozen features) has 0.344, the float
+cosine of those features 0.450. The classification layer beside it is right for 0.869 of these queries, but only for
+0.916 of the training images: where a share p of the images at a class's corner is of that class, the order within the
+tie is random and the average precision is near p^2, which is the likely reason; a longer training is untried. Within
+the training part (one fold of five, 352 queries), class predictions of the queries as codes, against searched images at
+the corner of their true class, would have 0.875.
+
+On that fold, after the same training: moving codes to the nearest class's corner gave 0.747 against 0.755 for one half;
+one percentile over all units together (the 50th) 0.791; the 50th percentile of each unit alone 0.659, as classes are
+not equally frequent. Short trials of 6 to 8 epochs, each with other inputs and rates too, so no comparison of one thing
+at a time: without any loss that draws codes apart but the triplets 0.60, with a cross-entropy on codes 0.66, with
+`centres` 0.64.
 """
 
 from __future__ import annotations
