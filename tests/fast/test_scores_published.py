@@ -74,7 +74,8 @@ def test_similar_images_of_the_published_queries(year):
 
 def test_measures_of_the_published_counts_round_to_the_printed_ones():
     ri, si, tp, fp, fn, precision, recall, f1 = FIGURES.T
-    judged = Judged(*(x[:, None].astype(int) for x in (ri, si, tp)), np.zeros((32, 1), bool), np.zeros((32, 1), int), np.zeros(1, bool))
+    no_returns = {"short": np.zeros((32, 1), bool), "returned": np.zeros((32, 1), int), "counted": np.zeros(1, bool)}
+    judged = Judged(*(x[:, None].astype(int) for x in (ri, si, tp)), **no_returns)
     assert (judged.fp[:, 0] == fp).all() and (judged.fn[:, 0] == fn).all()
     assert np.abs(judged.precision[:, 0] - precision).max() < 0.00501
     assert np.abs(judged.recall[:, 0] - recall).max() < 0.00501

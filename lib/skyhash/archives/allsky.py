@@ -128,14 +128,15 @@ class _Member:
             raise BadFile("not_an_image", f"all pixels have the same value, {grey.flat[0]}")
         sky = self._sky(grey)
         scale, offset, blank = (read.scale, read.offset, read.blank) if read else (1.0, 0.0, None)
-        return Image(values, geometry=sky, mask=sky.outside(grey.shape), scale=scale, offset=offset, blank=blank)
+        outside = sky.outside((grey.shape[0], grey.shape[1]))
+        return Image(values, geometry=sky, mask=outside, scale=scale, offset=offset, blank=blank)
 
     def _sky(self, grey: np.ndarray) -> sky_circle.SkyCircle:
         told, (height, width) = self.settings.sky, grey.shape
         if told == "fit":
             return sky_circle.fit(grey)
         if told == "inscribed":
-            return sky_circle.inscribed(grey.shape)
+            return sky_circle.inscribed((height, width))
         x, y, radius = told
         return sky_circle.SkyCircle(x * width - 0.5, y * height - 0.5, radius * min(height, width) / 2, False)
 

@@ -128,8 +128,8 @@ class _Member:
         share = self.settings.train_shares.get(str(facts.get("label")), 1.0)
         if facts.get("split") == "train" and _place_in(facts["natural_key"]) >= share:
             facts["split"] = "left_out"
-        words = f"{path.name} {facts.get('category') or ''}".lower()
-        facts["simulated"] = bool(facts.get("simulated")) or "simulated" in words
+        named = f"{path.name} {facts.get('category') or ''}".lower()
+        facts["simulated"] = bool(facts.get("simulated")) or "simulated" in named
         facts["facts"] = extra
         return facts
 

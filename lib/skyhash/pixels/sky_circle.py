@@ -54,7 +54,7 @@ def fit(values: npt.NDArray) -> SkyCircle:
     grey = ndimage.uniform_filter(values.astype(np.float32), step)[step // 2 :: step, step // 2 :: step]
     # raw frames are noisy: a median, then a mean over some pixels leaves edges and little else
     grey = ndimage.gaussian_filter(ndimage.median_filter(grey, 3), 1.5)
-    whole = inscribed(values.shape)
+    whole = inscribed((height, width))
     bright = _bright(grey)
     if bright is None:
         return whole
@@ -106,7 +106,7 @@ def _otsu(levels: npt.NDArray[np.float32]) -> float:
 def _edge(bright: npt.NDArray[np.bool_], x0: float, y0: float) -> npt.NDArray[np.float64]:
     """Last bright pixel along each ray, (points, 2) of x, y; rays that leave the image are left out."""
     angle = np.arange(RAYS) * 2 * np.pi / RAYS
-    far = np.arange(1, int(np.hypot(*bright.shape)))
+    far = np.arange(1, int(np.hypot(bright.shape[0], bright.shape[1])))
     x = np.rint(x0 + np.cos(angle)[:, None] * far).astype(int)
     y = np.rint(y0 + np.sin(angle)[:, None] * far).astype(int)
     height, width = bright.shape

@@ -28,7 +28,7 @@ class SearchSet:
 
     ids: np.ndarray
     facts: Mapping[str, np.ndarray]
-    retrievable: np.ndarray = field(default=None)  # type: ignore[assignment]
+    retrievable: np.ndarray = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         if self.retrievable is None:
@@ -82,8 +82,8 @@ class Evaluation:
     Settings: ClassVar[type[EvaluationSettings]] = EvaluationSettings
     columns: ClassVar[tuple[str, ...]] = ()
     headline: ClassVar[str] = ""
-    published: ClassVar[dict[str, tuple[float, str]]] = {}
-    published_parameters: ClassVar[dict[str, Any]] = {}
+    published: dict[str, tuple[float, str]] = {}  # noqa: RUF012  an evaluation may take them from its settings
+    published_parameters: dict[str, Any] = {}  # noqa: RUF012
 
     def __init__(self, settings: EvaluationSettings):
         self.settings = settings

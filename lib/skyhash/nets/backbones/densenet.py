@@ -43,6 +43,9 @@ class DenseNet161(Backbone):
 
     features = 2208
 
+    mean: Tensor
+    spread: Tensor
+
     def __init__(self, weights: str = ""):
         super().__init__()
         self.weights = weights

@@ -49,7 +49,7 @@ class Rows(NamedTuple):
     sources: np.ndarray
     data: np.ndarray
 
-    def take(self, index: np.ndarray) -> Rows:
+    def take(self, index: np.ndarray | slice) -> Rows:
         return Rows(*(column[index] for column in self))
 
 

@@ -104,7 +104,7 @@ def _results(
     caption = "Dot: mean over queries. Bar: 95 % interval, bootstrap over blocks." + (
         f" Dashed: {', '.join(sources)}." if sources else ""
     )
-    parts = [
+    parts: list[Picture | HtmlTable | dict[str, str]] = [
         Picture(pictures[f"methods_{kind}"], "Each method's metrics with intervals", caption),
         HtmlTable(columns, cells, "Means over queries, 95 % intervals in brackets; differences are paired.", strong),
     ]
