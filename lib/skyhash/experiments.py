@@ -71,7 +71,7 @@ def runs(
     if experiment == "bits":
         return [Run(f"bits_{n}", n, (("encoder.bits", n),)) for n in bits]
     if experiment == "percentile":
-        rules = [("half", "half"), *((p, f"percentile_{p}") for p in percentiles)]
+        rules: list[tuple[float | str, str]] = [("half", "half"), *((p, f"percentile_{p}") for p in percentiles)]
         return [Run(f"threshold_{rule}", x, (("hash.threshold", rule),), trains=False) for x, rule in rules]
     if experiment == "noise":
         return [Run(f"noise_{sigma:g}", sigma, (("describe.added_noise", sigma),)) for sigma in noise]

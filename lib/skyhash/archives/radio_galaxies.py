@@ -34,7 +34,7 @@ import numpy as np
 from pydantic import Field
 
 from skyhash.archives import fits_planes, manifest, pictures, times
-from skyhash.archives.archive import Archive, Facts, Source
+from skyhash.archives.archive import Archive, Facts, Member, Source
 from skyhash.archives.guard import guarded
 from skyhash.errors import BadFile
 from skyhash.pixels.image import Image
@@ -68,7 +68,7 @@ class RadioGalaxies(Archive):
     settings: RadioGalaxiesSettings
     fact_columns = {"notes": "string", "pixel_arcsec": "double"}  # noqa: RUF012
 
-    def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[_Member]:
+    def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[Member]:
         """One member per picture or FITS file; one per row of an npz file, called ``0``, ``1``, ..."""
         head = self._head(source)
         if head.startswith(b"PK\x03\x04"):
@@ -85,7 +85,7 @@ class RadioGalaxies(Archive):
             raise BadFile("unreadable", "a pointer of Git LFS, not the file")
         return data[:512]
 
-    def _rows(self, source: Source, wanted: Collection[str] | None) -> Iterator[_Member]:
+    def _rows(self, source: Source, wanted: Collection[str] | None) -> Iterator[Member]:
         images, labels = self._arrays(source)
         first: dict[bytes, int] = {}
         for number, values in enumerate(images):
