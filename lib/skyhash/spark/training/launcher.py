@@ -82,8 +82,10 @@ def guarded(work: Work, group: Group) -> tuple[str, Any]:
         return "failed", error
 
 
-def unpacked(results: list[tuple[str, Any]]) -> list[Any]:
+def unpacked(results: list[tuple[str, Any]] | None) -> list[Any]:
     """What the ranks returned; raises the first rank's error."""
+    if results is None:
+        raise SkyhashError("training: the ranks ended without a result; a rank was killed or could not start")
     for state, result in results:
         if state == "failed":
             raise result
