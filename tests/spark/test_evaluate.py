@@ -247,8 +247,8 @@ def test_the_report_is_one_file_that_says_the_images_are_simulated(judged):
     with Image.open(report.facts["picture"]) as picture:
         assert picture.width > 800
     title, columns, cells = report.tables[0]
-    assert "SIMULATED" in title and columns[:4] == ["method", "precision", "recall", "f1"]
-    assert cells[0][:4] == ["published", "0.9241", "0.8127", "0.8641"]
+    assert "SIMULATED" in title and columns[:4] == ["method", "f1", "precision", "recall"]
+    assert cells[0][:4] == ["published", "0.8641", "0.9241", "0.8127"]
 
 
 def test_another_run_adds_its_summary_and_replaces_the_queries(spark, judged):
@@ -295,7 +295,7 @@ def test_mistakes_are_told_in_one_line(spark, sky, judged, tmp_path):
     with pytest.raises(InputError, match="1 image, expected 2 or more"):
         evaluate.run(spark, settings(alone.warehouse))
 
-    with pytest.raises(ConfigError, match="evaluations: found none, expected one or more of time_windows"):
+    with pytest.raises(ConfigError, match="evaluations: found none, expected one or more of labels, time_windows"):
         evaluate.run(spark, load(None, [f"warehouse={alone.warehouse}"]))
 
     rule = json.dumps(RULE | {"until_us": int(sky.times.max())})
