@@ -129,7 +129,7 @@ def test_a_training_killed_and_resumed_gives_the_same_weights(cluster, package):
     """Two copies of one warehouse: one trained in one go, one killed after its first checkpoints."""
     start = cluster.folder / "untrained"
     settings = ["--config", "conf/demo.yaml", "--set", f"archive.path={cluster.folder / 'archive-to-train'}",
-                "--set", "train.epochs=200", "--set", "train.checkpoint_epochs=1", "--set", "encoder.similarity=10",
+                "--set", "train.epochs=300", "--set", "train.checkpoint_epochs=1", "--set", "encoder.similarity=10",
                 "--set", "encoder.encoder_rate=1", "--set", "encoder.suns=1", "--set", "encoder.frames=8"]  # fmt: skip
 
     def submit(job, warehouse, *more, wait=True):
