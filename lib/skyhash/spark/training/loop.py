@@ -92,12 +92,13 @@ def train(plan: Plan, group: Group) -> Trained:
     torch.manual_seed(plan.seed)
     encoder = train_loop.make(plan.encoder, manifest.shape, manifest.classes)
     checkpoint = checkpoints.load(folder, plan.key)
+    read = reader.kept(reader.get(plan.settings["reader"]))
+    reader.require_rows(read, folder, group.rank, plan.seed, _agree(group))
     encoder.fit(lambda: _batches_in_order(plan, group.rank), group)
     encoder.to(device)
     group.broadcast(encoder.state_dict())
     optimiser = group.averaging(train_loop.optimiser_of(encoder, plan.settings), encoder)
     watched = _watched(plan, group.rank, device)
-    read = reader.kept(reader.get(plan.settings["reader"]))
     metrics: list[dict[str, Any]] = []
     if checkpoint is not None:
         checkpoints.restore(checkpoint, encoder, optimiser)
@@ -172,13 +173,14 @@ def _epoch(
 
 
 def _batches(plan: Plan, group: Group, read: Reader, epoch: int, device: torch.device) -> Iterator[Batch]:
-    def agree(found: int, expected: int) -> list[tuple[int, int]]:
-        return [(one[0], one[1]) for one in group.gather([found, expected])]
-
     folder = Path(plan.snapshot)
     batch = reader.batch_of(shards.load(folder), plan.settings["batch"])
-    for rows in reader.epoch(read, folder, group.rank, epoch, plan.seed, batch, agree):
+    for rows in reader.epoch(read, folder, group.rank, epoch, plan.seed, batch, _agree(group)):
         yield _batch(rows, device)
+
+
+def _agree(group: Group) -> reader.Agree:
+    return lambda found, expected: [(one[0], one[1]) for one in group.gather([found, expected])]
 
 
 def _batch(rows: Rows, device: torch.device | str = "cpu") -> Batch:
@@ -197,8 +199,7 @@ def _batches_in_order(plan: Plan, rank: int) -> Iterator[Batch]:
     read = reader.get(plan.settings["reader"])
     for turn in range(len(manifest.group_rows) // manifest.ranks):
         rows = read(folder, manifest, rank, [turn])
-        # a shard that lost its rows still gives one (empty) batch: the epoch's count tells of the loss
-        for start in range(0, max(len(rows.position), 1), ENCODED_AT_ONCE):
+        for start in range(0, len(rows.position), ENCODED_AT_ONCE):
             yield _batch(rows.take(slice(start, start + ENCODED_AT_ONCE)))
 
 

@@ -158,6 +158,19 @@ def epoch(
             yield rows.take(part)
 
 
+def require_rows(read: Reader, folder: Path, rank: int, seed: int, agree: Agree = alone) -> None:
+    """Read a rank's whole shard once, so that no rank starts on rows that another one lacks.
+
+    Raises
+    ------
+    DataLoss
+        A rank found other rows than the manifest says.
+    """
+    manifest = shards.load(folder)
+    for turns in windows(manifest, 0, seed):
+        _check(read(folder, manifest, rank, turns), manifest, rank, turns, 0, agree)
+
+
 def windows(manifest: Manifest, epoch: int, seed: int) -> list[list[int]]:
     """Turns (row groups of each rank) that are read together, the same on every rank."""
     turns = len(manifest.group_rows) // manifest.ranks
