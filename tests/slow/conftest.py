@@ -15,12 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if Path(item.fspath).is_relative_to(ROOT / "tests" / "slow"):
-            item.add_marker(pytest.mark.slow)
+ONE_CORE_EACH = {"spark.executor.cores": "1", "spark.cores.max": "2"}
 
 
 @dataclass
@@ -38,13 +33,14 @@ class Cluster:
         kept = {k: v for k, v in os.environ.items() if k in ("HOME", "LANG", "TMPDIR", "JAVA_HOME", "USER")}
         path = f"{self.python.parent}:{self.spark_home / 'bin'}:/usr/local/bin:/usr/bin:/bin"
         return kept | {"PATH": path, "SPARK_HOME": str(self.spark_home), "SPARK_LOCAL_IP": "127.0.0.1",
-                       "OMP_NUM_THREADS": "1"}  # fmt: skip
+                       "OMP_NUM_THREADS": "1", "SPARK_SUBMIT_OPTS": os.environ["SPARK_SUBMIT_OPTS"]}  # fmt: skip
 
     def submit(self, *arguments: str, wait: bool = True, conf: dict[str, str] | None = None):
         """spark-submit in the cluster's own folder; returns the finished (or running) process."""
         settings = {"spark.driver.memory": "1500m", "spark.executor.memory": "1g", "spark.ui.enabled": "false",
                     "spark.pyspark.python": str(self.python), "spark.sql.shuffle.partitions": "2",
                     "spark.databricks.delta.snapshotPartitions": "2", "spark.driver.host": "127.0.0.1",
+                    "spark.executor.extraJavaOptions": os.environ["SPARK_SUBMIT_OPTS"],
                     **(conf or {})}  # fmt: skip
         command = [str(self.spark_home / "bin" / "spark-submit"), "--master", self.url]
         for key, value in settings.items():
@@ -81,6 +77,20 @@ def package(tmp_path_factory) -> Path:
     subprocess.run([sys.executable, ROOT / "setup.py", "-q", "package", "--folder", folder], cwd=ROOT, check=True)
     (made,) = folder.glob("skyhash-*.zip")
     return made
+
+
+@pytest.fixture(scope="session")
+def chain(cluster, package) -> tuple[Path, str]:
+    """One rebuild of a small simulated archive on two executors: its warehouse, and what the job printed."""
+    warehouse = cluster.folder / "warehouse"
+    done = cluster.submit(
+        "--py-files", str(package), "jobs/rebuild.py", "--config", "conf/demo.yaml",
+        "--set", f"archive.path={cluster.folder / 'archive'}", "--set", f"warehouse={warehouse}",
+        "--set", "simulate.images=60", "--set", "simulate.side_px=128", "--set", "train.epochs=3",
+        "--set", "evaluate.bootstrap=50", conf=ONE_CORE_EACH,
+    )  # fmt: skip
+    assert done.returncode == 0, done.log.read_text()[-4000:]
+    return warehouse, done.log.read_text()
 
 
 @pytest.fixture(scope="session")
@@ -130,7 +140,7 @@ def _start(cluster: Cluster, name: str, java_class: str, *arguments: str) -> Pat
     log = cluster.folder / f"{name}-{time.time_ns()}.log"
     logging = cluster.folder / "daemons.properties"
     logging.write_text(DAEMON_LOGGING)
-    options = f"-Dlog4j2.configurationFile=file:{logging}"
+    options = f"-Dlog4j2.configurationFile=file:{logging} {os.environ['SPARK_SUBMIT_OPTS']}"
     environment = cluster.environment() | {"SPARK_DAEMON_MEMORY": "512m", "SPARK_DAEMON_JAVA_OPTS": options}
     with log.open("w") as out:
         cluster.processes[name] = subprocess.Popen(

@@ -10,8 +10,6 @@ from astropy.io import fits as astropy_fits
 
 from skyhash.archives import solar_header, times
 
-pytestmark = pytest.mark.slow
-
 SUNPY = Path(str(importlib.resources.files("sunpy"))) / "data" / "test"
 
 

@@ -4,7 +4,6 @@ import json
 import re
 
 import duckdb
-import pytest
 
 WHERE = """
 from pyspark.sql import SparkSession
@@ -20,21 +19,6 @@ spark = SparkSession.builder.getOrCreate()
 print("code:", home())
 print("code:", spark.sparkContext.parallelize([0], 1).map(home).first())
 """
-
-
-@pytest.fixture(scope="module")
-def chain(cluster, package):
-    """One rebuild of a small simulated archive, through the launcher and reader of the defaults, on two executors."""
-    warehouse = cluster.folder / "warehouse"
-    done = cluster.submit(
-        "--py-files", str(package), "jobs/rebuild.py", "--config", "conf/demo.yaml",
-        "--set", f"archive.path={cluster.folder / 'archive'}", "--set", f"warehouse={warehouse}",
-        "--set", "simulate.images=60", "--set", "simulate.side_px=128", "--set", "train.epochs=3",
-        "--set", "evaluate.bootstrap=50",
-        conf={"spark.executor.cores": "1", "spark.cores.max": "2"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.log.read_text()[-4000:]
-    return warehouse, done.log.read_text()
 
 
 def rows(warehouse, table, what="*"):

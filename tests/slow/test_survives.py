@@ -125,37 +125,32 @@ def test_an_executor_killed_costs_only_its_blocks(cluster, package, vectors, exp
     assert_equal(out, expected)
 
 
-def test_a_training_killed_and_resumed_gives_the_same_weights(cluster, package):
+def test_a_training_killed_and_resumed_gives_the_same_weights(cluster, package, chain):
     """Two copies of one warehouse: one trained in one go, one killed after its first checkpoints."""
-    start = cluster.folder / "untrained"
-    settings = ["--config", "conf/demo.yaml", "--set", f"archive.path={cluster.folder / 'archive-to-train'}",
-                "--set", "train.epochs=300", "--set", "train.checkpoint_epochs=1", "--set", "encoder.similarity=10",
-                "--set", "encoder.encoder_rate=1", "--set", "encoder.suns=1", "--set", "encoder.frames=8"]  # fmt: skip
+    settings = ["--config", "conf/demo.yaml", "--set", f"archive.path={cluster.folder / 'archive'}",
+                "--set", "train.retrain=always", "--set", "train.epochs=100", "--set", "train.checkpoint_epochs=1",
+                "--set", "encoder.similarity=10", "--set", "encoder.encoder_rate=1", "--set", "encoder.suns=1",
+                "--set", "encoder.frames=8"]  # fmt: skip
 
-    def submit(job, warehouse, *more, wait=True):
-        done = cluster.submit("--py-files", str(package), f"jobs/{job}.py", *settings, "--set",
-                              f"warehouse={warehouse}", *more, wait=wait, conf=CORES)  # fmt: skip
+    def train(warehouse, wait=True):
+        done = cluster.submit("--py-files", str(package), "jobs/train.py", *settings, "--set",
+                              f"warehouse={warehouse}", wait=wait, conf=CORES)  # fmt: skip
         assert not wait or done.returncode == 0, done.log.read_text()[-3000:]
         return done
 
-    simulate = [cluster.python, "-c", "import sys; from skyhash.cli import main; sys.exit(main())", "simulate",
-                str(cluster.folder / "archive-to-train"), "--set", "simulate.images=60", "--set",
-                "simulate.side_px=64"]  # fmt: skip
-    environment = cluster.environment() | {"PYTHONPATH": str(package)}
-    subprocess.run(simulate, check=True, env=environment, cwd=cluster.folder, stdout=subprocess.DEVNULL)
-    submit("ingest", start)
-    submit("describe", start)
+    def weights(warehouse):
+        files = DeltaTable(str(warehouse / "models")).file_uris()
+        return {row[0] for row in duckdb.sql(f"SELECT weights_checksum FROM read_parquet({files})").fetchall()}
+
     straight, killed = cluster.folder / "straight", cluster.folder / "killed"
     for copy in (straight, killed):
-        shutil.copytree(start, copy)
-    submit("train", straight)
-    first = submit("train", killed, wait=False)
+        shutil.copytree(chain[0], copy)
+    before = weights(killed)
+    train(straight)
+    first = train(killed, wait=False)
     wait_for(lambda: list(killed.glob("training/*/checkpoint.safetensors")), first)
     kill_group(first)
-    assert not (killed / "models").exists()
-    again = submit("train", killed)
+    assert weights(killed) == before
+    again = train(killed)
     assert re.search(r"resumed after epoch\s*│\s*[1-9]", again.log.read_text())
-    trained = [duckdb.sql(f"SELECT weights_checksum FROM read_parquet({DeltaTable(str(w / 'models')).file_uris()})")
-               for w in (straight, killed)]  # fmt: skip
-    one, other = (rows.fetchall() for rows in trained)
-    assert one == other and len(one) == 1
+    assert weights(killed) == weights(straight) and len(weights(killed) - before) == 1
