@@ -15,6 +15,8 @@ STAMPS := $(VENV)/.stamps
 STEP := set -e; . docker/step.sh;
 UV := env UV_HTTP_TIMEOUT=$${UV_HTTP_TIMEOUT:-180} $(BIN)/uv pip
 RUN := . $(BIN)/activate && export SPARK_HOME="$$VIRTUAL_ENV/lib/python3.11/site-packages/pyspark" SPARK_LOCAL_IP=127.0.0.1 &&
+# a JVM of a minute or two: the quick compiler alone, and one thread to collect garbage
+SHORT_LIVED_JVM := SPARK_SUBMIT_OPTS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 COMPILE := uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate
 
 .PHONY: help
@@ -23,7 +25,7 @@ help:  ## list the targets
 
 .PHONY: demo
 demo: setup  ## set up, then run the whole chain on a small simulated archive
-	@$(RUN) spark-submit jobs/rebuild.py --config conf/demo.yaml
+	@$(RUN) $(SHORT_LIVED_JVM) spark-submit jobs/rebuild.py --config conf/demo.yaml
 
 .PHONY: test
 test: setup  ## set up, then all tests
@@ -90,7 +92,7 @@ $(STAMPS)/horovod: $(STAMPS)/libraries docker/horovod.sh requirements/horovod.tx
 	@bash docker/horovod.sh $(VENV) $(CACHE)
 	@touch $@
 
-$(STAMPS)/spark: $(STAMPS)/libraries docker/spark_home.sh requirements/jars.sha256 conf/spark/log4j2.properties
+$(STAMPS)/spark: $(STAMPS)/libraries docker/spark_home.sh docker/one_small_job.py requirements/jars.sha256 conf/spark/log4j2.properties
 	@bash docker/spark_home.sh $(VENV) $(CACHE)
 	@touch $@
 

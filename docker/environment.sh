@@ -11,5 +11,5 @@ tools=$1 environment=$2 archive=$3
 mkdir -p "$(dirname "$archive")"
 trap 'rm -f "$archive.part.tar.gz"' EXIT
 "$tools/bin/venv-pack" -q -f -p "$environment" -o "$archive.part.tar.gz" --compress-level 1 \
-  --exclude '*/pyspark/conf/spark-env.sh' --exclude '*/.stamps/*' --exclude '*/.made'
+  --exclude '*/pyspark/conf/spark-env.sh' --exclude '*/pyspark/classes.jsa' --exclude '*/.stamps/*' --exclude '*/.made'
 mv "$archive.part.tar.gz" "$archive"
