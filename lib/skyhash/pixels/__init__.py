@@ -8,6 +8,7 @@ DESCRIPTORS = Registry(
     {
         "magnetic_grid": "skyhash.pixels.solar.magnetic_grid:MagneticGrid",
         "grey_cutout": "skyhash.pixels.grey_cutout:GreyCutout",
+        "colour_image": "skyhash.pixels.colour_image:ColourImage",
         "cosfire": "skyhash.pixels.cosfire:Cosfire",
         "efficientnet_features": "skyhash.nets.backbone_features:BackboneFeatures"
         " skyhash.nets.settings.backbone_features:BackboneFeaturesSettings",
