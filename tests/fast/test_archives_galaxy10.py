@@ -123,7 +123,7 @@ def test_an_image_of_one_value_is_empty():
     images = np.zeros((2, 8, 8, 3), np.uint8)
     images[1, 2, 3] = 9
     data, _ = written(n=2, images=images)
-    with pytest.raises(BadFile, match="^empty"):
+    with pytest.raises(BadFile, match=r"^empty"):
         members(data)[0].image()
     assert members(data)[1].image().values.max() == 9
 
@@ -177,7 +177,7 @@ def test_files_that_are_something_else_are_told(fill, reason, told):
 def test_damaged_files_are_told_wherever_they_are_cut():
     data, _ = written(n=20, chunks=(3, 8, 8, 3), compression="gzip")
     for bad in (b"", b"not HDF5" * 100, *(data[: len(data) * part // 7] for part in range(1, 7))):
-        with pytest.raises(BadFile, match="^unreadable"):
+        with pytest.raises(BadFile, match=r"^unreadable"):
             members(bad)
     for place in range(0, len(data) - 64, len(data) // 40):
         broken = bytearray(data)

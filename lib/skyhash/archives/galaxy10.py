@@ -25,11 +25,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from skyhash.archives.archive import Archive, Facts, Source
+from skyhash.archives import copies
+from skyhash.archives.archive import Archive, Facts, Member, Source
 from skyhash.archives.guard import guarded
 from skyhash.errors import BadFile
 from skyhash.pixels.image import Image
-from skyhash.settings import ArchiveSettings
+from skyhash.settings import ArchiveSettings, Natural
 
 CLASSES = (
     "Disturbed", "Merging", "Round Smooth", "In-between Round Smooth", "Cigar Shaped Smooth", "Barred Spiral",
@@ -46,6 +47,7 @@ class Galaxy10Settings(ArchiveSettings):
 
     kind: Literal["galaxy10"] = "galaxy10"
     classes: tuple[str, ...] = Field(CLASSES, description="names of class numbers 0, 1, ...; the file's own come first")
+    copies: Natural = Field(0, description="altered copies of each image, for mini-searches; see archives.copies")
 
 
 class Galaxy10(Archive):
@@ -55,8 +57,12 @@ class Galaxy10(Archive):
     settings: Galaxy10Settings
     fact_columns = {"redshift": "double", "pixel_arcsec": "double"}  # noqa: RUF012
 
-    def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[_Galaxy]:
-        """One member per image; they share the open file, which closes with the last of them."""
+    def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[Member]:
+        """One member per image, its copies after it; they share the open file, which closes with the last of them."""
+        galaxies = self._galaxies(source, copies.names_of(wanted))
+        yield from copies.with_copies(galaxies, self.settings.copies, wanted)
+
+    def _galaxies(self, source: Source, wanted: set[str] | None) -> Iterator[_Galaxy]:
         table = self._opened(source)
         numbers = range(table.count) if wanted is None else sorted(int(name) for name in wanted if name.isdigit())
         for number in numbers:

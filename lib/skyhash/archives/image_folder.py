@@ -17,14 +17,15 @@ from collections.abc import Collection, Iterator
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field
 
-from skyhash.archives import manifest, pictures
-from skyhash.archives.archive import Archive, Facts, Source
+from skyhash.archives import copies, manifest, pictures
+from skyhash.archives.archive import Archive, Facts, Member, Source
 from skyhash.archives.guard import guarded
 from skyhash.errors import BadFile
 from skyhash.pixels.image import Image
-from skyhash.settings import ArchiveSettings
+from skyhash.settings import ArchiveSettings, Natural
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP")
 
@@ -35,6 +36,7 @@ class ImageFolderSettings(ArchiveSettings):
     kind: Literal["image_folder"] = "image_folder"
     labels: Literal["manifest", "folder", "none"] = Field("manifest", description="where class labels come from")
     manifest: str = Field("manifest.csv", description="table beside the images or up to two folders above")
+    copies: Natural = Field(0, description="altered copies of each picture, for mini-searches; see archives.copies")
     parts: dict[str, str] = Field({}, description="name of a folder in the path -> official part (train, test, ...)")
 
 
@@ -45,10 +47,9 @@ class ImageFolder(Archive):
     settings: ImageFolderSettings
     fact_columns = {"notes": "string"}  # noqa: RUF012
 
-    def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[_Picture]:
-        """The picture itself."""
-        if wanted is None or "" in wanted:
-            yield _Picture(source, self.settings)
+    def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[Member]:
+        """The picture itself, then its copies where the settings ask for some."""
+        yield from copies.with_copies([_Picture(source, self.settings)], self.settings.copies, wanted)
 
 
 class _Picture:
@@ -79,6 +80,8 @@ class _Picture:
         values = pictures.decoded(self._bytes(), self.settings.max_pixels, FORMATS, upright=True)[::-1]
         if values.min() == values.max():
             raise BadFile("empty", "all pixels have the same value")
+        if self.settings.copies and values.dtype != np.uint8:
+            raise BadFile("not_an_image", f"pixels of {values.dtype}; copies are made of 8-bit pictures alone")
         return Image(values)
 
     def _bytes(self) -> bytes:

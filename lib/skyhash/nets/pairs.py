@@ -6,13 +6,14 @@ blurred: `negative`). A random subset of the operations is drawn for every image
 the similarity 1, those of negative pairs to 0 (`losses.contrastive`). With `pairs: one` each image has one of the two,
 which costs two passes through the network instead of three.
 
-The other image of a negative pair comes from anywhere in the step's batch of all ranks: the codes of all ranks' negative
-views are gathered. Batches are drawn anew in every epoch, so in time from anywhere in the set; images of one class are
-not kept apart.
+The other image of a negative pair comes from anywhere in the step's batch of all ranks, its own class too: the codes of
+all ranks' negative views are gathered. As batches are drawn anew in every epoch, it comes in time from anywhere in the
+set.
 
 The document uses no labels. Where they are to be used, two weights bring them in, both 0 by default: `label_pairs`, the
 same loss over all pairs of the batch, positive where the label is the same; and `classification`. `mirror_labels`
-names labels that a mirror turns into each other, such as the two senses of spiral galaxies.
+names labels that a mirror turns into each other, such as the two senses of spiral galaxies. Images are then altered by
+the positive operations themselves: some thousand labelled images are soon known by heart.
 
 `monitor` is the document's mini-search loose accuracy (section 3.5): in a batch, how often the image most similar to a
 query is the query's own positive view and none of the other images. Here every image of the batch is a query in turn.
@@ -99,6 +100,8 @@ class PairEncoder(Encoder):
             turned = torch.rand(len(images), device=images.device) < 0.5
             images = torch.where(turned[:, None, None, None], images.flip(-1), images)
             labels = torch.where(turned & (labels >= 0), self.mirrored_label[labels.clamp(min=0)], labels)
+        if of.label_pairs or of.classification:
+            images = random_subset(images, self._positive, of.positive_count)
         positive = torch.rand(len(images), device=images.device) < 0.5  # of pairs: one
         views = [images, *self._views(images, positive)]
         codes = self.code(torch.cat(views)).float().split(len(images))
@@ -139,19 +142,16 @@ class PairEncoder(Encoder):
         return contrastive(torch.cat([of_positive, of_negative]), y, of.margin)
 
     def _label_pairs(self, codes: Tensor, labels: Tensor, group: Group) -> Tensor:
-        """Mean over this rank's labelled rows of the loss with all other rows; both kinds of pairs weigh the same."""
-        every, every_label = group.all_gather(codes), group.all_gather(labels)
-        first = _first(len(codes), group, codes.device)
-        self_pair = torch.arange(len(every), device=codes.device) == (
-            torch.arange(len(codes), device=codes.device)[:, None] + first
-        )
-        known = (labels >= 0)[:, None] & (every_label >= 0) & ~self_pair
-        same = (labels[:, None] == every_label) & known
-        weight = self.class_weight[labels.clamp(min=0)][:, None] * self.class_weight[every_label.clamp(min=0)]
-        found = similarities(codes, every, self.settings.similarity)
-        losses = torch.where(same, (self.settings.margin - found).clamp(min=0), found).square()
+        """Mean loss of all labelled pairs of all ranks' rows, by class; both kinds of pairs weigh the same."""
+        of, codes, labels = self.settings, group.all_gather(codes), group.all_gather(labels)
+        known = (labels >= 0)[:, None] & (labels >= 0) & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+        same = (labels[:, None] == labels) & known
+        weight = self.class_weight[labels.clamp(min=0)]
+        weights = weight[:, None] * weight
+        found = similarities(codes, codes, of.similarity)
+        losses = torch.where(same, (of.margin - found).clamp(min=0), found).square()
         parts = [
-            (losses * weight * kind).sum() / (weight * kind).sum().clamp(min=1e-12) for kind in (same, known & ~same)
+            (losses * weights * kind).sum() / (weights * kind).sum().clamp(min=1e-12) for kind in (same, known & ~same)
         ]
         return (parts[0] + parts[1]) / 2
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from skyhash.settings import EncoderSettings, Natural, NotNegative, PositiveFloat, Share
 
-View = Literal["mirror_x", "mirror_y", "turn", "zoom", "shift", "noise", "colour", "perspective", "blur"]
+View = Literal["mirror_x", "mirror_y", "affine", "turn", "zoom", "shift", "noise", "colour", "perspective", "blur"]
 
 
 class PairSettings(EncoderSettings):
@@ -29,7 +29,9 @@ class PairSettings(EncoderSettings):
         ("perspective", "blur"), description="operations on the other image of a negative pair"
     )
     negative_count: Natural = Field(1, description="of them for each image, drawn at random; 0 = all")
-    turn_deg: NotNegative = Field(180.0, description="turn: by up to this angle")
+    turn_deg: NotNegative = Field(
+        180.0, description="turn (and affine: turn, zoom and shift in one reading): by up to this angle"
+    )
     zoom: NotNegative = Field(0.2, description="zoom: enlarged or reduced by up to this share")
     shift: Share = Field(0.05, description="shift: moved by up to this share of the side")
     noise: NotNegative = Field(0.03, description="noise: standard deviation up to this, of full white")

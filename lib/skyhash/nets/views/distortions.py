@@ -70,12 +70,10 @@ def blurred(images: Tensor, sigma_px: Tensor) -> Tensor:
     kernel = torch.exp(-offset.square() / (2 * sigma_px.clamp(min=1e-3)[:, None].square()))
     kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(channels, dim=0)
     planes = images.reshape(1, n * channels, side, side)
-    for shape, pad in (
-        ((-1, 1, 1, 2 * reach + 1), (reach, reach, 0, 0)),
-        ((-1, 1, 2 * reach + 1, 1), (0, 0, reach, reach)),
-    ):
-        padded = functional.pad(planes, pad, mode="reflect")
-        planes = functional.conv2d(padded, kernel.view(shape), groups=n * channels)
+    for across in (True, False):
+        pad = (reach, reach, 0, 0) if across else (0, 0, reach, reach)
+        shape = (-1, 1, 1, 2 * reach + 1) if across else (-1, 1, 2 * reach + 1, 1)
+        planes = functional.conv2d(functional.pad(planes, pad, mode="reflect"), kernel.view(shape), groups=n * channels)
     return planes.view_as(images)
 
 

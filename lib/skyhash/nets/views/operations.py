@@ -18,6 +18,7 @@ def operations(settings: PairSettings, names: tuple[str, ...]) -> list[Operation
     known: dict[str, Operation] = {
         "mirror_x": _mirror_x,
         "mirror_y": _mirror_y,
+        "affine": partial(random_affine, turn_deg=of.turn_deg, scale=of.zoom, shift=of.shift, mirror=False),
         "turn": partial(random_affine, turn_deg=of.turn_deg, mirror=False),
         "zoom": partial(random_affine, turn_deg=0.0, scale=of.zoom, mirror=False),
         "shift": partial(random_affine, turn_deg=0.0, shift=of.shift, mirror=False),
