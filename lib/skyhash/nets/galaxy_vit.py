@@ -34,8 +34,9 @@ class Heads(nn.Module):
         super().__init__()
         size = hidden // heads
         self.heads = heads
-        for name in ("query", "key", "value"):
-            setattr(self, name, nn.ModuleList([nn.Linear(size, size) for _ in range(heads)]))
+        self.query, self.key, self.value = (
+            nn.ModuleList([nn.Linear(size, size) for _ in range(heads)]) for _ in range(3)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, patches, hidden) to the same."""

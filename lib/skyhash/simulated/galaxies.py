@@ -196,7 +196,9 @@ def _merger(x: Plane, y: Plane, size: float, random: np.random.Generator) -> Pla
         u, v = x - side * apart / 2 * np.cos(angle), y - side * apart / 2 * np.sin(angle)
         u, v = _turned(u, v, random.uniform(0, 2 * np.pi))
         n, ratio = random.uniform(1, 4), random.uniform(0.4, 1.0)
-        light += part * _coloured(sersic(u, v, size * random.uniform(0.4, 0.7), n, ratio), random.choice([RED, BLUE]))
+        light += part * _coloured(
+            sersic(u, v, size * random.uniform(0.4, 0.7), n, ratio), RED if random.random() < 0.5 else BLUE
+        )
     sense = int(random.choice([-1, 1]))
     tail = arms(x, y, 1, np.radians(random.uniform(20, 35)), sense, random.uniform(0, 2 * np.pi)) ** 4
     r = np.hypot(x, y)
