@@ -8,6 +8,7 @@ from astropy.modeling.models import Sersic2D
 
 from skyhash.archives import ARCHIVES
 from skyhash.archives.galaxy10 import Galaxy10Settings
+from skyhash.archives.image_folder import ImageFolderSettings
 from skyhash.files import FileSource
 from skyhash.simulated import SIMULATORS
 from skyhash.simulated.galaxies import CLASSES, CORE, GalaxiesSimulatorSettings, arms, galaxy, sersic, stretched
@@ -124,3 +125,17 @@ def test_files_are_written_once_and_read_back(tmp_path):
     image = made.image("Merger", np.random.default_rng([7, 5]))
     assert image.tobytes() == simulator(images=1, side_px=48).image("Merger", np.random.default_rng([7, 5])).tobytes()
     assert made.facts(3, 7) == made.facts(3, 7) != made.facts(3, 8)
+
+
+def test_a_folder_per_class_holds_the_same_pictures(tmp_path):
+    made = simulator(images=7, side_px=40, pictures=True)
+    assert made.write(tmp_path, 7)["files written"] == 7 and made.write(tmp_path, 7)["files written"] == 0
+    archive = ARCHIVES.make(ImageFolderSettings(path=str(tmp_path), labels="folder"))
+    files = sorted(tmp_path.rglob("*.png"), key=lambda file: file.name)
+    assert len(files) == 7 and files[0].parent.name == "elliptical"
+    for row, file in enumerate(files):
+        (member,) = archive.members(FileSource(str(file)))
+        assert member.facts()["simulated"]
+        assert member.facts()["label"] == CLASSES[row % 6].lower().replace(" ", "_")
+        drawn = made.image(CLASSES[row % 6], np.random.default_rng([7, row]))
+        np.testing.assert_array_equal(member.image().values, drawn[::-1])

@@ -20,6 +20,7 @@ def galaxies(spark, tmp_path_factory):
         "encoder={kind: galaxy_vit, patch_px: 8, hidden: 16, heads: 2, widened: 24, output: 12, pairs: one,"
         f" monitor_batch: {BATCH}}}",
         "train.epochs=2", "train.batch=6", "train.threads=1", "train.split.share=0.5", "neighbours.k=59",
+        "neighbours.blend_weights=[0.5, 0.3, 0.2]",
         f"evaluations={{labels: {{k: [5]}}, mini_search: {{batch: [{BATCH}, 4]}}}}", "evaluate.bootstrap=40",
         "evaluate.components=4", "evaluate.gallery=2",
         "evaluate.descriptors=[{kind: hog, side_px: 32, crop_px: 48}]",
@@ -52,7 +53,8 @@ def test_an_image_and_its_copy_are_in_one_part_and_the_monitor_is_in_the_metrics
 
 def test_lists_are_by_the_three_part_similarity(galaxies, spark):
     _, _, store = galaxies
-    assert store.read("neighbour_runs").collect()[0]["metric"] == "blend"
+    build = store.read("neighbour_runs").collect()[0]
+    assert build["metric"] == "blend" and json.loads(build["parameters"])["blend_weights"] == [0.5, 0.3, 0.2]
     codes = {row["image_id"]: row["code"] for row in store.read("hashes").collect()}
     row = store.read("neighbours").orderBy("query_id").first()
     assert len(row["neighbour_ids"]) == 59
@@ -62,7 +64,7 @@ def test_lists_are_by_the_three_part_similarity(galaxies, spark):
         cosine = sum(x * y for x, y in zip(a, b, strict=True))
         cosine /= sum(x * x for x in a) ** 0.5 * sum(y * y for y in b) ** 0.5
         l2, l3 = sum(d**2 for d in away) ** (1 / 2), sum(d**3 for d in away) ** (1 / 3)
-        assert found == pytest.approx((cosine + 1 / (1 + l2) + 1 / (1 + l3)) / 3, abs=1e-5)
+        assert found == pytest.approx(0.5 * cosine + 0.3 / (1 + l2) + 0.2 / (1 + l3), abs=1e-5)
 
 
 def test_both_evaluations_judge_the_code_and_its_baselines(galaxies):

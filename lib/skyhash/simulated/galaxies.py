@@ -14,7 +14,8 @@ two galaxies that touch, with a tidal arm. Bulges are red, arms blue. Stars of r
 seen through a Gaussian point spread function, with noise of the sky, under an asinh stretch that all bands share
 (Lupton et al. 2004).
 
-Files say `simulated`, and the attribute `classes` of `ans` holds the names. Image i depends on the seed and i alone.
+With `pictures` the same images are PNG files in a folder per class. Files say `simulated`, and the attribute `classes`
+of `ans` holds the names. Image i depends on the seed and i alone.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class GalaxiesSimulatorSettings(SimulatorSettings):
 
     kind: Literal["galaxies"] = "galaxies"
     side_px: int = Field(256, ge=32, le=1024, description="side of a picture, pixels")
-    files: Positive = Field(1, description="files that the images are spread over")
+    files: Positive = Field(1, description="HDF5 files that the images are spread over")
+    pictures: bool = Field(False, description="write PNG files in a folder per class instead, for kind: image_folder")
     stars: NotNegative = Field(4.0, description="mean number of stars in a picture")
     seeing: PositiveFloat = Field(0.015, description="full width at half maximum of a star, share of the side")
     noise: NotNegative = Field(0.01, description="noise of the sky, of the galaxy's highest value")
@@ -61,6 +63,8 @@ class GalaxiesSimulator(Simulator):
         """Write the files; classes take turns."""
         folder.mkdir(parents=True, exist_ok=True)
         of, written = self.settings, 0
+        if of.pictures:
+            return self._write_pictures(folder, seed)
         parts = np.array_split(np.arange(of.images), min(of.files, max(of.images, 1)))
         for number, rows in enumerate(parts):
             if not len(rows):
@@ -74,6 +78,23 @@ class GalaxiesSimulator(Simulator):
             os.replace(part, target)
             written += 1
         return {"files written": written, "images": of.images, "classes": ", ".join(CLASSES)}
+
+    def _write_pictures(self, folder: Path, seed: int) -> dict[str, Any]:
+        from PIL import Image as Picture
+
+        written = 0
+        for row in range(self.settings.images):
+            label = CLASSES[row % len(CLASSES)]
+            target = folder / label.lower().replace(" ", "_") / f"simulated_{seed}_{row:06d}.png"
+            target.parent.mkdir(exist_ok=True)
+            part = target.with_name(f".{target.name}.part")
+            Picture.fromarray(self.image(label, np.random.default_rng([seed, row]))).save(part, "PNG")
+            if target.is_file() and _digest(target) == _digest(part):
+                part.unlink()
+                continue
+            os.replace(part, target)
+            written += 1
+        return {"files written": written, "images": self.settings.images, "classes": ", ".join(CLASSES)}
 
     def _write_file(self, path: Path, rows: npt.NDArray[np.int64], seed: int) -> None:
         import h5py
