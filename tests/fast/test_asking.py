@@ -6,6 +6,7 @@ import pytest
 from skyhash.spark.udfs.query_search import nearest
 from skyhash.topk.exact.knn import knn
 from skyhash.topk.vectors.rows import prepare
+from skyhash.topk.vectors.similarity import scores
 
 
 def codes_of(metric, n=700):
@@ -62,3 +63,20 @@ def test_more_queries_than_are_asked_at_once():
     ids, similarities = nearest(archive, np.arange(1500), 25)
     assert (ids == np.argsort(distance, axis=1, kind="stable")[:, :25]).all()
     assert (similarities == -np.take_along_axis(distance, ids, axis=1)).all()
+
+
+def test_the_weights_of_the_blend_decide_the_order():
+    """Against scores of all pairs by the same weights."""
+    codes = np.random.default_rng(8).normal(size=(30, 6)).astype(np.float32)
+    rows = prepare(np.arange(30), codes, "blend")
+    seen = set()
+    for weights in ((1.0, 0.0, 0.0), (0.1, 0.9, 0.0), (0.2, 0.2, 0.6)):
+        ids, similarities = nearest(rows, np.array([4, 9]), 29, weights)
+        for row, query in enumerate((4, 9)):
+            others = np.delete(np.arange(30), query)
+            wanted = scores(rows, np.full(29, query), others, weights)
+            order = np.lexsort((others, -wanted))
+            np.testing.assert_array_equal(ids[row], others[order])
+            np.testing.assert_array_equal(similarities[row], wanted[order])
+        seen.add(tuple(ids[0]))
+    assert len(seen) == 3

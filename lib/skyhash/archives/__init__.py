@@ -8,6 +8,8 @@ ARCHIVES = Registry(
     {
         "allsky": "skyhash.archives.allsky:Allsky",
         "cifar10": "skyhash.archives.cifar10:Cifar10",
+        "galaxy10": "skyhash.archives.galaxy10:Galaxy10",
+        "image_folder": "skyhash.archives.image_folder:ImageFolder",
         "solar_hmi": "skyhash.archives.solar_hmi:SolarHmi",
         "solar_hmi_jpeg": "skyhash.archives.solar_hmi_jpeg:SolarHmiJpeg",
         "solar_mdi": "skyhash.archives.solar_mdi:SolarMdi",

@@ -1,4 +1,4 @@
-"""Picture files (PNG, JPEG) and npz files of pictures to arrays, from memory."""
+"""Picture files (PNG, JPEG and others that are asked for) and npz files of pictures to arrays, from memory."""
 
 from __future__ import annotations
 
@@ -9,53 +9,66 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Picture
+from PIL import ImageOps
 
 from skyhash.errors import BadFile
 
 FORMATS = ("PNG", "JPEG")
 
 
-def size(data: bytes, max_pixels: int) -> tuple[int, int]:
-    """Width and height, from the header alone.
+def size(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> tuple[int, int]:
+    """Width and height as stored, from the header alone.
+
+    Parameters
+    ----------
+    formats : tuple of str
+        Those that are read, by Pillow's names.
 
     Raises
     ------
     BadFile
         ``unreadable`` or ``too_large``.
     """
-    picture = _opened(data, max_pixels)
+    picture = _opened(data, max_pixels, formats)
     return picture.width, picture.height
 
 
-def decoded(data: bytes, max_pixels: int) -> npt.NDArray:
-    """Pixels, the top row first: shape (height, width), uint8 or uint16 or int32, or (height, width, 3) uint8.
+def decoded(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS, upright: bool = False) -> npt.NDArray:
+    """Pixels, the top row first: (height, width), uint8, uint16, int32 or float32, or (height, width, 3) uint8.
 
     Palettes become colours, transparency is left out.
+
+    Parameters
+    ----------
+    upright : bool
+        Turn the picture as the camera's EXIF orientation says.
 
     Raises
     ------
     BadFile
         ``unreadable`` or ``too_large``.
     """
-    picture = _opened(data, max_pixels)
+    picture = _opened(data, max_pixels, formats)
     try:
         picture.load()
+        if upright:
+            picture = ImageOps.exif_transpose(picture)
     except (OSError, ValueError, SyntaxError) as error:
         raise BadFile("unreadable", f"{picture.format} damaged or cut short: {error}") from None
     if picture.mode == "1":
         picture = picture.convert("L")
     elif picture.mode == "LA":
         picture = picture.getchannel("L")
-    elif picture.mode not in ("L", "RGB") and not picture.mode.startswith("I"):
+    elif picture.mode not in ("L", "RGB", "F") and not picture.mode.startswith("I"):
         picture = picture.convert("RGB")
     return np.asarray(picture)
 
 
-def _opened(data: bytes, max_pixels: int) -> Picture.Image:
+def _opened(data: bytes, max_pixels: int, formats: tuple[str, ...]) -> Picture.Image:
     try:
-        picture = Picture.open(io.BytesIO(data), formats=FORMATS)
+        picture = Picture.open(io.BytesIO(data), formats=formats)
     except (OSError, ValueError, SyntaxError, Picture.DecompressionBombError) as error:
-        raise BadFile("unreadable", f"neither picture, npz nor FITS: {type(error).__name__}") from None
+        raise BadFile("unreadable", f"no picture ({', '.join(formats)}): {type(error).__name__}") from None
     if picture.width * picture.height > max_pixels:
         raise BadFile("too_large", f"{picture.width} x {picture.height} px, at most {max_pixels:,}")
     return picture

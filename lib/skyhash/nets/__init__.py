@@ -8,6 +8,10 @@ ENCODERS = Registry(
     {
         # the second name lets settings be read without importing torch
         "autoencoder": "skyhash.nets.autoencoder:Autoencoder skyhash.nets.settings.autoencoder:AutoencoderSettings",
+        "galaxy_backbone": "skyhash.nets.galaxy_backbone:GalaxyBackbone"
+        " skyhash.nets.settings.galaxy_backbone:GalaxyBackboneSettings",
+        "galaxy_polar": "skyhash.nets.galaxy_polar:GalaxyPolar skyhash.nets.settings.galaxy_polar:GalaxyPolarSettings",
+        "galaxy_vit": "skyhash.nets.galaxy_vit:GalaxyVit skyhash.nets.settings.galaxy_vit:GalaxyVitSettings",
         "triplet_hash": "skyhash.nets.triplet_hash:TripletHash skyhash.nets.settings.triplet_hash:TripletHashSettings",
     },
 )

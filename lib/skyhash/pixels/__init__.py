@@ -8,7 +8,11 @@ DESCRIPTORS = Registry(
     {
         "magnetic_grid": "skyhash.pixels.solar.magnetic_grid:MagneticGrid",
         "grey_cutout": "skyhash.pixels.grey_cutout:GreyCutout",
+        "colour_image": "skyhash.pixels.colour_image:ColourImage",
         "cosfire": "skyhash.pixels.cosfire:Cosfire",
+        "hog": "skyhash.pixels.hog:Hog",
+        "radial_harmonics": "skyhash.pixels.radial_harmonics:RadialHarmonics",
+        "untrained": "skyhash.nets.untrained:Untrained skyhash.nets.settings.untrained:UntrainedSettings",
         "efficientnet_features": "skyhash.nets.backbone_features:BackboneFeatures"
         " skyhash.nets.settings.backbone_features:BackboneFeaturesSettings",
     },

@@ -7,6 +7,7 @@ EVALUATIONS = Registry(
     "evaluations",
     {
         "labels": "skyhash.scores.labels:Labels",
+        "mini_search": "skyhash.scores.mini_search:MiniSearch",
         "time_windows": "skyhash.scores.time_windows:TimeWindows",
     },
 )

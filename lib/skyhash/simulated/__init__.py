@@ -7,6 +7,7 @@ SIMULATORS = Registry(
     "simulate.kind",
     {
         "solar": "skyhash.simulated.solar.simulator:SolarSimulator",
+        "galaxies": "skyhash.simulated.galaxies:GalaxiesSimulator",
         "radio_galaxies": "skyhash.simulated.radio_galaxies:RadioGalaxiesSimulator",
     },
 )

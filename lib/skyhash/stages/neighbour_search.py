@@ -86,7 +86,9 @@ def search(store: Store, report: Report, given: Input, settings: NeighbourSettin
     clock.lap("laid out")
     decision = decide(store.spark, codes, settings, seed)
     clock.lap("decided")
-    wanted = Search(codes, settings.k, decision.arithmetic, decision.block, settings.memory_mb, seed)
+    wanted = Search(
+        codes, settings.k, decision.arithmetic, decision.block, settings.memory_mb, seed, settings.blend_weights
+    )
     wanted.folder.mkdir(exist_ok=True)
     counts, groups, tuned = _search(store, wanted, decision, settings)
     clock.lap("searched")
@@ -185,7 +187,7 @@ def _row(
         "method": decision.method,
         "reason": decision.reason,
         "arithmetic": f"{arithmetic.name}: {arithmetic.reason}",
-        "parameters": json.dumps(decision.facts | counts | tuned, default=str),
+        "parameters": json.dumps(decision.facts | counts | tuned | _blend(settings), default=str),
         "seed": wanted.seed,
         "pairs_scored": counts["screened"],
         "pairs_possible": n * (n - 1) // 2,
@@ -195,6 +197,10 @@ def _row(
         "recall_n": recall.n if recall else n,
         "zero_codes": wanted.codes.zeros,
     }
+
+
+def _blend(settings: NeighbourSettings) -> dict[str, Any]:
+    return {"blend_weights": settings.blend_weights} if settings.metric == "blend" else {}
 
 
 def _tell(report: Report, row: dict[str, Any], counts: dict[str, Any], clock: Clock) -> None:

@@ -22,6 +22,7 @@ from skyhash.topk.exact.backend import Arithmetic
 from skyhash.topk.exact.knn import lists_of
 from skyhash.topk.exact.tile_join import Work
 from skyhash.topk.vectors.rows import Rows
+from skyhash.topk.vectors.similarity import WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Search:
     memory_mb : int
         Of one task.
     seed : int
+    weights : three floats
+        Of the blend.
     """
 
     codes: Codes
@@ -46,6 +49,7 @@ class Search:
     block: int
     memory_mb: int
     seed: int
+    weights: tuple[float, float, float] = WEIGHTS
 
     @property
     def folder(self) -> Path:
@@ -72,8 +76,9 @@ def guess_limits(search: Search) -> Callable[[Iterable[int]], Iterator[int]]:
             if not partial_lists.done(search.folder, f"limits-{block}"):
                 start, stop = search.span(block)
                 limits = threshold.guess(
-                    rows.slice(start, stop), sample, places, start, n, search.k, screen, search.codes.rules()
-                )
+                    rows.slice(start, stop), sample, places, start, n, search.k, screen, search.codes.rules(),
+                    search.weights,
+                )  # fmt: skip
                 nothing = Partial(np.empty(0, np.uint32), np.zeros(1, np.int64), limits)
                 partial_lists.save(search.folder, f"limits-{block}", nothing, {})
             yield block
@@ -109,8 +114,9 @@ def _score(search: Search, first: int, second: int) -> None:
     numbers = np.concatenate([np.arange(*span, dtype=np.uint32) for span in spans])
     limits = np.concatenate([limits_of(search, block) for block in dict.fromkeys((first, second))])
     work = Work(
-        here, limits, search.arithmetic.screen(), search.k, numbers, search.codes.rules(), memory_mb=search.memory_mb
-    )
+        here, limits, search.arithmetic.screen(), search.k, numbers, search.codes.rules(), search.weights,
+        memory_mb=search.memory_mb,
+    )  # fmt: skip
     split = spans[0][1] - spans[0][0]
     work.score([(slice(None), None)] if len(spans) == 1 else [(slice(0, split), slice(split, len(numbers)))])
     offsets, found = merge.concatenated(list(lists_of(work, search.k)))
@@ -151,8 +157,8 @@ def search_groups(search: Search, tables: str) -> Callable[[Iterable[int]], Iter
 
 def _job(search: Search, tables: Sequence[Table]) -> blocking.Job:
     return blocking.Job(
-        search.codes.rows(), search.k, search.arithmetic, tables, search.codes.rules(), memory_mb=search.memory_mb,
-        seed=search.seed,
+        search.codes.rows(), search.k, search.arithmetic, tables, search.codes.rules(), search.weights,
+        memory_mb=search.memory_mb, seed=search.seed,
     )  # fmt: skip
 
 
@@ -172,7 +178,7 @@ def merged(search: Search, pieces: Sequence[str], block: int, exact: bool) -> me
     return complete(
         rows.slice(start, stop), offsets, kept, tried, start, n, search.k,
         [(first, rows.slice(first, last)) for first, last in spans], search.arithmetic.screen(),
-        search.codes.rules(), memory_mb=search.memory_mb,
+        search.codes.rules(), search.weights, memory_mb=search.memory_mb,
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from skyhash.spark.udfs.evaluation import judged_rows, packed_left
 from skyhash.spark.udfs.query_search import nearest
 from skyhash.spark.udfs.table_arrays import CodeArrays, DescriptorArrays
 from skyhash.topk.vectors.rows import prepare
+from skyhash.topk.vectors.similarity import WEIGHTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,12 +34,16 @@ QUERIES_PER_TASK = 256
 
 @dataclass(frozen=True)
 class Method:
-    """One way to rank: `encode` takes the source's rows (m, width) to codes that `metric` compares."""
+    """One way to rank: `encode` takes the source's rows (m, width) to codes that `metric` compares.
+
+    `weights` are those of the metric ``blend``.
+    """
 
     name: str
     metric: str
     source: DescriptorArrays | CodeArrays
     encode: Callable[[np.ndarray], np.ndarray]
+    weights: tuple[float, float, float] = WEIGHTS
 
 
 def unchanged(rows: np.ndarray) -> np.ndarray:
@@ -158,7 +163,7 @@ def _judged(
     # images that may not be retrieved take places in the lists, which are that much longer
     longer = min(k + int(np.count_nonzero(~searched.retrievable)), max(len(ids) - 1, 1))
     codes = prepare(ids, method.encode(rows), method.metric)
-    found, similarities = nearest(codes, np.searchsorted(ids, known), longer)
+    found, similarities = nearest(codes, np.searchsorted(ids, known), longer, method.weights)
     lists = np.where(found >= 0, searched.positions(found), -1)
     lists = np.where((lists >= 0) & searched.retrievable[lists], lists, -1)
     lists, similarities = packed_left(lists, similarities)

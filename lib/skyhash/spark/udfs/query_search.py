@@ -13,12 +13,15 @@ from skyhash.topk.exact.knn import lists_of
 from skyhash.topk.exact.tile_join import Work
 from skyhash.topk.filters.pair_filter import NONE
 from skyhash.topk.vectors.rows import Rows
+from skyhash.topk.vectors.similarity import WEIGHTS
 
 QUERIES_AT_ONCE = 512
 MEMORY_MB = 256  # of survivors; the codes are held twice beside them
 
 
-def nearest(archive: Rows, places: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def nearest(
+    archive: Rows, places: np.ndarray, k: int, weights: tuple[float, float, float] = WEIGHTS
+) -> tuple[np.ndarray, np.ndarray]:
     """Ids of the k nearest of some rows, themselves left out: what `topk.kernel.knn` finds for them.
 
     Parameters
@@ -28,6 +31,8 @@ def nearest(archive: Rows, places: np.ndarray, k: int) -> tuple[np.ndarray, np.n
     places : (m,) int64
         The queries, as rows of the archive.
     k : int
+    weights : three floats
+        Of the blend.
 
     Returns
     -------
@@ -40,19 +45,19 @@ def nearest(archive: Rows, places: np.ndarray, k: int) -> tuple[np.ndarray, np.n
     similarities = np.full((len(places), k), np.nan, dtype=np.float32)
     for start in range(0, len(places), QUERIES_AT_ONCE):
         part = slice(start, start + QUERIES_AT_ONCE)
-        offsets, found = _lists(archive, places[part], k)
+        offsets, found = _lists(archive, places[part], k, weights)
         there = np.arange(k) < np.diff(offsets)[:, None]
         ids[part][there], similarities[part][there] = merge.decode(found, archive.ids)
     return ids, similarities
 
 
-def _lists(archive: Rows, places: np.ndarray, k: int) -> merge.Lists:
+def _lists(archive: Rows, places: np.ndarray, k: int, weights: tuple[float, float, float]) -> merge.Lists:
     asked, n = archive.take(places), len(archive)
     screen = rates.make(rates.BITS if archive.metric == "hamming" else "numpy")
     sample = threshold.draw(n, k, 0)
     numbers = places.astype(np.uint32)
-    limits = threshold.guess(asked, archive.take(sample), sample, 0, n, k, screen, numbers=numbers)
-    offsets, found = _search(archive, asked, numbers, limits, k, screen)
+    limits = threshold.guess(asked, archive.take(sample), sample, 0, n, k, screen, NONE, weights, numbers=numbers)
+    offsets, found = _search(archive, asked, numbers, limits, k, screen, weights)
     # a code of zeros is 0 to everything, so its list is the first ids; it was not searched for
     zero = np.flatnonzero(limits == keys.NOTHING)
     parts = [(offsets, found)]
@@ -62,12 +67,15 @@ def _lists(archive: Rows, places: np.ndarray, k: int) -> merge.Lists:
     short = np.flatnonzero((np.diff(offsets) < min(k, n - 1)) & (limits != keys.ALL) & (limits != keys.NOTHING))
     if len(short):
         everything = np.full(len(short), keys.ALL)
-        again = _search(archive, asked.take(short), numbers[short], everything, k, screen)
+        again = _search(archive, asked.take(short), numbers[short], everything, k, screen, weights)
         parts.append(_spread(again, short, len(places)))
     return merge.merge(parts, k) if len(parts) > 1 else parts[0]
 
 
-def _search(archive: Rows, asked: Rows, numbers: np.ndarray, limits: np.ndarray, k: int, screen: Any) -> merge.Lists:
+def _search(
+    archive: Rows, asked: Rows, numbers: np.ndarray, limits: np.ndarray, k: int, screen: Any,
+    weights: tuple[float, float, float],
+) -> merge.Lists:  # fmt: skip
     m, n = len(asked), len(archive)
     both = Rows(
         archive.metric, np.concatenate([asked.ids, archive.ids]), np.concatenate([asked.values, archive.values]),
@@ -76,7 +84,7 @@ def _search(archive: Rows, asked: Rows, numbers: np.ndarray, limits: np.ndarray,
     # rows of the archive ask nothing
     all_limits = np.concatenate([limits, np.full(n, keys.NOTHING)]).astype(np.uint64)
     all_numbers = np.concatenate([numbers, np.arange(n, dtype=np.uint32)])
-    work = Work(both, all_limits, screen, k, all_numbers, memory_mb=MEMORY_MB)
+    work = Work(both, all_limits, screen, k, all_numbers, weights=weights, memory_mb=MEMORY_MB)
     work.score([(slice(0, m), slice(m, m + n))])
     return next(lists_of(work, k, m))
 

@@ -1,0 +1,120 @@
+"""Mini-search loose accuracy (Friberg, GalaxIDNet, section 3.5), from neighbour lists.
+
+A mini-search asks whether, of a batch of b images (one altered copy of the query and b - 1 other images), the copy is
+the most similar. Copies are images of the query's own `source_id` (`archives.copies` makes them; images of an object
+seen twice will do). Instead of drawing batches, the value is the **mean over all batches**: of the N other images that
+may be retrieved, B are more similar to the query than the copy is and T are just as similar. Where ties are broken at
+random and a batch takes m = b - 1 of the N::
+
+    accuracy = [ C(N - B + 1, m + 1) - C(N - B - T, m + 1) ] / [ (T + 1) C(N, m) ]
+
+With T = 0 that is C(N - B, m) / C(N, m), the chance that no better image is drawn. A query with several copies counts
+their mean. Images beyond the list's end are less similar than those in it; a copy that lies there itself is never found
+(its value is below C(N - k, m) / C(N, m), which is 0 for lists of any length worth the name).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+from scipy.special import gammaln
+
+from skyhash.scores.evaluation import Evaluation, QueryScores, SearchSet
+from skyhash.settings import EvaluationSettings, Positive
+
+NOWHERE = -1
+
+
+class MiniSearchSettings(EvaluationSettings):
+    batch: tuple[Positive, ...] = Field((32,), description="images of a mini-search with the copy; the first is shown")
+    depth: Positive = Field(10_000, description="places of a list that are read at most")
+    published: float = Field(0.93, description="published accuracy to show beside; its batch is not told")
+
+
+class MiniSearch(Evaluation):
+    """Similar is the query's own altered copy."""
+
+    Settings = MiniSearchSettings
+    settings: MiniSearchSettings
+    columns = ("source_id",)
+    headline = "mini_search_accuracy"
+
+    def __init__(self, settings: MiniSearchSettings):
+        super().__init__(settings)
+        self.published = {self.headline: (settings.published, "Friberg (GalaxIDNet)")}
+        self.published_parameters = {"batch": settings.batch[0]}
+
+    def judgeable(self, images: SearchSet) -> np.ndarray:
+        """Images whose source has another image that may be retrieved."""
+        numbers = _numbers(images)
+        searched = images.retrievable & (numbers != NOWHERE)
+        count = np.bincount(numbers[searched], minlength=numbers.max(initial=0) + 1)
+        return (numbers != NOWHERE) & (count[numbers] - searched > 0)
+
+    def depth(self, images: SearchSet, queries: np.ndarray) -> int:
+        return min(len(images) - 1, self.settings.depth)
+
+    def blocks(self, images: SearchSet, queries: np.ndarray) -> np.ndarray:
+        """Images of one source are drawn together."""
+        return _numbers(images)[queries]
+
+    def judge(
+        self, images: SearchSet, queries: np.ndarray, lists: np.ndarray, similarities: np.ndarray
+    ) -> list[QueryScores]:
+        numbers = _numbers(images)
+        own = numbers[queries]
+        searched = images.retrievable & (numbers != NOWHERE)
+        total = np.count_nonzero(images.retrievable)
+        of_source = np.bincount(numbers[searched], minlength=numbers.max(initial=0) + 1)
+        found: dict[int, list[float]] = {batch: [] for batch in self.settings.batch}
+        for row, query in enumerate(queries):
+            there = lists[row] >= 0
+            values = similarities[row][there].astype(np.float64)
+            same = numbers[lists[row][there]] == own[row]
+            copies = of_source[own[row]] - searched[query]
+            others = total - copies - images.retrievable[query]
+            strangers = np.sort(values[~same])
+            right = np.searchsorted(strangers, values[same], "right")
+            better, tied = len(strangers) - right, right - np.searchsorted(strangers, values[same], "left")
+            for batch, means in found.items():
+                chance = expected_accuracy(others, better, tied, min(batch - 1, others))
+                means.append(chance.sum() / copies if copies > 0 else np.nan)
+        return [QueryScores({"batch": batch}, {self.headline: np.array(means)}) for batch, means in found.items()]
+
+
+def expected_accuracy(others: int, better: np.ndarray, tied: np.ndarray, drawn: int) -> np.ndarray:
+    """Chance that a copy is the most similar of a random batch; see the module.
+
+    Parameters
+    ----------
+    others : int
+        N, images besides the query and its copies.
+    better, tied : (c,) int64
+        B and T, how many of those are more, or as, similar as the copy.
+    drawn : int
+        m, how many of them a batch takes; at most N.
+
+    Returns
+    -------
+    (c,) float64
+    """
+    # with T = 0 the printed form is a difference of near equals; C(N - B, m) is the same
+    plain = np.exp(_log_choose(others - better, drawn) - _log_choose(others, drawn))
+    first = np.exp(_log_choose(others - better + 1, drawn + 1) - _log_choose(others, drawn))
+    second = np.exp(_log_choose(others - better - tied, drawn + 1) - _log_choose(others, drawn))
+    return np.where(tied > 0, (first - second) / (tied + 1), plain)
+
+
+def _log_choose(n: np.ndarray | int, k: int) -> np.ndarray:
+    n = np.asarray(n, dtype=np.float64)
+    sound = np.where(n >= k, n, k)
+    return np.where(n >= k, gammaln(sound + 1) - gammaln(k + 1) - gammaln(sound - k + 1), -np.inf)
+
+
+def _numbers(images: SearchSet) -> np.ndarray:
+    """Sources as numbers, (n,) int64; `NOWHERE` = none."""
+    sources = images.facts["source_id"]
+    known = np.array([source is not None and source == source for source in sources], dtype=bool)
+    numbers = np.full(len(sources), NOWHERE, dtype=np.int64)
+    numbers[known] = np.unique(sources[known].astype(str), return_inverse=True)[1]
+    return numbers
