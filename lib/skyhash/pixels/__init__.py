@@ -8,6 +8,8 @@ DESCRIPTORS = Registry(
     {
         "magnetic_grid": "skyhash.pixels.solar.magnetic_grid:MagneticGrid",
         "grey_cutout": "skyhash.pixels.grey_cutout:GreyCutout",
+        "sky_disk": "skyhash.pixels.sky_disk:SkyDisk",
+        "colour_picture": "skyhash.pixels.colour_picture:ColourPicture",
         "cosfire": "skyhash.pixels.cosfire:Cosfire",
         "efficientnet_features": "skyhash.nets.backbone_features:BackboneFeatures"
         " skyhash.nets.settings.backbone_features:BackboneFeaturesSettings",
