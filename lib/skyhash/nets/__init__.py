@@ -8,6 +8,7 @@ ENCODERS = Registry(
     {
         # the second name lets settings be read without importing torch
         "autoencoder": "skyhash.nets.autoencoder:Autoencoder skyhash.nets.settings.autoencoder:AutoencoderSettings",
+        "aurora_hash": "skyhash.nets.aurora_hash:AuroraHash skyhash.nets.settings.aurora_hash:AuroraHashSettings",
         "triplet_hash": "skyhash.nets.triplet_hash:TripletHash skyhash.nets.settings.triplet_hash:TripletHashSettings",
     },
 )
