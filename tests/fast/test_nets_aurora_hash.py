@@ -144,7 +144,7 @@ def test_pairs_of_one_kind_or_none(balance, labels):
 
 
 def test_of_signs_the_pair_loss_counts_differing_bits():
-    """theta = bits / 2 - distance: the nearer a pair of one class, the smaller its loss; of two classes, the greater."""
+    """theta = bits / 2 - distance: nearer is a smaller loss for a pair of one class, a greater one for one of two."""
     one = torch.ones(8)
     losses = []
     for differing in range(9):

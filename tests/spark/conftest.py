@@ -21,8 +21,11 @@ def spark(tmp_path_factory):
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "sql"),
         "spark.driver.memory": "2g",
-        # the tables of tests are tiny: one shuffle task each
+        # the tables of tests are tiny: one shuffle task each, and compiling a plan costs more than running it
         "spark.sql.shuffle.partitions": "2",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     }
     session = start(load(None, ["spark.master=local[2]", f"spark.conf={conf}"]), "tests")
     yield session

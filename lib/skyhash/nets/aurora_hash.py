@@ -7,8 +7,8 @@
 The hash layer lies between the fully connected layers: classes are told from the code alone, so that what tells them
 apart must be in it. A bit is set where the code is above 0. The loss is the sum of three parts, each with its weight:
 cross-entropy of the classes (`losses.classification`), likelihood of pairs (`losses.pairwise`), and quantisation
-(`losses.quantisation`). Pairs are made of the rows of all ranks; the other parts are means over all ranks' rows, so that
-two ranks of half a batch have the gradient of one. Batch normalisation alone sees a rank's own rows.
+(`losses.quantisation`). Pairs are made of the rows of all ranks; the other parts are means over all ranks' rows, so
+that two ranks of half a batch have the gradient of one. Batch normalisation alone sees a rank's own rows.
 
 Networks, and their sizes as float32 with 48 bits and four classes, in MB of 2^20 bytes:
 
@@ -22,8 +22,8 @@ architecture       here     published
 
 The first is the document's to the last digit given. Of the others we have the names and sizes, not the layers, and
 assumed: bins of 1 x 1, 3 x 3 and 4 x 4, since of all sets of up to three levels of at most six none comes nearer to the
-published size (1 and 5 are as near); for the lighter form the multiple of 256 nearest in size, and batch normalisation, which lets it learn
-from hundreds of images. They are 0.5 % and 0.8 % smaller than published.
+published size (1 and 5 are as near); for the lighter form the multiple of 256 nearest in size, and batch normalisation,
+which lets it learn from hundreds of images. They are 0.5 % and 0.8 % smaller than published.
 
 ``efficientnet_lite0`` is an option beyond the document: ImageNet features in place of convolutions that start from
 nothing, under the same hash layer and loss.

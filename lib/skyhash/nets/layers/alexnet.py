@@ -1,4 +1,4 @@
-"""The convolutions of AlexNet (Krizhevsky et al. 2012), in the form of one column (Krizhevsky 2014) that torchvision has.
+"""The convolutions of AlexNet (Krizhevsky et al. 2012), in the one-column form (Krizhevsky 2014) of torchvision.
 
 Five convolutions of 64, 192, 384, 256 and 256 channels, ReLU after each, 3 x 3 maxima with a step of 2 after the first,
 second and fifth: 224 px become 6 x 6 maps. Local response normalisation is left out, as there.

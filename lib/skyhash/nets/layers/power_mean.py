@@ -7,7 +7,8 @@ transformation without printing it, so this is our reading of its source: of eve
     l = ln(1 + x / 0.05),    y = a_c l + b_c l^2
 
 with l in place of ln(x + 0.05), so that nothing stays nothing. a starts at 1 / ln 21, so that 1 stays 1, and b at 0;
-both are trained: two numbers per channel. Small responses, of faint arcs, then weigh more than in proportion, large ones, of the Moon, less.
+both are trained: two numbers per channel. Small responses, of faint arcs, then weigh more than in proportion, large
+ones, of the Moon, less.
 """
 
 from __future__ import annotations
