@@ -38,7 +38,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skyhash.errors import ConfigError, ModelMismatch
-from skyhash.nets.backbones.backbone import pictures
+from skyhash.nets.backbones.backbone import Backbone, pictures
 from skyhash.nets.encoder import Batch, Encoder, Group
 from skyhash.nets.layers.alexnet import LEAST_PX, AlexNetMaps, scaled
 from skyhash.nets.layers.power_mean import PowerMean
@@ -56,6 +56,9 @@ SIDE_OF_MEANS = 6  # of AlexNet's maps at 224 px
 class AlexNet(nn.Module):
     """Convolutions, pooling and two fully connected layers; `features` numbers per picture, 0 or more."""
 
+    mean: Tensor
+    spread: Tensor
+
     def __init__(self, settings: AuroraHashSettings):
         super().__init__()
         of = settings
@@ -63,7 +66,7 @@ class AlexNet(nn.Module):
         with_pyramid = of.architecture != "alexnet" and bool(of.pyramid)
         pyramid = SpatialPyramid(of.pyramid)
         bins = pyramid.bins if with_pyramid else SIDE_OF_MEANS**2
-        pooling = [pyramid] if with_pyramid else [nn.AdaptiveAvgPool2d(SIDE_OF_MEANS), nn.Flatten(2)]
+        pooling: list[nn.Module] = [pyramid] if with_pyramid else [nn.AdaptiveAvgPool2d(SIDE_OF_MEANS), nn.Flatten(2)]
         if of.architecture != "alexnet" and of.power_mean:
             pooling.append(PowerMean(maps.channels))
         self.features = scaled(CONNECTED[of.architecture], of.width)
@@ -103,13 +106,14 @@ class AuroraHash(Encoder):
         side = settings.input_px or input_shape[0]
         self.code_size = settings.bits
         self.net = self._network(side)
-        self.hash_layer = nn.Linear(self.net.features, settings.bits)
+        features = self.net.features
+        self.hash_layer = nn.Linear(features, settings.bits)
         # codes start near 0: a tanh that begins saturated stays so, all images at one corner
-        nn.init.normal_(self.hash_layer.weight, std=0.1 / self.net.features**0.5)
+        nn.init.normal_(self.hash_layer.weight, std=0.1 / features**0.5)
         nn.init.zeros_(self.hash_layer.bias)
         self.classifier = nn.Linear(settings.bits, max(len(classes), 1))
 
-    def _network(self, side: int) -> nn.Module:
+    def _network(self, side: int) -> AlexNet | Backbone:
         of = self.settings
         if of.architecture == "efficientnet_lite0":
             from skyhash.nets.backbones.efficientnet_lite import EfficientNetLite0
