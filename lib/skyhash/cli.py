@@ -25,6 +25,7 @@ COMMANDS = {
     "maintain": "compact the tables and delete what no release needs",
     "sql": "run SQL over the tables, e.g. skyhash sql 'SELECT * FROM runs'",
     "releases": "list the releases, or go back to one",
+    "experiment": "run a list of settings through the jobs: one table, one plot",
     "simulate": "write a simulated archive",
 }
 

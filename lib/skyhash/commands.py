@@ -20,7 +20,7 @@ from skyhash.stages.report import Report
 from skyhash.stages.running import JOBS, stage
 
 # commands that write to the warehouse, one at a time
-WRITERS = (*JOBS, "releases")
+WRITERS = (*JOBS, "releases", "experiment")
 
 # settings that a job's --help lists beside those that every job has
 GROUPS = {
@@ -42,6 +42,7 @@ GROUPS = {
         "evaluations",
         "release",
     ),
+    "experiment": ("encoder", "train", "hash", "neighbours", "evaluate", "evaluations"),
     "maintain": ("maintain",),
     "simulate": ("simulate",),
 }
@@ -109,6 +110,9 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
                             help="json: an object per row and line (default table)")  # fmt: skip
     if name == "releases":
         parser.add_argument("--back", metavar="ID", type=int, help="make readers see that release again")
+    if name == "experiment":
+        parser.add_argument("experiment", help="which one; see above")
+        parser.add_argument("--runs", metavar="NAMES", default="", help="only these of its runs, separated by commas")
     if name == "simulate":
         parser.add_argument("folder", help="where the simulated FITS files go")
 
@@ -187,6 +191,11 @@ def _with_session(spark: Any, config: Config, name: str, arguments: argparse.Nam
         return neighbours.run_vectors(
             spark, arguments.vectors, arguments.out, config.neighbours, config.seed, config.format
         ).finish()
+    if name == "experiment":
+        from skyhash.stages import experiment
+
+        only = tuple(part.strip() for part in arguments.runs.split(",") if part.strip())
+        return experiment.run(spark, config, arguments.experiment, only).finish()
     from skyhash.stages.running import run_job
 
     return run_job(spark, config, name)

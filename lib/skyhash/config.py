@@ -207,6 +207,20 @@ def load(path: str | Path | None = None, overrides: tuple[str, ...] | list[str] 
     return resolve(settings)
 
 
+def overlaid(config: Config, overrides: tuple[str, ...] | list[str]) -> Config:
+    """Settings with further overrides, in the form of ``--set``, laid over them.
+
+    Raises
+    ------
+    ConfigError
+        As `load`.
+    """
+    settings = config.model_dump(mode="json")
+    for override in overrides:
+        _lay_over(settings, override)
+    return resolve(settings)
+
+
 def resolve(settings: dict[str, Any]) -> Config:
     """Validate settings as YAML gives them.
 

@@ -1,7 +1,10 @@
-"""The four experiments of Ndung'u et al. 2023 (arXiv 2309.00932), as settings to be laid over a profile.
+"""Experiments: lists of settings to be laid over a profile, one run each.
 
-Length of the code, percentile of the threshold, noise in the images, and unequal classes. Each is a list of runs; a run
-has a name and overrides in the form of ``--set``. Nothing is run here.
+A run has a name and overrides in the form of ``--set``. Nothing is run here: `skyhash.stages.experiment` brings each
+run through the jobs of the profile and writes one table. There are two groups, though any profile whose encoder has the
+settings will do: those of Ndung'u et al. 2023 (arXiv 2309.00932; seed document 003) for radio galaxies, and Tables 1 to
+6 of the aurora document (seed 002), whose published values go into the table beside what is measured, whatever the data
+set.
 """
 
 from __future__ import annotations
@@ -24,13 +27,17 @@ class Run:
     overrides : tuple of (str, object)
         Setting by its dotted name, and its value.
     trains : bool
-        Whether the encoder is trained anew; else the profile's own model serves, with `hash.model`.
+        Whether the encoder is trained anew; else the model of another run serves, since the settings that made it are
+        the same.
+    line : str
+        Runs of one line are joined in a plot; '' = all of them.
     """
 
     name: str
     varied: float | str
     overrides: tuple[tuple[str, object], ...]
     trains: bool = True
+    line: str = ""
 
     def as_set(self) -> list[str]:
         """The overrides as values of ``--set``, lists and mappings in YAML's short form."""
@@ -42,7 +49,22 @@ EXPERIMENTS = {
     "percentile": "mAP over the percentile of the training activations that is the threshold",
     "noise": "mAP over noise added to the images, as a share of their brightest pixel",
     "imbalance": "mAP where one class keeps only a share of its training images",
+    "hash_loss": "with and without the loss of the hash layer (aurora document, Table 1)",
+    "pyramid": "with and without pyramid pooling and power mean transformation (Table 2), and each alone",
+    "architectures": "three networks, four lengths of the code: mAP, accuracy, size, training time (Tables 3 and 4)",
+    "methods": "the profile's own hash beside every other method (Table 5)",
+    "code_lengths": "four lengths of the code beside LSH, ITQ and the other methods (Table 6)",
 }
+
+LENGTHS = (12, 24, 32, 48)
+NETWORKS = ("alexnet", "alexnet_sp", "im_alexnet_sp")
+# mAP and accuracy of each network at the lengths, Tables 3 and 4
+PUBLISHED = {
+    "alexnet": ((0.8336, 0.8450, 0.8518, 0.8554), (0.8964, 0.8995, 0.8988, 0.9073)),
+    "alexnet_sp": ((0.8729, 0.9004, 0.9066, 0.8963), (0.9312, 0.9298, 0.9325, 0.9367)),
+    "im_alexnet_sp": ((0.8995, 0.9072, 0.9173, 0.9095), (0.9320, 0.9305, 0.9410, 0.9384)),
+}
+ON_CIFAR10 = (0.902, 0.904, 0.912, 0.907)  # mAP of im_alexnet_sp, Table 6
 
 
 def runs(
@@ -57,9 +79,10 @@ def runs(
 
     Parameters
     ----------
-    experiment : {'bits', 'percentile', 'noise', 'imbalance'}
+    experiment : str
+        One of `EXPERIMENTS`.
     bits, percentiles, noise, shares : tuple
-        What is varied. The thresholds that are no percentile, one half, is among the runs of ``percentile``.
+        What is varied. The threshold that is no percentile, one half, is among the runs of ``percentile``.
     classes : tuple of str
         Of ``imbalance``: each in turn is the rare one.
 
@@ -83,7 +106,51 @@ def runs(
             for share in shares
             if share < 1
         ]
+    if experiment in EXPERIMENTS:
+        return _of_aurora(experiment)
     raise ConfigError("experiment", repr(experiment), f"one of {', '.join(EXPERIMENTS)}")
+
+
+def _of_aurora(experiment: str) -> list[Run]:
+    if experiment == "hash_loss":
+        network = ("encoder.architecture", "alexnet")
+        without = (("encoder.pairwise", 0.0), ("encoder.quantisation", 0.0))
+        return [
+            Run("without_hash_loss", "without", (network, *without, *_published(0.7563, 0.8705))),
+            Run("with_hash_loss", "with", (network, *_published(0.8554, 0.9073))),
+        ]
+    if experiment == "pyramid":
+        sp: tuple[str, object] = ("encoder.architecture", "alexnet_sp")
+        no_pyramid: tuple[str, object] = ("encoder.pyramid", [])
+        no_power_mean: tuple[str, object] = ("encoder.power_mean", False)
+        return [
+            Run("neither", "neither", (sp, no_pyramid, no_power_mean, *_published(0.8554, 0.9073))),
+            Run("pyramid_alone", "pyramid", (sp, no_power_mean)),
+            Run("power_mean_alone", "power mean", (sp, no_pyramid)),
+            Run("pyramid_and_power_mean", "both", (sp, *_published(0.8963, 0.9367))),
+        ]
+    if experiment == "architectures":
+        return [
+            Run(
+                f"{network}_{n}", n,
+                (("encoder.architecture", network), ("encoder.bits", n),
+                 *_published(*(values[i] for values in PUBLISHED[network]))),
+                line=network,
+            )
+            for network in NETWORKS
+            for i, n in enumerate(LENGTHS)
+        ]  # fmt: skip
+    if experiment == "methods":
+        return [Run("profile", "profile", ())]
+    return [
+        Run(f"bits_{n}", n, (("encoder.bits", n), *_published(published)))
+        for n, published in zip(LENGTHS, ON_CIFAR10, strict=True)
+    ]
+
+
+def _published(*values: float) -> tuple[tuple[str, object], ...]:
+    """The document's mAP, and its accuracy where there is one, as settings of the evaluation by labels."""
+    return (("evaluations.labels.published", dict(zip(("map", "accuracy"), values, strict=False))),)
 
 
 def _yaml(value: object) -> str:

@@ -280,6 +280,36 @@ RELEASES = _table(
     ],
 )
 
+EXPERIMENTS = _table(
+    "experiments",
+    "results of experiments: one row per run, method, metric and choice of parameters",
+    "experiment run run_key evaluation method metric parameters",
+    [
+        ("experiment", "string", "which, e.g. architectures"),
+        ("run", "string", "name of the run, e.g. alexnet_48"),
+        ("run_key", "string", "fingerprint of its settings: what has rows is not run again"),
+        ("evaluation", "string", "evaluation kind; classification: by the encoder's own classes of unseen images"),
+        ("method", "string", "hash, a baseline's name, or 'hash - NAME': the mean of paired differences"),
+        ("metric", "string", "e.g. map, accuracy"),
+        ("parameters", "string", "of the evaluation, as JSON; keys in order"),
+        ("varied", "string", "what the experiment varies, in this run"),
+        ("line", "string", "runs of one line are joined in the plot; '' = all"),
+        ("value", "double", "mean over queries"),
+        ("low", "double", "95 % interval, bootstrap"),
+        ("high", "double", "95 % interval, bootstrap"),
+        ("n", "bigint", "queries"),
+        ("images", "bigint", "images searched"),
+        ("split", "string", "which images were queries, and which were searched"),
+        ("simulated", "boolean", "the images are simulated"),
+        ("published", "double", "the document's value for such a run, on its own images; null = none"),
+        ("size_mb", "double", "parameters of the model as float32, MB of 2^20 bytes"),
+        ("train_seconds", "double", "wall time of its training"),
+        ("model_id", "string", "of models, in the run's own warehouse"),
+        ("overrides", "string", "settings laid over the profile, as JSON"),
+        _RUN,
+    ],
+)
+
 ALL = (
     OBSERVATIONS,
     QUARANTINE,
@@ -292,5 +322,6 @@ ALL = (
     EVALUATION_SUMMARY,
     RUNS,
     RELEASES,
+    EXPERIMENTS,
 )
 BY_NAME = {table.name: table for table in ALL}

@@ -23,7 +23,7 @@ ROOMS = {
     "scores": (BASE, SPARK | {"torch", "pathlib", "os"}),
     "pages": ({"errors", "scores"}, SPARK | {"torch"}),
     "spark": ({*KINDS, "codes", "topk", *FOUNDATION}, {"matplotlib", "jinja2"}),
-    "stages": ({*KINDS, "codes", "topk", "pages", "spark", *FOUNDATION}, set()),
+    "stages": ({*KINDS, "codes", "topk", "pages", "spark", "experiments", *FOUNDATION}, set()),
     "compiled": (set(), SPARK | {"torch", "yaml", "pydantic"}),
     "errors": (set(), SPARK | {"torch", "numpy", "yaml", "pydantic"}),
     "settings": (set(), SPARK | {"torch", "numpy", "yaml"}),

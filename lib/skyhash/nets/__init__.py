@@ -12,6 +12,7 @@ ENCODERS = Registry(
         " skyhash.nets.settings.galaxy_backbone:GalaxyBackboneSettings",
         "galaxy_polar": "skyhash.nets.galaxy_polar:GalaxyPolar skyhash.nets.settings.galaxy_polar:GalaxyPolarSettings",
         "galaxy_vit": "skyhash.nets.galaxy_vit:GalaxyVit skyhash.nets.settings.galaxy_vit:GalaxyVitSettings",
+        "aurora_hash": "skyhash.nets.aurora_hash:AuroraHash skyhash.nets.settings.aurora_hash:AuroraHashSettings",
         "triplet_hash": "skyhash.nets.triplet_hash:TripletHash skyhash.nets.settings.triplet_hash:TripletHashSettings",
     },
 )

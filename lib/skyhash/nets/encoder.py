@@ -113,6 +113,10 @@ class Encoder(nn.Module):
         """Codes, float32, shape (rows, code_size), in evaluation mode."""
         raise NotImplementedError
 
+    def classify(self, codes: Tensor) -> Tensor | None:
+        """Class numbers told from codes as `encode` gives them, int64, shape (rows,); None where it tells none."""
+        return None
+
     def monitor(self, rows: Batch) -> dict[str, float]:
         """Numbers to watch after every epoch, on some thousand fixed training rows; in evaluation mode."""
         code = torch.cat([self.encode(part) for part in rows.data.split(256)])

@@ -147,3 +147,47 @@ def training(losses: Sequence[float], watched: Mapping[str, Sequence[float]]) ->
     if min(losses) > 0 and max(losses) > 3 * min(losses):
         all_axes[0].set_yscale("log")
     return theme.to_png(figure)
+
+
+def experiment(rows: pd.DataFrame, order: Sequence[str], heading: str) -> bytes:
+    """A metric of an experiment's runs, with intervals: one line per line of the hash, and per other method.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns run, varied, line, method, value, low, high, published: one metric under one choice of parameters.
+        Rows of paired differences are left out.
+    order : sequence of str
+        Names of the runs, as they stand from left to right.
+    heading : str
+    """
+    rows = rows[~rows["method"].str.contains(" - ", regex=False)]
+    by_run = rows.drop_duplicates("run").set_index("run").loc[list(order)]
+    places = {varied: i for i, varied in enumerate(dict.fromkeys(by_run["varied"]))}
+    figure = theme.figure(9, 4.2)
+    axes = figure.subplots()
+    hashes = list(dict.fromkeys(by_run["line"]))
+    shades = np.linspace(1.0, 0.35, len(hashes))
+    drawn = [("hash", line, shade) for line, shade in zip(hashes, shades, strict=True)]
+    # methods that know nothing of the line are the same in all of them
+    best = rows[rows["method"] != "hash"].groupby("method")["value"].mean().sort_values(ascending=False)
+    drawn += [(str(method), hashes[0], 1.0) for method in best.index]
+    fallback = ("#8c6bb1", "#66a182", "#b0656f", "#7c7c7c")
+    for number, (method, line, shade) in enumerate(drawn):
+        one = rows[(rows["method"] == method) & (rows["line"] == line)]
+        one = one.assign(at=one["varied"].map(places)).sort_values("at")
+        ours = method == "hash"
+        colour = theme.METHODS.get(method, fallback[number % len(fallback)])
+        reach = np.abs(one[["low", "high"]].to_numpy(float).T - one["value"].to_numpy(float))
+        name = f"{theme.label(method)}, {line.replace('_', ' ')}" if ours and line else theme.label(method)
+        axes.errorbar(one["at"], one["value"], yerr=reach, marker="o", markersize=5 if ours else 3.5, capsize=2,
+                      linewidth=2 if ours else 1, color=colour, alpha=shade, label=name)  # fmt: skip
+        if ours and one["published"].notna().any():
+            axes.plot(one["at"], one["published"], linestyle=(0, (1, 2)), marker="_", markersize=9, color=theme.OUTSIDE,
+                      alpha=shade, label=f"published{', ' + line.replace('_', ' ') if line else ''}")  # fmt: skip
+    axes.set_xticks(range(len(places)), list(places))
+    axes.set_xlim(-0.4, len(places) - 0.6)
+    axes.set_title(heading[0].upper() + heading[1:], fontsize=10, color=theme.INK, loc="left")
+    axes.legend(fontsize=8, frameon=False, labelcolor=theme.INK, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    theme.plain(axes)
+    return theme.to_png(figure)

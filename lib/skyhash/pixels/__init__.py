@@ -9,6 +9,7 @@ DESCRIPTORS = Registry(
         "magnetic_grid": "skyhash.pixels.solar.magnetic_grid:MagneticGrid",
         "grey_cutout": "skyhash.pixels.grey_cutout:GreyCutout",
         "colour_image": "skyhash.pixels.colour_image:ColourImage",
+        "sky_disk": "skyhash.pixels.sky_disk:SkyDisk",
         "cosfire": "skyhash.pixels.cosfire:Cosfire",
         "hog": "skyhash.pixels.hog:Hog",
         "radial_harmonics": "skyhash.pixels.radial_harmonics:RadialHarmonics",

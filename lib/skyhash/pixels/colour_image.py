@@ -10,7 +10,6 @@ In order:
 
 from __future__ import annotations
 
-import io
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +18,7 @@ from pydantic import Field
 
 from skyhash.errors import BadFile
 from skyhash.pixels.image import Image
+from skyhash.pixels.pictures_out import png
 from skyhash.settings import DescriptorSettings, Natural, Positive
 
 
@@ -61,18 +61,11 @@ class ColourImage:
 
     def preview(self, image: Image, side_px: int) -> bytes | None:
         """What the descriptor holds, as PNG, the top row first; None for an image that has none."""
-        from PIL import Image as Picture
-
         try:
             colours, _ = self(image)
         except BadFile:
             return None
-        picture = Picture.fromarray(np.ascontiguousarray(colours[::-1]))
-        if picture.width > side_px:
-            picture = picture.resize((side_px, side_px), Picture.Resampling.BOX)
-        written = io.BytesIO()
-        picture.save(written, "PNG")
-        return written.getvalue()
+        return png(colours, side_px)
 
 
 def as_bytes(image: Image) -> npt.NDArray[np.uint8]:

@@ -8,6 +8,7 @@ SIMULATORS = Registry(
     {
         "solar": "skyhash.simulated.solar.simulator:SolarSimulator",
         "galaxies": "skyhash.simulated.galaxies:GalaxiesSimulator",
+        "aurora": "skyhash.simulated.aurora:AuroraSimulator",
         "radio_galaxies": "skyhash.simulated.radio_galaxies:RadioGalaxiesSimulator",
     },
 )

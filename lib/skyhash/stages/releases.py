@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 # bookkeeping that belongs to no release
-UNRELEASED = ("runs", "releases")
+UNRELEASED = ("runs", "releases", "experiments")
 
 
 def newest(store: Store) -> dict[str, Any] | None:
