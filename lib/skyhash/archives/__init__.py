@@ -8,6 +8,7 @@ ARCHIVES = Registry(
     {
         "allsky": "skyhash.archives.allsky:Allsky",
         "cifar10": "skyhash.archives.cifar10:Cifar10",
+        "interferometer": "skyhash.archives.interferometer:Interferometer",
         "solar_hmi": "skyhash.archives.solar_hmi:SolarHmi",
         "solar_hmi_jpeg": "skyhash.archives.solar_hmi_jpeg:SolarHmiJpeg",
         "solar_mdi": "skyhash.archives.solar_mdi:SolarMdi",
