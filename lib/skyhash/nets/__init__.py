@@ -8,6 +8,7 @@ ENCODERS = Registry(
     {
         # the second name lets settings be read without importing torch
         "autoencoder": "skyhash.nets.autoencoder:Autoencoder skyhash.nets.settings.autoencoder:AutoencoderSettings",
+        "simclr": "skyhash.nets.simclr:Simclr skyhash.nets.settings.simclr:SimclrSettings",
         "triplet_hash": "skyhash.nets.triplet_hash:TripletHash skyhash.nets.settings.triplet_hash:TripletHashSettings",
     },
 )

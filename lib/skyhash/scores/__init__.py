@@ -7,6 +7,7 @@ EVALUATIONS = Registry(
     "evaluations",
     {
         "labels": "skyhash.scores.labels:Labels",
+        "same_source": "skyhash.scores.same_source:SameSource",
         "time_windows": "skyhash.scores.time_windows:TimeWindows",
     },
 )

@@ -7,6 +7,7 @@ SIMULATORS = Registry(
     "simulate.kind",
     {
         "solar": "skyhash.simulated.solar.simulator:SolarSimulator",
+        "interferometer": "skyhash.simulated.interferometer:InterferometerSimulator",
         "radio_galaxies": "skyhash.simulated.radio_galaxies:RadioGalaxiesSimulator",
     },
 )
