@@ -26,6 +26,7 @@ COMMANDS = {
     "sql": "run SQL over the tables, e.g. skyhash sql 'SELECT * FROM runs'",
     "releases": "list the releases, or go back to one",
     "simulate": "write a simulated archive",
+    "pairs": "compute acceptable category pairs from records of co-use",
 }
 
 

@@ -44,6 +44,7 @@ GROUPS = {
     ),
     "maintain": ("maintain",),
     "simulate": ("simulate",),
+    "pairs": ("neighbours",),
 }
 
 
@@ -109,6 +110,9 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
                             help="json: an object per row and line (default table)")  # fmt: skip
     if name == "releases":
         parser.add_argument("--back", metavar="ID", type=int, help="make readers see that release again")
+    if name == "pairs":
+        parser.add_argument("--records", metavar="FILE", default="", help="CSV or Parquet: record, category")
+        parser.add_argument("--out", metavar="FILE", default="", help="CSV of the accepted pairs")
     if name == "simulate":
         parser.add_argument("folder", help="where the simulated FITS files go")
 
@@ -144,6 +148,10 @@ def _report(name: str, arguments: argparse.Namespace) -> Report | None:
         from skyhash.stages import simulate
 
         return simulate.write(config, arguments.folder)
+    if name == "pairs":
+        from skyhash.stages import pairs
+
+        return pairs.write(config, arguments.records, arguments.out)
     # asked before Spark starts: whoever comes second knows at once
     with _lease(config, name, arguments):
         from skyhash.spark.logs import say

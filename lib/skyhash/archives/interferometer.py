@@ -25,7 +25,7 @@ An interferometer does not photograph: an image is computed from what pairs of a
   release yet: that is kept as a time that is never reached. A date of release that cannot be read is an error of the
   file, since an image without one counts as public.
 
-What is simulated says so: keyword SIMULATD.
+What is simulated says so: keyword SIMULATD; its shape is in CLASS.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class _Image:
         header, channels = self._header()
         facts: dict[str, Any] = {"natural_key": self.file, "simulated": header.get("SIMULATD") is True}
         facts["width_px"], facts["height_px"] = int(header["NAXIS1"]), int(header["NAXIS2"])
-        facts["source_id"] = source_of(header.get("OBJECT"))
+        facts["source_id"], facts["label"] = source_of(header.get("OBJECT")), _text(header, "CLASS")
         facts["ra"], facts["dec"] = _place(header)
         facts["obs_time"] = times.parse(str(header["DATE-OBS"])) if header.get("DATE-OBS") else None
         row = manifest.row_of(self.source, self.settings.manifest) or {}
