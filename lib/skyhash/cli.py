@@ -26,6 +26,8 @@ COMMANDS = {
     "sql": "run SQL over the tables, e.g. skyhash sql 'SELECT * FROM runs'",
     "releases": "list the releases, or go back to one",
     "simulate": "write a simulated archive",
+    "refine": "rank images by nearness to several chosen ones, from the released tables",
+    "groups": "group an image's nearest ones into a few kinds, from the released tables",
     "pairs": "compute acceptable category pairs from records of co-use",
 }
 
