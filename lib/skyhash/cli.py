@@ -27,6 +27,9 @@ COMMANDS = {
     "releases": "list the releases, or go back to one",
     "experiment": "run a list of settings through the jobs: one table, one plot",
     "simulate": "write a simulated archive",
+    "refine": "rank images by nearness to several chosen ones, from the released tables",
+    "groups": "group an image's nearest ones into a few kinds, from the released tables",
+    "pairs": "compute acceptable category pairs from records of co-use",
 }
 
 

@@ -19,6 +19,9 @@ from skyhash.stages import closing, metrics
 from skyhash.stages.report import Report
 from skyhash.stages.running import JOBS, stage
 
+# commands whose answer is rows
+ANSWERS = ("sql", "refine", "groups")
+
 # commands that write to the warehouse, one at a time
 WRITERS = (*JOBS, "releases", "experiment")
 
@@ -45,6 +48,7 @@ GROUPS = {
     "experiment": ("encoder", "train", "hash", "neighbours", "evaluate", "evaluations"),
     "maintain": ("maintain",),
     "simulate": ("simulate",),
+    "pairs": ("neighbours",),
 }
 
 
@@ -93,7 +97,7 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="overrides",
                         help="lay one setting over the profile; may be given again")  # fmt: skip
     parser.add_argument("--metrics", metavar="FILE", help="write what was done there, for Prometheus")
-    if name != "sql":
+    if name not in ANSWERS:
         parser.add_argument("--json", action="store_true", help="the closing summary as one line of JSON on stdout")
     if name in WRITERS:
         parser.add_argument("--wait", metavar="SECONDS", type=float, default=0.0,
@@ -103,16 +107,29 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--out", metavar="PATH", help="folder of the tables written for --vectors")
         for option in ("k", "metric", "method", "recall"):
             parser.add_argument(f"--{option}", help=f"short for --set neighbours.{option}=...")
+    if name in ANSWERS:
+        parser.add_argument("--format", choices=("table", "csv", "json"), default="table",
+                            help="json: an object per row and line (default table)")  # fmt: skip
     if name == "sql":
         parser.add_argument("query", help="one statement of Spark SQL, or @FILE")
         parser.add_argument("--limit", type=int, default=50, help="rows shown (default 50); 0 = all")
-        parser.add_argument("--format", choices=("table", "csv", "json"), default="table",
-                            help="json: an object per row and line (default table)")  # fmt: skip
+    if name == "refine":
+        parser.add_argument("images", metavar="IMAGE_ID", type=int, nargs="+", help="the chosen images")
+        parser.add_argument("--k", type=int, default=20, help="images listed (default 20)")
+        parser.add_argument("--rule", choices=("mean", "least", "most"), default="mean",
+                            help="near to all together, to every one, or to any (default mean)")  # fmt: skip
+    if name == "groups":
+        parser.add_argument("image", metavar="IMAGE_ID", type=int, help="whose list is grouped")
+        parser.add_argument("--groups", type=int, default=5, help="groups at most (default 5)")
+        parser.add_argument("--select", type=int, default=15, help="images selected in each (default 15)")
     if name == "releases":
         parser.add_argument("--back", metavar="ID", type=int, help="make readers see that release again")
     if name == "experiment":
         parser.add_argument("experiment", help="which one; see above")
         parser.add_argument("--runs", metavar="NAMES", default="", help="only these of its runs, separated by commas")
+    if name == "pairs":
+        parser.add_argument("--records", metavar="FILE", default="", help="CSV or Parquet: record, category")
+        parser.add_argument("--out", metavar="FILE", default="", help="CSV of the accepted pairs")
     if name == "simulate":
         parser.add_argument("folder", help="where the simulated FITS files go")
 
@@ -140,6 +157,9 @@ def run(name: str, arguments: argparse.Namespace) -> int:
 def _report(name: str, arguments: argparse.Namespace) -> Report | None:
     """The command's report; None where it has shown its answer itself."""
     overrides = list(arguments.overrides)
+    if name in ("refine", "groups"):
+        _answer(name, load(arguments.config, overrides), arguments)
+        return None
     for option in ("k", "metric", "method", "recall"):
         if getattr(arguments, option, None) is not None:
             overrides.append(f"neighbours.{option}={getattr(arguments, option)}")
@@ -148,6 +168,10 @@ def _report(name: str, arguments: argparse.Namespace) -> Report | None:
         from skyhash.stages import simulate
 
         return simulate.write(config, arguments.folder)
+    if name == "pairs":
+        from skyhash.stages import pairs
+
+        return pairs.write(config, arguments.records, arguments.out)
     # asked before Spark starts: whoever comes second knows at once
     with _lease(config, name, arguments):
         from skyhash.spark.logs import say
@@ -159,6 +183,17 @@ def _report(name: str, arguments: argparse.Namespace) -> Report | None:
             return _with_session(spark, config, name, arguments)
         finally:
             spark.stop()
+
+
+def _answer(name: str, config: Config, arguments: argparse.Namespace) -> None:
+    from skyhash.stages import groups, refine
+
+    if name == "refine":
+        rows: list[Any] = refine.rank(config, arguments.images, arguments.k, arguments.rule)
+        closing.show_rows(refine.COLUMNS, rows, form=arguments.format)
+    else:
+        rows = groups.of_image(config, arguments.image, arguments.groups, arguments.select)
+        closing.show_rows(groups.COLUMNS, rows, form=arguments.format)
 
 
 def _lease(config: Config, name: str, arguments: argparse.Namespace) -> AbstractContextManager[None]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, SerializeAsAny, ValidationError
+from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator
 
 from skyhash.archives import ARCHIVES
 from skyhash.errors import ConfigError
@@ -32,6 +33,7 @@ from skyhash.settings import (
     Positive,
     PositiveFloat,
     Settings,
+    Share,
     SimulatorSettings,
     TimeText,
 )
@@ -103,10 +105,23 @@ class NeighbourSettings(Settings):
     exclude_same_checksum: bool = False
     exclude_same_source: bool = False
     where: str = Field("", description="SQL predicate on observations: only these images may be listed")
-    public_as_of: TimeText = Field("", description="only images released by this UTC time may be listed; '' = all")
+    public_as_of: TimeText = Field(
+        "", description="only images released by this UTC time may be listed; today: by this day's start; '' = all"
+    )
     category_pairs: str = Field(
         "", description="CSV of acceptable pairs (query_category, neighbour_category); '' = any"
     )
+    co_use: str = Field(
+        "", description="CSV or Parquet of records (record, category) from which acceptable pairs are computed"
+    )
+    co_use_records: Positive = Field(3, description="records that must name both categories of a pair")
+    co_use_share: Share = Field(0.05, description="share of the records of the query's category that must name both")
+
+    @field_validator("public_as_of")
+    @classmethod
+    def _day(cls, value: str) -> str:
+        # resolved here, so that `runs` tells the day and a rebuild of another day builds anew
+        return f"{datetime.now(UTC):%Y-%m-%d}" if value == "today" else value
 
 
 class EvaluateSettings(Settings):

@@ -205,6 +205,22 @@ NEIGHBOUR_RUNS = _table(
     ],
 )
 
+CATEGORY_PAIRS = _table(
+    "category_pairs",
+    "one row per pair of categories that are used together, in one direction; lists hold accepted pairs only",
+    "query_category neighbour_category",
+    [
+        ("query_category", "string", "category of the query"),
+        ("neighbour_category", "string", "category of the images listed for it"),
+        ("together", "bigint", "records that name both; 0 = the pair was given, not computed"),
+        ("records", "bigint", "records that name the query's category"),
+        ("share", "double", "together / records"),
+        ("lift", "double", "how many times more often together than by chance"),
+        ("accepted", "boolean", "may be listed"),
+        _RUN,
+    ],
+)
+
 EVALUATION_QUERIES = _table(
     "evaluation_queries",
     "one row per query, evaluation, method and choice of parameters",
@@ -318,6 +334,7 @@ ALL = (
     HASHES,
     NEIGHBOURS,
     NEIGHBOUR_RUNS,
+    CATEGORY_PAIRS,
     EVALUATION_QUERIES,
     EVALUATION_SUMMARY,
     RUNS,

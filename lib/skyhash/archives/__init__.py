@@ -10,6 +10,7 @@ ARCHIVES = Registry(
         "cifar10": "skyhash.archives.cifar10:Cifar10",
         "galaxy10": "skyhash.archives.galaxy10:Galaxy10",
         "image_folder": "skyhash.archives.image_folder:ImageFolder",
+        "interferometer": "skyhash.archives.interferometer:Interferometer",
         "solar_hmi": "skyhash.archives.solar_hmi:SolarHmi",
         "solar_hmi_jpeg": "skyhash.archives.solar_hmi_jpeg:SolarHmiJpeg",
         "solar_mdi": "skyhash.archives.solar_mdi:SolarMdi",

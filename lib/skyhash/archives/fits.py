@@ -76,7 +76,7 @@ def read(data: bytes, decode: bool = True, max_pixels: int = MAX_PIXELS, max_unp
     BadFile
         ``unreadable`` (not FITS, cut short, damaged), ``not_an_image`` or ``too_large``.
     """
-    data = _unzipped(data, max_unpacked)
+    data = unzipped(data, max_unpacked)
     if not data:
         raise BadFile("unreadable", "the file is empty")
     if not data.startswith(b"SIMPLE"):
@@ -193,7 +193,8 @@ def _as_dict(header: fits.Header) -> dict[str, Any]:
     return found
 
 
-def _unzipped(data: bytes, most: int) -> bytes:
+def unzipped(data: bytes, most: int) -> bytes:
+    """Content of a gzipped file, other files as they are; ``unreadable`` or ``too_large`` above `most` bytes."""
     if not data.startswith(b"\x1f\x8b"):
         return data
     unzip = zlib.decompressobj(wbits=31)

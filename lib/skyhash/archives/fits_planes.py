@@ -1,8 +1,9 @@
 """FITS images and cubes as one plane: a channel, or a moment along the third axis.
 
 Interferometers write images with two to four axes: right ascension, declination, frequency (or velocity), and Stokes
-parameter, the last two in either order and often of length 1. Axes of length 1 do not count; of a fourth axis its
-first entry (Stokes I) is taken. With channels x_i of coordinate v_i and width dv (`CDELT3`, in `CUNIT3`):
+parameter, the last two in either order and often of length 1. Axes of length 1 do not count; of a Stokes axis (CTYPE),
+and of a fourth axis, the first entry (Stokes I) is taken. With channels x_i of coordinate v_i and width dv (`CDELT3`,
+in `CUNIT3`):
 
 - ``plane``: one channel, counted from 0, negative from the end;
 - ``peak``: the highest value along the axis (the "eighth moment");
@@ -18,12 +19,15 @@ import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
 
+from skyhash.archives.fits import MAX_UNPACKED, unzipped
 from skyhash.errors import BadFile
 
 Reduction = Literal["plane", "peak", "moment0", "moment1"]
 
 
-def read(data: bytes, max_pixels: int, decode: bool = True) -> tuple[dict[str, Any], npt.NDArray[np.float32] | None]:
+def read(
+    data: bytes, max_pixels: int, decode: bool = True, max_unpacked: int = MAX_UNPACKED
+) -> tuple[dict[str, Any], npt.NDArray[np.float32] | None]:
     """Header and channels of the first image of a file.
 
     Returns
@@ -38,7 +42,8 @@ def read(data: bytes, max_pixels: int, decode: bool = True) -> tuple[dict[str, A
     BadFile
         ``unreadable``, ``not_an_image`` or ``too_large``.
     """
-    if not data.startswith((b"SIMPLE", b"\x1f\x8b")):
+    data = unzipped(data, max_unpacked)
+    if not data.startswith(b"SIMPLE"):
         raise BadFile("unreadable", f"not FITS: starts with {data[:16]!r}")
     with fits.open(io.BytesIO(data), memmap=False, lazy_load_hdus=True) as hdus:
         for hdu in hdus:
@@ -55,10 +60,28 @@ def read(data: bytes, max_pixels: int, decode: bool = True) -> tuple[dict[str, A
             while len(sizes) < 2:
                 sizes.insert(0, 1)
             values = values.reshape(sizes)
+            for place, axis in reversed(list(enumerate(_longer(header)))[2:]):
+                if _is_stokes(header, axis):
+                    values = values.take(0, axis=values.ndim - 1 - place)
             while values.ndim > 3:
                 values = values[0]
             return header, np.atleast_3d(values.T).T.astype(np.float32)
     raise BadFile("not_an_image", "no part of the file is an image of two or more axes")
+
+
+def channels_of(header: dict[str, Any]) -> int:
+    """Channels that `read` gives for this header: the length of the third axis that counts, else 1."""
+    counted = [axis for axis in _longer(header)[2:] if not _is_stokes(header, axis)]
+    return int(header[f"NAXIS{counted[0]}"]) if counted else 1
+
+
+def _longer(header: dict[str, Any]) -> list[int]:
+    """Numbers of the axes that are longer than 1, from 1."""
+    return [axis for axis in range(1, int(header.get("NAXIS", 0)) + 1) if int(header[f"NAXIS{axis}"]) != 1]
+
+
+def _is_stokes(header: dict[str, Any], axis: int) -> bool:
+    return str(header.get(f"CTYPE{axis}", "")).strip().upper() == "STOKES"
 
 
 def plane_of(

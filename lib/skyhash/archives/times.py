@@ -1,9 +1,9 @@
 """Times as solar archives write them.
 
-JSOC's T_REC and T_OBS are TAI (``2011.01.01_00:00:00_TAI``): they run ahead of UTC by the leap seconds, 34 in 2011
-and 37 since 2017. DATE-OBS is UTC unless TIMESYS says otherwise. Older forms that occur: ``03-31-11`` (month, day,
-year), ``31/03/99`` (day, month, year: FITS before 1997), a date alone with the time of day in TIME-OBS (text) or
-TAVG-UT (hours).
+JSOC's T_REC and T_OBS are TAI (``2011.01.01_00:00:00_TAI``): they run ahead of UTC by the leap seconds, 34 in 2011 and
+37 since 2017. DATE-OBS is UTC unless TIMESYS says otherwise. Older forms that occur: ``03-31-11`` (month, day, year;
+the Submillimeter Array writes ``4-7-25 11:1:48``), ``31/03/99`` (day, month, year: FITS before 1997), a date alone with
+the time of day in TIME-OBS (text) or TAVG-UT (hours).
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ SCALES = ("UTC", "UT", "TAI", "TT", "TDT")
 UTC = dt.timezone.utc  # noqa: UP017
 _YEAR_FIRST = re.compile(r"^(\d{4})[-./](\d{1,2})[-./](\d{1,2})(?:[T_ ]+(.*))?$")
 _COMPACT = re.compile(r"^(\d{4})(\d{2})(\d{2})(?:[T_ ]+(.*))?$")
-_MONTH_FIRST = re.compile(r"^(\d{2})-(\d{2})-(\d{2})(?:[T_ ]+(.*))?$")
+_MONTH_FIRST = re.compile(r"^(\d{1,2})-(\d{1,2})-(\d{2})(?:[T_ ]+(.*))?$")
 _DAY_FIRST = re.compile(r"^(\d{2})/(\d{2})/(\d{2,4})(?:[T_ ]+(.*))?$")
 _CLOCK = re.compile(r"^(\d{1,2}):?(\d{2})(?::?(\d{2}(?:\.\d*)?))?$")
+_ONE_DIGIT = re.compile(r"(?<![\d.])(\d)(?=[:.]|$)")
 
 
 def parse(text: str, scale: str = "UTC") -> dt.datetime | None:
@@ -54,7 +55,7 @@ def parse(text: str, scale: str = "UTC") -> dt.datetime | None:
         year = f"{'19' if int(year) >= 50 else '20'}{year}"
     hour, minute, second = "0", "0", "0"
     if clock:
-        parts = _CLOCK.match(clock.strip())
+        parts = _time_of_day(clock)
         if not parts:
             return None
         hour, minute, second = parts.group(1), parts.group(2), parts.group(3) or "0"
@@ -117,9 +118,13 @@ def _is_date_only(text: str) -> bool:
     return re.search(r"\d[T_ ]+\d", text.strip()) is None
 
 
+def _time_of_day(text: str) -> re.Match[str] | None:
+    return _CLOCK.match(_ONE_DIGIT.sub(r"0\1", text.strip()))
+
+
 def _clock(header: Mapping[str, Any]) -> dt.timedelta:
     for key in ("TIME-OBS", "TIME_OBS"):
-        parts = _CLOCK.match(str(header.get(key) or "").strip())
+        parts = _time_of_day(str(header.get(key) or ""))
         if parts:
             return dt.timedelta(hours=int(parts[1]), minutes=int(parts[2]), seconds=float(parts[3] or 0))
     hours = header.get("TAVG-UT")

@@ -13,6 +13,7 @@ ENCODERS = Registry(
         "galaxy_polar": "skyhash.nets.galaxy_polar:GalaxyPolar skyhash.nets.settings.galaxy_polar:GalaxyPolarSettings",
         "galaxy_vit": "skyhash.nets.galaxy_vit:GalaxyVit skyhash.nets.settings.galaxy_vit:GalaxyVitSettings",
         "aurora_hash": "skyhash.nets.aurora_hash:AuroraHash skyhash.nets.settings.aurora_hash:AuroraHashSettings",
+        "simclr": "skyhash.nets.simclr:Simclr skyhash.nets.settings.simclr:SimclrSettings",
         "triplet_hash": "skyhash.nets.triplet_hash:TripletHash skyhash.nets.settings.triplet_hash:TripletHashSettings",
     },
 )

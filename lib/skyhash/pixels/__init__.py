@@ -7,6 +7,7 @@ DESCRIPTORS = Registry(
     "describe.kind",
     {
         "magnetic_grid": "skyhash.pixels.solar.magnetic_grid:MagneticGrid",
+        "brightest_cutout": "skyhash.pixels.brightest_cutout:BrightestCutout",
         "grey_cutout": "skyhash.pixels.grey_cutout:GreyCutout",
         "colour_image": "skyhash.pixels.colour_image:ColourImage",
         "sky_disk": "skyhash.pixels.sky_disk:SkyDisk",

@@ -8,6 +8,7 @@ EVALUATIONS = Registry(
     {
         "labels": "skyhash.scores.labels:Labels",
         "mini_search": "skyhash.scores.mini_search:MiniSearch",
+        "same_source": "skyhash.scores.same_source:SameSource",
         "time_windows": "skyhash.scores.time_windows:TimeWindows",
     },
 )

@@ -190,7 +190,7 @@ def _spiral(u: Plane, v: Plane, size: float, sense: int, barred: bool, random: n
     if barred:
         length, angle = size * random.uniform(0.7, 1.0), random.uniform(0, np.pi)
         a, b = _turned(u, y, angle)
-        bar: Plane = 4 * np.exp(-((np.abs(a) / length) ** 4) - (b / (0.22 * length)) ** 2)
+        bar: Plane = 4.0 * np.exp(-((np.abs(a) / length) ** 4) - (b / (0.22 * length)) ** 2)
         light += _coloured(bar, YELLOW)
         # the arms leave the bar at its ends
         start = angle - sense * np.log(length) / np.tan(pitch)

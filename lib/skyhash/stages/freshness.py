@@ -12,13 +12,17 @@ if TYPE_CHECKING:
     from skyhash.spark.storage.store import Store
 
 
-def still_stands(store: Store, config: Config, job: str, groups: tuple[str, ...]) -> bool:
+def still_stands(
+    store: Store, config: Config, job: str, groups: tuple[str, ...], facts: dict[str, str] | None = None
+) -> bool:
     """True where running the job again would write what it wrote last time.
 
     Parameters
     ----------
     groups : tuple of str
         Groups of settings that the job reads; the seed always counts.
+    facts : dict, optional
+        What the job's closing table must have said, e.g. fingerprints of files that it read; '' = nothing.
     """
     if store.version("runs") is None:
         return False
@@ -27,6 +31,9 @@ def still_stands(store: Store, config: Config, job: str, groups: tuple[str, ...]
         return False
     then, now = json.loads(last["config"]), json.loads(config.as_json())
     if last["code_version"] != __version__ or any(then.get(group) != now[group] for group in (*groups, "seed")):
+        return False
+    said = json.loads(last["facts"])
+    if any(said.get(name, "") != value for name, value in (facts or {}).items()):
         return False
     inputs: dict[str, int] = json.loads(last["input_versions"])
     outputs: dict[str, int] = json.loads(last["output_versions"])

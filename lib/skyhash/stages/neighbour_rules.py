@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skyhash.config import NeighbourSettings
 from skyhash.errors import ConfigError, InputError
+from skyhash.stages import pairs as category_pairs
 from skyhash.topk.filters import columns as constraints
 from skyhash.topk.filters.pair_filter import UNKNOWN_TIME, Rules
 
@@ -42,7 +41,11 @@ def rules_for(ids: np.ndarray, images: DataFrame, settings: NeighbourSettings, n
     if not columns:
         return constraints.build(len(ids))
     facts = _facts(ids, images, columns, settings, name)
-    pairs = read_pairs(settings.category_pairs) if settings.category_pairs else None
+    found = category_pairs.of_settings(settings)
+    pairs = None if found is None else [(p.query_category, p.neighbour_category) for p in found if p.accepted]
+    if pairs is not None and settings.co_use:
+        # a category that no record names still goes with itself
+        pairs += [(name, name) for name in sorted(set(facts["category"].dropna()))]
     told: dict[str, Any] = {"within_seconds": 60.0 * settings.exclude_minutes}
     told |= {"within_degrees": settings.exclude_degrees, "pairs": pairs}
     for column, keyword in (("obs_time", "obs_time_us"), ("ra", "ra_deg"), ("dec", "dec_deg"), ("category", "category"),
@@ -65,7 +68,7 @@ def _columns(settings: NeighbourSettings) -> dict[str, str]:
         made["checksum"] = "checksum"
     if settings.exclude_same_source:
         made["source_id"] = "source_id"
-    if settings.category_pairs:
+    if settings.category_pairs or settings.co_use:
         made["category"] = "category"
     if settings.public_as_of:
         made["release_time"] = unknown.format("cast(release_time as timestamp)")
@@ -109,16 +112,3 @@ def _listable(facts: pd.DataFrame, settings: NeighbourSettings) -> np.ndarray | 
             raise ConfigError("neighbours.public_as_of", settings.public_as_of, "a UTC time, YYYY-MM-DD") from None
         allowed &= constraints.public(facts["release_time"].to_numpy(), moment)
     return allowed if settings.where or settings.public_as_of else None
-
-
-def read_pairs(path: str) -> list[tuple[str, str]]:
-    """Acceptable (category of the query, category of the neighbour), from a CSV with these two columns."""
-    wanted = ["query_category", "neighbour_category"]
-    if not Path(path).is_file():
-        raise ConfigError("neighbours.category_pairs", f"{path}, no such file", "a CSV file")
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or any(row.get(column) is None for row in rows for column in wanted):
-        found = ", ".join(rows[0]) if rows else "no rows"
-        raise ConfigError("neighbours.category_pairs", f"{path} with {found}", "columns " + ", ".join(wanted))
-    return [(row[wanted[0]], row[wanted[1]]) for row in rows]

@@ -20,15 +20,19 @@ from skyhash.spark.neighbours.tasks import Search
 from skyhash.spark.progress import progress
 from skyhash.spark.storage.data_files import DataFile
 from skyhash.spark.storage.store import Store
+from skyhash.stages import pairs
 from skyhash.stages.neighbour_plan import Decision, decide
 from skyhash.stages.neighbour_rules import rules_for
 from skyhash.stages.report import Report
-from skyhash.tables import NEIGHBOUR_RUNS
+from skyhash.tables import CATEGORY_PAIRS, NEIGHBOUR_RUNS
 from skyhash.topk.blocked import tune
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql import Row as SparkRow
+
+
+PAIRS_FILE = "file of category pairs"
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ def search(store: Store, report: Report, given: Input, settings: NeighbourSettin
     folder = store.warehouse / "work" / f"neighbours-{fingerprint(given, settings, seed)}"
     codes = _lay_out(given, settings, folder)
     report.rows_in = codes.n
+    _keep_pairs(store, report, settings)
     clock.lap("laid out")
     decision = decide(store.spark, codes, settings, seed)
     clock.lap("decided")
@@ -111,8 +116,7 @@ def search(store: Store, report: Report, given: Input, settings: NeighbourSettin
 def fingerprint(given: Input, settings: NeighbourSettings, seed: int) -> str:
     """Of all that decides which lists are found."""
     told = {"input": given.identity, "model": given.model_id, "seed": seed} | settings.model_dump(mode="json")
-    if settings.category_pairs and Path(settings.category_pairs).is_file():
-        told["pairs"] = Path(settings.category_pairs).read_text(encoding="utf-8")
+    told["pairs"] = pairs.digest(settings)
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -121,6 +125,17 @@ def _lay_out(given: Input, settings: NeighbourSettings, folder: Path) -> Codes:
         codes = code_layout.lay_out(given.codes, settings.metric, folder, given.name)
     code_files.store_rules(folder, rules_for(codes.rows().ids, given.images, settings, given.images_name))
     return codes
+
+
+def _keep_pairs(store: Store, report: Report, settings: NeighbourSettings) -> None:
+    """Write the pairs that the lists are held to, the refused ones too, in place of the last ones."""
+    held = pairs.of_settings(settings)
+    if held is None:
+        return
+    rows = store.spark.createDataFrame([(*pair, report.run_id) for pair in held], CATEGORY_PAIRS.ddl)
+    report.wrote(store.overwrite("category_pairs", rows, expected=len(held)))
+    report.facts["category pairs"] = f"{sum(pair.accepted for pair in held):,} accepted of {len(held):,}"
+    report.facts[PAIRS_FILE] = pairs.digest(settings)
 
 
 def _search(

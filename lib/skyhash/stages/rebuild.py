@@ -22,8 +22,9 @@ from skyhash.config import Config
 from skyhash.errors import ReleaseRefused
 from skyhash.spark.logs import say
 from skyhash.spark.storage.store import WRITTEN_ONCE, Store
-from skyhash.stages import release_checks, releases
+from skyhash.stages import pairs, release_checks, releases
 from skyhash.stages.freshness import still_stands
+from skyhash.stages.neighbour_search import PAIRS_FILE
 from skyhash.stages.report import Report
 from skyhash.stages.running import run_job
 
@@ -52,7 +53,8 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     rows = []
     last: dict[str, Report] = {}
     for job in ORDER:
-        if job in WHOLE and still_stands(store, config, job, WHOLE[job]):
+        read = {PAIRS_FILE: pairs.digest(config.neighbours)} if job == "neighbours" else {}
+        if job in WHOLE and still_stands(store, config, job, WHOLE[job], read):
             rows.append([job, "up to date", "", "", ""])
             continue
         began = time.monotonic()

@@ -1,0 +1,148 @@
+"""SimCLR (Chen et al. 2020, arXiv 2002.05709) as ALMA's archive uses it (Stoehr et al. 2024, The Messenger).
+
+::
+
+    image -> two random views -> backbone -> features = code -> Linear, ReLU, Linear -> NT-Xent
+             (`views.contrastive`)                              (projection)           (`losses.nt_xent`)
+
+The published form is the default: ResNet-50 without the early striding (`backbones.resnet`), a code of 2048 numbers,
+crops of 48 px, any angle, shear up to 10 degrees, scale 0.4 to 2.0, flips. The document takes the form of the
+projection and the temperature from an implementation that it names; their values here are that one's. The batch of 256
+is `train.batch` times `train.ranks`: negatives are taken of all ranks.
+
+Batch normalisation sees the rows of all ranks (`shared_norm`), so that several ranks do what one would do on the same
+batch: the loss and all gradients are equal up to rounding. Both views of a batch go through the network together.
+
+With few images (some thousand, or tens), a network that knows ImageNet's pictures starts nearer to the goal:
+``backbone: efficientnet_lite0``, fine-tuned by the same loss. It reads pictures from 0 to 1, so each view is divided by
+its highest value; describe with ``stretch: asinh``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from skyhash.errors import ModelMismatch
+from skyhash.nets.backbones.backbone import Backbone
+from skyhash.nets.encoder import Batch, Encoder, Group
+from skyhash.nets.losses.nt_xent import nt_xent
+from skyhash.nets.settings.simclr import SimclrSettings
+from skyhash.nets.shared_norm import share
+from skyhash.nets.views.affine import orientations
+from skyhash.nets.views.contrastive import blurred, contrastive_views
+
+
+def backbone_of(settings: SimclrSettings) -> Backbone:
+    """The backbone that the settings name, with random weights."""
+    if settings.backbone == "efficientnet_lite0":
+        from skyhash.nets.backbones.efficientnet_lite import EfficientNetLite0
+
+        return EfficientNetLite0()
+    from skyhash.nets.backbones.resnet import ResNet
+
+    return ResNet(settings.backbone, settings.stem, settings.width)
+
+
+class Simclr(Encoder):
+    """See the module; `input_shape` is (side, side)."""
+
+    Settings = SimclrSettings
+    threshold = "median"
+    settings: SimclrSettings
+
+    def __init__(self, settings: SimclrSettings, input_shape: tuple[int, ...], classes: tuple[str, ...] = ()):
+        super().__init__(settings, input_shape, classes)
+        if len(input_shape) != 2 or input_shape[0] != input_shape[1]:
+            raise ModelMismatch("encoder.kind", f"descriptors of shape {tuple(input_shape)}", "square grey images")
+        self.backbone = backbone_of(settings)
+        self.pretrained = settings.backbone == "efficientnet_lite0"
+        self.backbone.stored_statistics = self.pretrained and settings.stored_statistics
+        self.backbone.freeze(settings.frozen_stages)
+        self.head = nn.Sequential(
+            nn.Linear(self.backbone.features, settings.hidden),
+            nn.ReLU(),
+            nn.Linear(settings.hidden, settings.projection),
+        )
+        self.code_size = self.backbone.features if settings.code == "features" else settings.projection
+        if settings.channels_last:
+            self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def fit(self, batches: Callable[[], Iterator[Batch]], group: Group) -> None:
+        """Take over the ImageNet weights where the backbone has some."""
+        if self.pretrained and self.settings.weights == "imagenet":
+            self.backbone.load_pretrained()
+
+    def views(self, images: Tensor) -> Tensor:
+        """One random view of each image, shape (n, 1, crop_px, crop_px); `images` (n, 1, side, side)."""
+        of = self.settings
+        seen = contrastive_views(images, of.crop_px, of.turn_deg, of.shear_deg, of.scale, of.mirror)
+        each, device = (len(seen), 1, 1, 1), seen.device
+        if of.blur_px:
+            seen = blurred(seen, torch.rand(len(seen), device=device) * of.blur_px)
+        if of.gain:
+            seen = seen * torch.exp((torch.rand(each, device=device) * 2 - 1) * of.gain)
+        if of.noise:
+            seen = seen + torch.randn_like(seen) * torch.rand(each, device=device) * of.noise
+        return seen
+
+    def loss(self, batch: Batch, group: Group) -> dict[str, Tensor]:
+        """NT-Xent of two random views of each row, negatives of all ranks."""
+        images = _images(batch.data)
+        return self.loss_of_views(self.views(images), self.views(images), group)
+
+    def loss_of_views(self, first: Tensor, second: Tensor, group: Group) -> dict[str, Tensor]:
+        """The same of given views, shape (rows, 1, height, width)."""
+        share(self, group)
+        vectors = self.head(self._features(torch.cat([first, second])))
+        return {"nt_xent": nt_xent(vectors[: len(first)], vectors[len(first) :], self.settings.temperature, group)}
+
+    def encode(self, data: Tensor) -> Tensor:
+        """Features (or projections) of the cut-outs as they are, or the mean over their eight orientations."""
+        images = _images(data)
+        if self.settings.encode_px:
+            spare = max(images.shape[-1] - self.settings.encode_px, 0) // 2
+            images = images[..., spare : images.shape[-1] - spare, spare : images.shape[-1] - spare]
+        if self.settings.orientations == 1:
+            return self._code(images)
+        return torch.stack([self._code(view) for view in orientations(images)]).mean(dim=0)
+
+    def _code(self, images: Tensor) -> Tensor:
+        features = self._features(images)
+        return (features if self.settings.code == "features" else self.head(features)).float()
+
+    def _features(self, images: Tensor) -> Tensor:
+        if self.pretrained:
+            images = images.clamp(min=0)
+            images = images / images.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-6)
+            images = images.expand(-1, 3, -1, -1)
+        if self.settings.enlarge > 1:
+            images = functional.interpolate(images, scale_factor=float(self.settings.enlarge), mode="bilinear")
+        if self.settings.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        return self.backbone(images)
+
+    def parameter_groups(self, learning_rate: float) -> list[dict]:
+        """The head, and the backbone at its own rate; frozen layers are left out."""
+        groups = [{"params": list(self.head.parameters()), "lr": learning_rate}]
+        backbone = [p for p in self.backbone.parameters() if p.requires_grad]
+        if backbone:
+            groups.append({"params": backbone, "lr": learning_rate * self.settings.backbone_rate})
+        return groups
+
+    def monitor(self, rows: Batch) -> dict[str, float]:
+        """Dead units, and how alike codes are: the mean cosine of different rows (1 = all the same)."""
+        code = torch.cat([self.encode(part) for part in rows.data[:256].split(64)])
+        unit = functional.normalize(code, dim=1)
+        count = len(unit)
+        alike = (unit.sum(dim=0).square().sum() - count) / max(count * (count - 1), 1)
+        return {"dead_units": float((code == code[:1]).all(dim=0).sum()), "mean_cosine": float(alike)}
+
+
+def _images(data: Tensor) -> Tensor:
+    """Stored cut-outs as one channel, float32: scaled values as they are, grey ones from 0 to 1."""
+    values = data.to(torch.float32)
+    return (values / 255.0 if data.dtype == torch.uint8 else values).unsqueeze(1)

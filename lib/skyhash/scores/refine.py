@@ -1,0 +1,199 @@
+"""Refining a search by choosing images, and quick selection: from rows of the table of neighbours alone.
+
+After the interface of ALMA's archive (Stoehr et al. 2024, The Messenger, section "Interface"). Its list starts from one
+image's 1000 nearest; every image chosen from it joins the search (`combined`); and k-means of the 1000 offers five
+groups, each by its most representative image, with the 15 images nearest to that one selected (`groups`). No code and
+no network is read: what is known of two images is the similarity in the table, and of two that do not list each other
+that it is no higher than the end of their lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Rule = Literal["mean", "least", "most"]
+ROUNDS, STARTS, TRIES = 25, 3, 4
+
+
+class Row(NamedTuple):
+    """An image's row of `neighbours`, best first.
+
+    Parameters
+    ----------
+    query : int
+    ids : (k,) int64
+    similarities : (k,) float32
+    """
+
+    query: int
+    ids: npt.NDArray[np.int64]
+    similarities: npt.NDArray[np.float32]
+
+
+class Quick(NamedTuple):
+    """One group of a query's nearest images.
+
+    Parameters
+    ----------
+    representative : int
+        The image whose similarities to all are nearest to the group's mean.
+    members : (n,) int64
+        In the order of the query's list.
+    selected : (at most 15,) int64
+        The images nearest to the representative, best first, without it: of its own row those that are in the query's
+        list.
+    """
+
+    representative: int
+    members: npt.NDArray[np.int64]
+    selected: npt.NDArray[np.int64]
+
+
+def combined(rows: Sequence[Row], rule: Rule = "mean") -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """One ranking from the rows of several chosen images.
+
+    An image that a row does not hold counts with that row's last similarity, the most it can have. The chosen images
+    themselves are left out.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        At least one; the same image twice counts twice.
+    rule : {'mean', 'least', 'most'}
+        Images near to the chosen ones together; near to every one of them; near to any of them.
+
+    Returns
+    -------
+    ids : (n,) int64
+        Every image that a row holds, best first; of equals the lower id.
+    scores : (n,) float64
+    """
+    chosen = np.array([row.query for row in rows], dtype=np.int64)
+    ids = np.unique(np.concatenate([row.ids for row in rows]))
+    scores = np.empty((len(rows), len(ids)))
+    for one, row in zip(scores, rows, strict=True):
+        one[:] = row.similarities[-1] if len(row.similarities) else -np.inf
+        one[np.searchsorted(ids, row.ids)] = row.similarities
+    # an image has no similarity with itself in the table; what is chosen is left out anyway
+    score = {"mean": np.mean, "least": np.min, "most": np.max}[rule](scores, axis=0)
+    kept = ~np.isin(ids, chosen)
+    ids, score = ids[kept], score[kept]
+    order = np.lexsort((ids, -score))
+    return ids[order], score[order]
+
+
+def similarity_matrix(rows: Sequence[Row]) -> npt.NDArray[np.float32]:
+    """Similarities among the images of some rows, (n, n) float32, symmetric.
+
+    Of two that do not list each other the higher end of their lists; of each with itself the highest of its row.
+    """
+    ids = np.array([row.query for row in rows], dtype=np.int64)
+    order = np.argsort(ids)
+    made = np.empty((len(rows), len(rows)), dtype=np.float32)
+    for i, row in enumerate(rows):
+        made[i] = row.similarities[-1] if len(row.similarities) else 0.0
+        at = np.minimum(np.searchsorted(ids, row.ids, sorter=order), len(ids) - 1)
+        places = order[at]
+        here = ids[places] == row.ids
+        made[i, places[here]] = row.similarities[here]
+        made[i, i] = row.similarities[0] if len(row.similarities) else 0.0
+    return np.maximum(made, made.T)
+
+
+def groups(query: Row, rows: Sequence[Row], count: int = 5, select: int = 15, seed: int = 0) -> list[Quick]:
+    """k-means of a query's nearest images by their similarities with each other, largest group first.
+
+    Parameters
+    ----------
+    query : Row
+    rows : sequence of Row
+        Of the images that `query` lists; those without a row belong to no group.
+    count : int
+        Groups; fewer where there are fewer images or all are alike.
+    select : int
+        Images selected around each representative.
+    seed : int
+        Of the first centres (greedy k-means++, Arthur and Vassilvitskii 2007).
+    """
+    if not rows:
+        return []
+    matrix = similarity_matrix(rows)
+    group, centres = k_means(matrix, count, np.random.default_rng(seed))
+    place = {int(image): n for n, image in enumerate(query.ids)}
+    listed = np.array([row.query for row in rows], dtype=np.int64)
+    found = []
+    for number in np.unique(group):
+        members = np.flatnonzero(group == number)
+        representative = members[((matrix[members] - centres[number]) ** 2).sum(axis=1).argmin()]
+        nearest = [i for i in rows[representative].ids if int(i) in place][:select]
+        ordered = sorted((int(i) for i in listed[members]), key=lambda image: place.get(image, len(place)))
+        found.append(Quick(int(listed[representative]), np.array(ordered, np.int64), np.array(nearest, np.int64)))
+    return sorted(found, key=lambda one: (-len(one.members), one.representative))
+
+
+def k_means(
+    points: npt.NDArray[np.float32], count: int, random: np.random.Generator
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Group of each point and the groups' means: the best of `STARTS` runs of Lloyd's rounds.
+
+    First centres by greedy k-means++: of `TRIES` points drawn by their squared distance from the centres so far, the
+    one that leaves the least.
+
+    Parameters
+    ----------
+    points : (n, d) float32
+    count : int
+        Fewer where fewer points differ.
+
+    Returns
+    -------
+    group : (n,) int64
+    centres : (count, d) float32
+    """
+    squares = (points**2).sum(axis=1)
+    runs = [_lloyd(points, squares, _first(points, squares, count, random)) for _ in range(STARTS)]
+    return min(runs, key=lambda run: run[0])[1:]
+
+
+def _apart(
+    points: npt.NDArray[np.float32], squares: npt.NDArray[np.float32], centres: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Squared distances, (n, centres)."""
+    found: npt.NDArray[np.float32] = squares[:, None] - 2 * points @ centres.T + (centres**2).sum(axis=1)
+    return np.maximum(found, 0)
+
+
+def _first(
+    points: npt.NDArray[np.float32], squares: npt.NDArray[np.float32], count: int, random: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    chosen = [int(random.integers(len(points)))]
+    nearest = _apart(points, squares, points[chosen])[:, 0]
+    while len(chosen) < min(count, len(points)) and nearest.max() > 1e-6 * max(float(squares.max()), 1e-30):
+        chance = nearest.astype(np.float64) / nearest.sum(dtype=np.float64)
+        tried = random.choice(len(points), TRIES, p=chance)
+        left = np.minimum(nearest[:, None], _apart(points, squares, points[tried]))
+        best = int(left.sum(axis=0).argmin())
+        chosen.append(int(tried[best]))
+        nearest = left[:, best]
+    return points[chosen].copy()
+
+
+def _lloyd(
+    points: npt.NDArray[np.float32], squares: npt.NDArray[np.float32], centres: npt.NDArray[np.float32]
+) -> tuple[float, npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Sum of squared distances, groups and centres when nothing changes any more, or after `ROUNDS`."""
+    group = _apart(points, squares, centres).argmin(axis=1)
+    for _ in range(ROUNDS):
+        inside = (group == np.arange(len(centres))[:, None]).astype(np.float32)
+        sizes = inside.sum(axis=1, keepdims=True)
+        centres = np.where(sizes > 0, inside @ points / np.maximum(sizes, 1), centres)
+        again = _apart(points, squares, centres).argmin(axis=1)
+        if (again == group).all():
+            break
+        group = again
+    total = float(_apart(points, squares, centres).min(axis=1).sum(dtype=np.float64))
+    return total, group, centres

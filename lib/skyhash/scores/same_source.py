@@ -1,0 +1,120 @@
+"""Evaluation by the source observed: how near the other images of a query's source lie.
+
+The document of ALMA's archive proposes this score to tune a network by (Stoehr et al. 2024, The Messenger, section
+"Outlook"), without a formula. Of a query with R other images of its source among N others that may be retrieved:
+
+- ``r_precision``: share of the source's images among the first R places; 1 = all before any other image;
+- ``map``: mean average precision over the whole list;
+- ``normalised_rank``: (sum of the R ranks - R (R + 1) / 2) / (N R), Mueller et al. 2001 (Pattern Recognition Letters
+  22, 593, eq. 4): 0 = all first, about 1/2 = by chance. It is what a search of parameters makes small.
+
+All three are expectations over the orders of tied images (`skyhash.scores.ranking`). Images that a list does not hold
+are expected in the middle of the places behind it. Images without a source take places and are never right. Queries of
+one source are drawn together by the bootstrap.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from skyhash.scores.evaluation import Evaluation, QueryScores, SearchSet
+from skyhash.scores.ranking import average_precision, share_within
+from skyhash.settings import EvaluationSettings, Positive
+
+
+class SameSourceSettings(EvaluationSettings):
+    depth: Positive = Field(10_000, description="places of a list that are read at most")
+
+
+class SameSource(Evaluation):
+    """Similar is what shows the same source."""
+
+    Settings = SameSourceSettings
+    settings: SameSourceSettings
+    columns = ("source_id",)
+    headline = "r_precision"
+
+    def judgeable(self, images: SearchSet) -> np.ndarray:
+        """Images of a source of which another image may be retrieved."""
+        return self._others(images) > 0
+
+    def depth(self, images: SearchSet, queries: np.ndarray) -> int:
+        return min(len(images) - 1, self.settings.depth)
+
+    def blocks(self, images: SearchSet, queries: np.ndarray) -> np.ndarray:
+        return self._numbers(images)[queries]
+
+    def judge(
+        self, images: SearchSet, queries: np.ndarray, lists: np.ndarray, similarities: np.ndarray
+    ) -> list[QueryScores]:
+        numbers, others = self._numbers(images), self._others(images)[queries]
+        width = min(lists.shape[1], self.settings.depth)
+        lists, values = lists[:, :width], np.asarray(similarities[:, :width], dtype=np.float64)
+        values = np.where((lists >= 0) & ~np.isnan(values), values, -np.inf)
+        order = np.argsort(-values, axis=1, kind="stable")
+        values, lists = np.take_along_axis(values, order, axis=1), np.take_along_axis(lists, order, axis=1)
+        own = numbers[queries]
+        relevant = (numbers[lists] == own[:, None]) & np.isfinite(values) & (own >= 0)[:, None]
+        searched = np.count_nonzero(images.retrievable) - images.retrievable[queries]
+        able = others > 0
+        metrics = {
+            "r_precision": _r_precision(values, relevant, others),
+            "map": average_precision(values, relevant, None, others),
+            "normalised_rank": normalised_rank(values, relevant, others, searched),
+        }
+        return [QueryScores({}, {name: np.where(able, found, np.nan) for name, found in metrics.items()})]
+
+    def _numbers(self, images: SearchSet) -> np.ndarray:
+        """(n,) int64: sources as numbers, -1 = unknown."""
+        sources = images.facts["source_id"]
+        known = np.array([one is not None and one == one and one != "" for one in sources], dtype=bool)
+        found = np.full(len(sources), -1, dtype=np.int64)
+        if known.any():
+            found[known] = np.unique(sources[known].astype(str), return_inverse=True)[1]
+        return found
+
+    def _others(self, images: SearchSet) -> np.ndarray:
+        """(n,) int64: other images of the same source that may be retrieved."""
+        numbers = self._numbers(images)
+        counts = np.bincount(numbers[(numbers >= 0) & images.retrievable], minlength=int(numbers.max(initial=0)) + 1)
+        return np.where(numbers >= 0, counts[np.maximum(numbers, 0)] - images.retrievable, 0)
+
+
+def _r_precision(values: np.ndarray, relevant: np.ndarray, others: np.ndarray) -> np.ndarray:
+    found = np.full(len(values), np.nan)
+    for count in np.unique(others[others > 0]):
+        rows = others == count
+        inside = share_within(values[rows], int(count)) * np.isfinite(values[rows])
+        found[rows] = (inside * relevant[rows]).sum(axis=1) / count
+    return found
+
+
+def normalised_rank(values: np.ndarray, relevant: np.ndarray, others: np.ndarray, searched: np.ndarray) -> np.ndarray:
+    """Normalised mean rank of the relevant items of each row, (m,) float64; NaN where there is none.
+
+    Parameters
+    ----------
+    values : (m, n) float
+        Best first; equal values are tied, -inf = no item.
+    relevant : (m, n) bool
+    others : (m,) int
+        Relevant items there are, in the row or not.
+    searched : (m,) int
+        Items that may be retrieved.
+    """
+    m, n = values.shape
+    there = np.isfinite(values)
+    first = np.ones((m, n), dtype=bool)
+    first[:, 1:] = values[:, 1:] != values[:, :-1]
+    place = np.arange(n)
+    start = np.maximum.accumulate(np.where(first, place, 0), axis=1)
+    last = np.ones((m, n), dtype=bool)
+    last[:, :-1] = first[:, 1:]
+    end = np.minimum.accumulate(np.where(last, place, n)[:, ::-1], axis=1)[:, ::-1]
+    rank = (start + end) / 2 + 1  # of a tied group, the middle of its places
+    listed, held = (relevant & there).sum(axis=1), there.sum(axis=1)
+    ranks = np.where(relevant & there, rank, 0).sum(axis=1)
+    ranks += (others - listed) * (held + searched + 1) / 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(others > 0, (ranks - others * (others + 1) / 2) / (searched * others), np.nan)

@@ -1,0 +1,293 @@
+"""A simulated archive of an interferometer: the same sources seen in several observations, as FITS of four axes.
+
+A *source* is what is on the sky, one of five shapes, each with the category of science that observes it most:
+
+- **disc**: dust around a young star, inclined, with a bright centre, rings and gaps;
+- **outflow**: two lobes that open to both sides of a compact core, unequal, with bright walls;
+- **point**: a source that no beam resolves, a quasar;
+- **arc**: a galaxy behind a lens, an arc and its counter-image on a circle;
+- **double**: two galaxies or lobes, unequal in size and flux.
+
+An *observation* of it differs in what the telescope does: the beam (1 to 2 times `beam_arcsec`, elongated, at any
+angle) and with it the size of a pixel (a fifth of the beam), the pointing (the source is off the middle by up to a
+tenth of the field), noise of the beam's correlation length at a signal to noise of 4 to 150, the size of the image
+(48 to 160 px), and the antenna's response, beyond which pixels are NaN. Sources do not turn or change.
+
+``image_kind: peak_flux`` writes cubes instead: the same emission spread over `channels` by a rotation of the source,
+each channel with its own noise.
+
+Files say what they are: SIMULATD = T, OBJECT (spelled in several ways, as observers do), CATEGORY, CLASS (the shape),
+and RELEASE: a year after the observation, for one in ten the year 3000 (not yet known). ``co_use.csv`` holds proposals
+and their categories (columns record, category), from which acceptable pairs are computed. File i depends on the seed
+and i alone; files that are there and equal are kept.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import hashlib
+import io
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from astropy.io import fits
+from pydantic import Field
+from scipy import signal
+
+from skyhash.settings import Positive, PositiveFloat, SimulatorSettings
+from skyhash.simulated.simulator import Simulator
+
+SHAPES = {
+    "disc": "Disks and planet formation",
+    "outflow": "ISM, star formation and astrochemistry",
+    "point": "Active galaxies",
+    "arc": "Cosmology and the high redshift universe",
+    "double": "Galaxies and galactic nuclei",
+}
+"""Shape -> category that most of its observations are proposed under."""
+NEAR = {
+    "Disks and planet formation": "ISM, star formation and astrochemistry",
+    "ISM, star formation and astrochemistry": "Disks and planet formation",
+    "Active galaxies": "Galaxies and galactic nuclei",
+    "Cosmology and the high redshift universe": "Galaxies and galactic nuclei",
+    "Galaxies and galactic nuclei": "Active galaxies",
+}
+"""Category -> the one that proposals name beside it most."""
+FIRST_NIGHT = dt.datetime(2012, 1, 1, tzinfo=dt.UTC)
+FWHM = 2.3548  # full width at half maximum of a Gaussian, in standard deviations
+Grid = npt.NDArray[np.float64]
+
+
+class InterferometerSimulatorSettings(SimulatorSettings):
+    """See the module."""
+
+    kind: Literal["interferometer"] = "interferometer"
+    observations: Positive = Field(4, description="images of each source")
+    image_kind: Literal["continuum", "peak_flux"] = Field("continuum", description="planes, or cubes of a line")
+    channels: int = Field(8, ge=2, le=256, description="of a cube")
+    beam_arcsec: PositiveFloat = Field(0.25, description="full width at half maximum of the smallest beam")
+    proposals: Positive = Field(400, description="records of co_use.csv")
+
+
+class InterferometerSimulator(Simulator):
+    """See the module."""
+
+    Settings = InterferometerSimulatorSettings
+    settings: InterferometerSimulatorSettings
+
+    def write(self, folder: Path, seed: int) -> dict[str, Any]:
+        """Write the images and ``co_use.csv``; shapes take turns."""
+        folder.mkdir(parents=True, exist_ok=True)
+        written = 0
+        for number in range(self.settings.images):
+            written += _put(folder, *self.file(number, seed))
+        _put(folder, "co_use.csv", self.co_use(seed))
+        sources = -(-self.settings.images // self.settings.observations)
+        kept = self.settings.images - written
+        return {"files written": written, "files kept": kept, "sources": sources, "shapes": ", ".join(SHAPES)}
+
+    def file(self, number: int, seed: int) -> tuple[str, bytes]:
+        """Name and content of a file."""
+        of = self.settings
+        source, visit = divmod(number, of.observations)
+        shape = list(SHAPES)[source % len(SHAPES)]
+        fixed = np.random.default_rng([seed, source])
+        ra, dec = float(fixed.uniform(0, 360)), float(np.degrees(np.arcsin(fixed.uniform(-1, 0.6))))
+        random = np.random.default_rng([seed, source, visit])
+        values, beam, pixel = self.image(shape, fixed, random)
+        side = values.shape[-1]
+        night = FIRST_NIGHT + dt.timedelta(hours=float(random.uniform(0, 12 * 8766)))
+        proposed = SHAPES[shape] if random.random() < 0.85 else NEAR[SHAPES[shape]]
+        release = "3000-01-01" if random.random() < 0.1 else f"{night + dt.timedelta(days=365):%Y-%m-%d}"
+        name = (f"SIM {seed}-{source:05d}", f"sim_{seed}-{source:05d}", f"SIM{seed}-{source:05d}_FIELD_{visit}")
+        middle = (side + 1) / 2
+        cards: dict[str, Any] = {
+            "BMAJ": beam[0] / 3600, "BMIN": beam[1] / 3600, "BPA": float(np.degrees(beam[2])), "BTYPE": "Intensity",
+            "OBJECT": name[int(random.integers(3))], "BUNIT": "Jy/beam", "TELESCOP": "simulated",
+            "ORIGIN": "skyhash simulator", "DATE-OBS": f"{night:%Y-%m-%dT%H:%M:%S}",
+            "CTYPE1": "RA---SIN", "CRVAL1": ra, "CRPIX1": middle, "CDELT1": -pixel / 3600, "CUNIT1": "deg",
+            "CTYPE2": "DEC--SIN", "CRVAL2": dec, "CRPIX2": middle, "CDELT2": pixel / 3600, "CUNIT2": "deg",
+            "CTYPE3": "FREQ", "CRVAL3": float(random.choice([1.0e11, 2.3e11, 3.45e11])), "CRPIX3": 1.0,
+            "CDELT3": 1e6, "CUNIT3": "Hz", "CTYPE4": "STOKES", "CRVAL4": 1.0, "CRPIX4": 1.0, "CDELT4": 1.0,
+            "CATEGORY": proposed, "RELEASE": release, "CLASS": shape, "SIMULATD": True,
+        }  # fmt: skip
+        header = fits.Header()
+        header.update(cards)
+        held = io.BytesIO()
+        fits.PrimaryHDU(values[None], header).writeto(held)
+        kind = "cont" if of.image_kind == "continuum" else "cube"
+        return f"simulated_{seed}_{source:05d}_{visit}.{kind}.fits", held.getvalue()
+
+    def image(
+        self, shape: str, fixed: np.random.Generator, random: np.random.Generator
+    ) -> tuple[npt.NDArray[np.float32], tuple[float, float, float], float]:
+        """One observation.
+
+        Parameters
+        ----------
+        shape : str
+            One of `SHAPES`.
+        fixed : numpy Generator
+            Draws the source.
+        random : numpy Generator
+            Draws the observation.
+
+        Returns
+        -------
+        values : ndarray of float32, shape (channels, side, side)
+            Jy / beam; one channel for continuum; NaN beyond the antenna's response.
+        beam : tuple of float
+            Major and minor full width, arcsec, and position angle, radians from north to east.
+        pixel : float
+            Arcsec.
+        """
+        of = self.settings
+        major = of.beam_arcsec * random.uniform(1.0, 2.0)
+        beam = (major, major * random.uniform(0.6, 1.0), random.uniform(0, np.pi))
+        pixel, side = major / 5, int(random.integers(48, 161))
+        draw = MODELS[shape](fixed, of.beam_arcsec)
+        half = side * pixel / 2
+        east0, north0 = random.uniform(-0.1, 0.1, 2) * 2 * half
+        place = (np.arange(side) - (side - 1) / 2) * pixel
+        north, east = np.meshgrid(place - north0, -place - east0, indexing="ij")  # east is to the left
+        sky = draw(east, north)
+        channels = np.ones((1, 1, 1))
+        if of.image_kind == "peak_flux":
+            turn, speed = fixed.uniform(0, 2 * np.pi), fixed.uniform(1.0, 3.0) / (4 * of.beam_arcsec)
+            velocity = np.tanh((east * np.sin(turn) + north * np.cos(turn)) * speed)
+            centres = np.linspace(-1.2, 1.2, of.channels).reshape(-1, 1, 1)
+            channels = np.exp(-0.5 * ((centres - velocity) / 0.35) ** 2)
+        kernel = _beam(beam, pixel)
+        cube = np.stack([signal.fftconvolve(plane, kernel, mode="same") for plane in sky * channels])
+        cube *= 10 ** random.uniform(np.log10(4), np.log10(150)) / cube.max()  # noise is 1
+        noise = random.standard_normal((len(cube), side + len(kernel), side + len(kernel)))
+        noise = np.stack([signal.fftconvolve(plane, kernel, mode="same")[:side, :side] for plane in noise])
+        values = (cube + noise / noise.std()) * 10 ** random.uniform(-5, -3)
+        if random.random() < 0.5:
+            across = np.hypot(*np.meshgrid(place, place))
+            values[:, across > half * random.uniform(0.9, 1.3)] = np.nan
+        return values.astype(np.float32), beam, pixel
+
+    def co_use(self, seed: int) -> bytes:
+        """Proposals and the categories of science that each names, as CSV."""
+        random = np.random.default_rng([seed, 1 << 20])
+        held = io.StringIO()
+        table = csv.writer(held, lineterminator="\n")
+        table.writerow(["record", "category"])
+        names = list(NEAR)
+        for number in range(self.settings.proposals):
+            own = names[int(random.integers(len(names)))]
+            named = {own}
+            if random.random() < 0.4:
+                named.add(NEAR[own])
+            if random.random() < 0.01:  # now and then something unusual
+                named.add(names[int(random.integers(len(names)))])
+            for category in sorted(named):
+                table.writerow([f"simulated-{seed}-{number:05d}", category])
+        return held.getvalue().encode()
+
+
+def _put(folder: Path, name: str, content: bytes) -> bool:
+    """Write a file unless it is there and equal."""
+    target = folder / name
+    if target.is_file() and hashlib.sha256(target.read_bytes()).digest() == hashlib.sha256(content).digest():
+        return False
+    part = target.with_name(f".{name}.part")
+    part.write_bytes(content)
+    os.replace(part, target)
+    return True
+
+
+def _beam(beam: tuple[float, float, float], pixel: float) -> Grid:
+    """Kernel of the beam, its sum 1."""
+    major, minor, angle = beam
+    reach = int(np.ceil(1.5 * major / pixel))
+    north, east = np.mgrid[-reach : reach + 1, -reach : reach + 1] * pixel
+    east = -east
+    along = east * np.sin(angle) + north * np.cos(angle)
+    across = east * np.cos(angle) - north * np.sin(angle)
+    kernel = np.exp(-0.5 * FWHM**2 * ((along / major) ** 2 + (across / minor) ** 2))
+    return np.asarray(kernel / kernel.sum())
+
+
+def _turned(east: Grid, north: Grid, angle: float) -> tuple[Grid, Grid]:
+    return east * np.sin(angle) + north * np.cos(angle), east * np.cos(angle) - north * np.sin(angle)
+
+
+def _spot(along: Grid, across: Grid, at: tuple[float, float], width: float) -> Grid:
+    return np.asarray(np.exp(-0.5 * ((along - at[0]) ** 2 + (across - at[1]) ** 2) / width**2))
+
+
+def _disc(random: np.random.Generator, beam: float):  # type: ignore[no-untyped-def]
+    angle, lean, size = random.uniform(0, np.pi), np.cos(np.radians(random.uniform(0, 70))), beam * random.uniform(4, 9)
+    gaps = [(random.uniform(0.3, 0.9), random.uniform(0.05, 0.12), random.uniform(0.6, 1.0))
+            for _ in range(random.integers(1, 4))]  # fmt: skip
+
+    def draw(east: Grid, north: Grid) -> Grid:
+        along, across = _turned(east, north, angle)
+        radius = np.hypot(along, across / lean) / size
+        sky = np.exp(-1.5 * radius) / (1 + np.exp((radius - 1) * 25))
+        for place, width, depth in gaps:
+            sky = sky * (1 - depth * np.exp(-0.5 * ((radius - place) / width) ** 2))
+        return np.asarray(sky)
+
+    return draw
+
+
+def _outflow(random: np.random.Generator, beam: float):  # type: ignore[no-untyped-def]
+    angle, size, opening = random.uniform(0, 2 * np.pi), beam * random.uniform(5, 10), random.uniform(0.25, 0.6)
+    core, ratio = random.uniform(0.8, 1.6), random.uniform(0.4, 1.0)
+
+    def draw(east: Grid, north: Grid) -> Grid:
+        along, across = _turned(east, north, angle)
+        reach = np.abs(along) / size
+        wall = np.abs(np.abs(across) - opening * np.abs(along)) / (0.12 * size)
+        lobes = np.exp(-0.5 * wall**2) * reach * np.exp(-3.0 * reach**2) * np.where(along > 0, 1.0, ratio)
+        return np.asarray(2.5 * lobes + core * _spot(along, across, (0, 0), 0.4 * beam))
+
+    return draw
+
+
+def _point(random: np.random.Generator, beam: float):  # type: ignore[no-untyped-def]
+    width = beam * random.uniform(0.05, 0.2)
+
+    def draw(east: Grid, north: Grid) -> Grid:
+        # wide enough to be caught by a pixel of the largest beam
+        return _spot(east, north, (0, 0), max(width, 0.2 * beam))
+
+    return draw
+
+
+def _arc(random: np.random.Generator, beam: float):  # type: ignore[no-untyped-def]
+    angle, radius, length = random.uniform(0, 2 * np.pi), beam * random.uniform(3, 6), random.uniform(0.5, 1.4)
+    width, counter = beam * random.uniform(0.4, 0.8), random.uniform(0.2, 0.6)
+
+    def draw(east: Grid, north: Grid) -> Grid:
+        along, across = _turned(east, north, angle)
+        around = np.arctan2(across, along)
+        ring = np.exp(-0.5 * ((np.hypot(along, across) - radius) / width) ** 2)
+        main = np.exp(-0.5 * (around / length) ** 4)
+        return np.asarray(ring * main + counter * _spot(along, across, (-radius, 0), 0.8 * beam))
+
+    return draw
+
+
+def _double(random: np.random.Generator, beam: float):  # type: ignore[no-untyped-def]
+    angle, apart = random.uniform(0, 2 * np.pi), beam * random.uniform(3, 9)
+    sizes, flux = beam * random.uniform(0.3, 1.2, 2), random.uniform(0.35, 1.0)
+
+    def draw(east: Grid, north: Grid) -> Grid:
+        along, across = _turned(east, north, angle)
+        one = _spot(along, across, (apart / 2, 0), sizes[0])
+        return one + flux * _spot(along, across, (-apart / 2, 0), sizes[1])
+
+    return draw
+
+
+MODELS = {"disc": _disc, "outflow": _outflow, "point": _point, "arc": _arc, "double": _double}
+"""Shape -> function of a generator and the smallest beam (arcsec), which gives the sky as a function of east and north
+of the source (arcsec), any unit."""

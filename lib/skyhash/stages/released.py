@@ -1,0 +1,134 @@
+"""Rows of the released tables without Spark, for interfaces and commands that must answer at once.
+
+    table = NeighbourTable(neighbour_files("/data/tables"))
+    rows = table.rows([12, 99])
+
+The files of the released version come from the table's log: Delta's by delta-rs, plain Parquet's from its list of
+versions. Of these only the row groups that hold the asked images are read, and kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from skyhash.errors import InputError
+from skyhash.scores.refine import Row
+
+
+def neighbour_files(warehouse: str | Path) -> list[str]:
+    """Files of the table of neighbours as the newest release shows it.
+
+    Raises
+    ------
+    InputError
+        There is no release, or it names no neighbours.
+    """
+    folder = Path(warehouse)
+    rows = _newest_release(folder)
+    if not rows:
+        raise InputError("warehouse", f"{folder} without a release", "released tables; run rebuild first")
+    versions = json.loads(max(rows, key=lambda row: int(row["release_id"]))["versions"])
+    if "neighbours" not in versions:
+        raise InputError("warehouse", f"{folder}, a release without neighbours", "a release with neighbours")
+    return _files(folder / "neighbours", int(versions["neighbours"]))
+
+
+def _newest_release(folder: Path) -> list[dict[str, Any]]:
+    import pyarrow.parquet
+    import pyarrow_hotfix  # noqa: F401  (CVE-2023-47248: a Parquet file must not be able to run code)
+
+    files = _files(folder / "releases", None)
+    rows: list[dict[str, Any]] = []
+    for file in files:
+        rows += pyarrow.parquet.read_table(file, columns=["release_id", "versions"], partitioning=None).to_pylist()
+    return rows
+
+
+def _files(table: Path, version: int | None) -> list[str]:
+    if (table / "_delta_log").is_dir():
+        from deltalake import DeltaTable
+
+        return [uri.removeprefix("file://") for uri in DeltaTable(str(table), version=version).file_uris()]
+    listed = sorted((table / "_versions").glob("*.json"))
+    if not listed:
+        return []
+    chosen = listed[-1] if version is None else table / "_versions" / f"{version:08d}.json"
+    return [str(table / name) for name in json.loads(chosen.read_text())["files"]]
+
+
+class NeighbourTable:
+    """Rows of `neighbours` by query, from its Parquet files.
+
+    Parameters
+    ----------
+    files : sequence of str
+    memory_mb : int
+        Row groups that stay in memory, at most; 100,000 images with lists of 1000 take 1200.
+    """
+
+    def __init__(self, files: Sequence[str], memory_mb: int = 4096):
+        import pyarrow.parquet
+        import pyarrow_hotfix  # noqa: F401  (CVE-2023-47248: a Parquet file must not be able to run code)
+
+        self.files = [pyarrow.parquet.ParquetFile(file, memory_map=True) for file in files]
+        spans = []
+        for number, file in enumerate(self.files):
+            column = file.schema_arrow.names.index("query_id")
+            for group in range(file.metadata.num_row_groups):
+                told = file.metadata.row_group(group).column(column).statistics
+                spans.append((told.min, told.max, number, group))
+        self.spans = sorted(spans)
+        self.lowest = np.array([span[0] for span in self.spans], dtype=np.int64)
+        self.most = memory_mb << 20
+        self._held: dict[int, tuple[npt.NDArray, ...]] = {}
+        self._bytes = 0
+
+    def rows(self, ids: Iterable[int]) -> list[Row]:
+        """The rows of these images, in their order; images without a row are left out."""
+        found = []
+        for image in ids:
+            # Spark's files may overlap; those of the neighbour job do not
+            last = int(np.searchsorted(self.lowest, image, side="right")) - 1
+            for number in range(last, -1, -1):
+                if self.spans[number][1] < image:
+                    if number == last or self.spans[number][1] < self.lowest[last]:
+                        break
+                    continue
+                row = self._row(number, int(image))
+                if row is not None:
+                    found.append(row)
+                    break
+        return found
+
+    def _row(self, number: int, image: int) -> Row | None:
+        queries, starts, ids, similarities = self._group(number)
+        at = int(np.searchsorted(queries, image))
+        if at == len(queries) or queries[at] != image:
+            return None
+        part = slice(int(starts[at]), int(starts[at + 1]))
+        return Row(image, ids[part], similarities[part])
+
+    def _group(self, number: int) -> tuple[npt.NDArray, ...]:
+        if number not in self._held:
+            *_, file, group = self.spans[number]
+            columns = ["query_id", "neighbour_ids", "similarities"]
+            table = self.files[file].read_row_group(group, columns=columns).combine_chunks()
+            lists, values = (table.column(name).chunk(0) for name in columns[1:])
+            queries = table.column("query_id").to_numpy()
+            order = np.argsort(queries, kind="stable")
+            if (order != np.arange(len(order))).any():
+                lists, values, queries = lists.take(order), values.take(order), queries[order]
+            starts = lists.offsets.to_numpy() - lists.offsets[0].as_py()
+            made = (queries, starts, lists.flatten().to_numpy(), values.flatten().to_numpy())
+            self._held[number] = made
+            self._bytes += sum(part.nbytes for part in made)
+            while self._bytes > self.most and len(self._held) > 1:
+                oldest = next(iter(self._held))
+                self._bytes -= sum(part.nbytes for part in self._held.pop(oldest))
+        return self._held[number]
