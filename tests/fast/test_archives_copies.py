@@ -33,7 +33,7 @@ def test_an_image_and_its_copies_are_one_source(kind, data, names):
     for name in names:
         original = name.split("~")[0]
         assert facts[name]["source_id"] == facts[original]["natural_key"]
-        assert facts[name].get("label") == facts[original].get("label")
+        assert name == original or facts[name]["label"] is None
     assert len({f["natural_key"] for f in facts.values()}) == len(names)
     pixels = {m.name: m.image().values for m in members}
     assert len({p.tobytes() for p in pixels.values()}) == len(names)

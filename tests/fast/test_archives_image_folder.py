@@ -1,6 +1,9 @@
 """A folder of pictures of any format: labels, parts, upright pictures, and what is no picture."""
 
 import io
+import os
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,3 +79,39 @@ def test_what_is_no_picture_is_told(data, reason):
     with pytest.raises(BadFile) as error:
         read("image_folder", data, "/p/a.png", max_pixels=3000)
     assert error.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        (
+            "galaxies_galaxy_zoo_1",
+            {
+                "Elliptical": 350,
+                "Spiral_ACW": 218,
+                "Spiral_CW": 207,
+                "Spiral_Edge": 225,
+                "Merger": 115,
+                "Dont_know": 56,
+            },
+        ),
+        (
+            "galaxies_galaxy_zoo_1_more",
+            {"Elliptical": 1300, "Spiral_ACW": 218, "Spiral_CW": 207, "Spiral_Edge": 773},
+        ),
+    ],
+)
+def test_galaxy_zoo_is_read_with_its_labels_and_part(name, counts):
+    folder = Path(os.environ.get("SKYHASH_DATA", "")) / name
+    if not os.environ.get("SKYHASH_DATA") or not folder.is_dir():
+        pytest.skip(f"SKYHASH_DATA holds no {name}")
+    reader = archive("image_folder", path=str(folder), parts={name: "train"})
+    found, files = Counter(), sorted((folder / "images").iterdir())
+    for number, file in enumerate(files):
+        (one,) = reader.members(FileSource(str(file)))
+        facts = one.facts()
+        found[facts["label"]] += 1
+        assert facts["split"] == "train" and (facts["width_px"], facts["height_px"]) == (423, 423)
+        if number % 100 == 0:
+            assert one.image().values.shape == (423, 423, 3)
+    assert found == counts

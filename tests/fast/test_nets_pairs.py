@@ -326,6 +326,22 @@ def test_labels_that_a_mirror_exchanges_follow_their_images():
         net.fit(lambda: iter([rows._replace(labels=torch.zeros(16, dtype=torch.int64))]), Alone())
 
 
+def test_probabilities_stand_beside_the_code_and_follow_a_mirror():
+    of = KINDS[1].model_copy(
+        update={"classification": 1.0, "probabilities": 3.0, "mirror_labels": (("a", "b"), ("no", "c"))}
+    )
+    net, data = made(of).eval(), batch().data
+    with torch.no_grad():
+        net.classifier.weight.normal_()
+        code, mirrored = net.encode(data), net.encode(data.flip(2))
+    assert code.shape == (6, net.code_size) and net.code_size == 12 + 3
+    torch.testing.assert_close(code[:, :12].norm(dim=1), torch.ones(6))
+    torch.testing.assert_close(code[:, 12:].sum(dim=1), torch.full((6,), 3.0))
+    torch.testing.assert_close(mirrored[:, 12:], code[:, [13, 12, 14]], atol=1e-5, rtol=1e-4)
+    with pytest.raises(ModelMismatch, match=r"encoder.probabilities"):
+        made(KINDS[1].model_copy(update={"probabilities": 1.0}))
+
+
 def test_mini_search_is_the_slow_search():
     codes, views = drawn(9, 5), drawn(9, 5) * 0.4 + drawn(9, 5, seed=2) * 0.6
     found = mini_search(codes, views, lambda a, b: similarities(a, b, THIRDS)).tolist()

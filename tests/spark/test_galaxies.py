@@ -33,7 +33,7 @@ def test_every_image_and_copy_is_observed_with_its_class_and_source(galaxies):
     _, _, store = galaxies
     rows = store.read("observations").collect()
     assert len(rows) == 60 and all(row["simulated"] for row in rows) and store.read("quarantine").count() == 0
-    assert {row["label"] for row in rows} == {
+    assert {row["label"] for row in rows if "~" not in row["natural_key"]} == {
         "Elliptical", "Spiral clockwise", "Spiral anti-clockwise", "Barred spiral", "Edge-on", "Merger"
     }  # fmt: skip
     sources = [row["source_id"] for row in rows]

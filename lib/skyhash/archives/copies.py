@@ -3,7 +3,8 @@
 A copy is turned by any angle, mirrored with a chance of one half, and slightly noisy, which leaves the structure and
 changes nearly every pixel (Friberg, GalaxIDNet, section 3.4: positive transformations). Image and copies share a
 `source_id`, by which `skyhash.scores.mini_search` knows them. A copy follows from the image's natural key and its
-number alone. Copies are for evaluations: archives make none unless asked.
+number alone, and has no label: a mirror turns one sense of spirals into the other. Copies are for evaluations: archives
+make none unless asked.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class _Copy:
     def facts(self) -> Facts:
         facts, key = self.member.facts(), self.member.facts()["natural_key"]
         extra = (facts.get("facts") or {}) | {"altered_copy": self.number}
-        return facts | {"natural_key": f"{key}{SIGN}{self.number}", "source_id": key, "facts": extra}
+        told = {"natural_key": f"{key}{SIGN}{self.number}", "source_id": key, "label": None, "facts": extra}
+        return facts | told
 
     @guarded
     def image(self) -> Image:

@@ -31,14 +31,13 @@ class GalaxyBackbone(PairEncoder):
 
     def __init__(self, settings: GalaxyBackboneSettings, input_shape: tuple[int, ...], classes: tuple[str, ...] = ()):
         super().__init__(settings, input_shape, classes)
-        self.code_size = settings.size
         self.backbone = EfficientNetLite0()
         self.backbone.stored_statistics = settings.weights == "imagenet"
         self.backbone.freeze(settings.frozen_stages)
         self.last = nn.Linear(self.backbone.features, settings.size)
         nn.init.orthogonal_(self.last.weight)
         nn.init.zeros_(self.last.bias)
-        self._add_classifier()
+        self._codes_of(settings.size)
 
     def fit(self, batches: Callable[[], Iterator[Batch]], group: Group) -> None:
         """Take over the ImageNet weights; count labels where they are used."""
@@ -49,11 +48,9 @@ class GalaxyBackbone(PairEncoder):
     def code(self, images: Tensor) -> Tensor:
         return self.last(self.backbone(images))
 
-    def encode(self, data: Tensor) -> Tensor:
+    def settled(self, images: Tensor) -> Tensor:
         """Codes; the mean over the orientations asked for."""
-        from skyhash.nets.backbones.backbone import pictures
-
-        views = orientations(pictures(data))[: self.settings.orientations]
+        views = orientations(images)[: self.settings.orientations]
         return torch.stack([self.code(view) for view in views]).mean(dim=0)
 
     def parameter_groups(self, learning_rate: float) -> list[dict]:

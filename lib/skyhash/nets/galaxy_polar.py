@@ -58,8 +58,7 @@ class GalaxyPolar(PairEncoder):
         for stride, _ in STRIDES:
             rings = -(-rings // stride)
         self.last = nn.Linear(2 * rings * widths[-1], of.size)
-        self.code_size = of.size
-        self._add_classifier()
+        self._codes_of(of.size)
 
     def code(self, images: Tensor) -> Tensor:
         grid = self.grid.expand(len(images), *self.grid.shape).to(images.dtype)
@@ -68,10 +67,7 @@ class GalaxyPolar(PairEncoder):
         features = torch.cat([maps.mean(dim=3), maps.amax(dim=3)], dim=1).flatten(1)
         return self.last(functional.dropout(features, self.settings.dropout, self.training))
 
-    def encode(self, data: Tensor) -> Tensor:
+    def settled(self, images: Tensor) -> Tensor:
         """Codes, of which `mirrored_code` is the mirrored image's."""
-        from skyhash.nets.backbones.backbone import pictures
-
-        images, share = pictures(data), self.settings.mirrored_code
-        code = self.code(images)
+        code, share = self.code(images), self.settings.mirrored_code
         return code if not share else (1 - share) * code + share * self.code(images.flip(-1))

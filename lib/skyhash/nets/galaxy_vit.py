@@ -86,8 +86,7 @@ class GalaxyVit(PairEncoder):
         self.position = nn.Parameter(position_table(patches, of.hidden))
         self.blocks = nn.ModuleList([Block(of.hidden, of.heads, of.widened) for _ in range(of.blocks)])
         self.head = nn.Linear(of.hidden, of.output)
-        self.code_size = of.output * (patches if of.code == "patches" else 1)
-        self._add_classifier()
+        self._codes_of(of.output * (patches if of.code == "patches" else 1))
 
     def embedded(self, images: Tensor) -> Tensor:
         """Patches with their places, (n, patches, hidden), of pictures (n, 3, side, side)."""

@@ -13,7 +13,8 @@ set.
 The document uses no labels. Where they are to be used, two weights bring them in, both 0 by default: `label_pairs`, the
 same loss over all pairs of the batch, positive where the label is the same; and `classification`. `mirror_labels`
 names labels that a mirror turns into each other, such as the two senses of spiral galaxies. Images are then altered by
-the positive operations themselves: some thousand labelled images are soon known by heart.
+the positive operations themselves: some thousand labelled images are soon known by heart. `probabilities` puts the
+class probabilities beside the code: images of one class are then near each other first, alike ones nearest.
 
 `monitor` is the document's mini-search loose accuracy (section 3.5): in a batch, how often the image most similar to a
 query is the query's own positive view and none of the other images. Here every image of the batch is a query in turn.
@@ -39,7 +40,7 @@ MONITORED = 256
 
 
 class PairEncoder(Encoder):
-    """Loss and monitor of pairs; a subclass makes the network, sets `code_size` and offers `code`.
+    """Loss and monitor of pairs; a subclass makes the network, calls `_codes_of` and offers `code`.
 
     `input_shape` is (side, side) or (side, side, 3).
     """
@@ -59,17 +60,37 @@ class PairEncoder(Encoder):
         self.register_buffer("class_weight", torch.ones(max(len(classes), 1)))
         self.register_buffer("mirrored_label", _mirrored(settings.mirror_labels, self.classes), persistent=False)
 
-    def _add_classifier(self) -> None:
-        """For subclasses, once `code_size` is known: the linear layer of `classification`, only where it is used."""
-        if self.settings.classification:
-            self.classifier = nn.Linear(self.code_size, max(len(self.classes), 1))
+    def _codes_of(self, size: int) -> None:
+        """For subclasses: numbers that `code` gives; makes the linear layer of `classification` where it is used."""
+        of, classes = self.settings, max(len(self.classes), 1)
+        if of.classification:
+            self.classifier = nn.Linear(size, classes)
+        elif of.probabilities:
+            raise ModelMismatch("encoder.probabilities", of.probabilities, "0, or encoder.classification above 0")
+        self.code_size = size + (classes if of.probabilities else 0)
 
     def code(self, images: Tensor) -> Tensor:
-        """Codes, shape (n, code_size), of pictures, float32, shape (n, 3, side, side), 0 to 1."""
+        """What the losses compare, shape (n, size), of pictures, float32, shape (n, 3, side, side), 0 to 1."""
         raise NotImplementedError
 
+    def settled(self, images: Tensor) -> Tensor:
+        """The code as it is stored: a subclass may take the mean over several views."""
+        return self.code(images)
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """Class probabilities, shape (n, classes); the mean with the mirror image's where labels follow it."""
+        found = torch.softmax(self.classifier(self.code(images)), dim=1)
+        if not self.settings.mirror_labels:
+            return found
+        return (found + torch.softmax(self.classifier(self.code(images.flip(-1))), dim=1)[:, self.mirrored_label]) / 2
+
     def encode(self, data: Tensor) -> Tensor:
-        return self.code(pictures(data))
+        """Codes; with `probabilities`, scaled to length 1 and followed by so many times the class probabilities."""
+        images, weight = pictures(data), self.settings.probabilities
+        code = self.settled(images)
+        if not weight:
+            return code
+        return torch.cat([functional.normalize(code, dim=1), weight * self.probabilities(images)], dim=1)
 
     def fit(self, batches: Callable[[], Iterator[Batch]], group: Group) -> None:
         """Count the labels of the training rows, where they are used.

@@ -50,6 +50,9 @@ class PairSettings(EncoderSettings):
     classification: NotNegative = Field(
         0.0, description="weight of a cross-entropy of a linear layer on the code; uses labels"
     )
+    probabilities: NotNegative = Field(
+        0.0, description="weight of the class probabilities in the stored code, beside the network's code of length 1"
+    )
     mirror_labels: tuple[tuple[str, str], ...] = Field(
         (), description="pairs of labels that turn into each other in a mirror: images are then mirrored at random"
     )
