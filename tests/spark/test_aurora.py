@@ -18,6 +18,7 @@ SMALL = (
     "simulate.images=36", "simulate.side_px=72", "describe.side_px=64", "encoder.width=0.03", "encoder.bits=12",
     "train.epochs=2", "train.batch=6", "train.ranks=2", "neighbours.k=12", "evaluations.labels.k=[5]",
     "evaluate.components=6", "evaluate.bootstrap=40", "evaluate.gallery=2",
+    "evaluate.descriptors=[{kind: sky_disk, side_px: 8}]",
 )  # fmt: skip
 
 
@@ -34,6 +35,7 @@ def test_frames_become_codes_lists_and_a_table_of_an_experiment(spark, config):
     rows = store.read("experiments").toPandas()
     assert set(rows["run"]) == {"with_hash_loss"} and len(rows) == report.rows_out
     assert {"hash", "hash_float_cosine", "lsh", "itq", "pca_sign", "raw_descriptor"} <= set(rows["method"])
+    assert {"sky_disk", "sky_disk_itq", "sky_disk_pca_sign", "sky_disk_lsh"} <= set(rows["method"])
     ours = rows[(rows["method"] == "hash") & (rows["parameters"] == json.dumps({"k": "all"}))].set_index("metric")
     assert ours.loc["map", "published"] == 0.8554 and ours.loc["accuracy", "published"] == 0.9073
     assert 0 < ours.loc["map", "low"] <= ours.loc["map", "value"] <= ours.loc["map", "high"] <= 1

@@ -60,6 +60,9 @@ def released(spark, tmp_path_factory):
     put(store, "quarantine", [{"path": "/d/x", "member": "", "checksum": "", "reason": "unreadable", "message": "no"}])
     value = {"run_id": "r1", "evaluation": "time_windows", "method": "hash", "metric": "f1", "parameters": "{}"}
     put(store, "evaluation_summary", [value | {"value": 0.9}])
+    tried = {"experiment": "bits", "run": "bits_8", "run_key": "k", "evaluation": "labels", "method": "hash",
+             "metric": "map", "parameters": '{"k": "all"}', "value": 0.9, "run_id": "r1"}  # fmt: skip
+    put(store, "experiments", [tried])
     for status in ("done", "failed"):
         job = Report("ingest")
         job.finish().record(store, config, "started")

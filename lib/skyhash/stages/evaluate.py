@@ -5,7 +5,8 @@ The profile's group `evaluations` names them: time windows (Grycuk et al. 2022, 
 of evaluation_queries; evaluation_summary holds their means, with 95 % intervals by a bootstrap over blocks (days,
 sources, or single queries), and the paired differences of the hash and every baseline. Baselines are the descriptor as
 it is, standardised, its principal components, what its class offers without training (the magnetic grid: smoothed along
-its rows), the classical binary coders, and the descriptors of evaluate.descriptors.
+its rows), the classical binary coders, and the descriptors of evaluate.descriptors, under those coders too where the
+hash is binary.
 With evaluate.queries = unseen the queries are the images outside the encoder's training part.
 
 Lists are taken from the table of neighbours where they are long enough for an evaluation. Where it reads deeper, a
@@ -166,6 +167,9 @@ def _baselines(config: Config, store: Store, report: Report, subject: Subject) -
     for described in settings.descriptors:
         other = DescriptorArrays(files, descriptor_id(described))
         methods.append(Method(described.kind, "cosine", other, baselines.unchanged))
+        if bits:
+            of_other, _ = baselines.training_rows(other, subject.trained, subject.images.ids, config.seed)
+            methods += baselines.binary(described.kind, other, of_other, bits, config.seed)
     return methods
 
 

@@ -120,6 +120,16 @@ def fit(
     return methods
 
 
+def binary(name: str, source: DescriptorArrays, rows: np.ndarray, bits: int, seed: int) -> list[Method]:
+    """The classical binary coders over another descriptor, named after it; parameters as in `fit`."""
+    bits = min(bits, rows.shape[1], len(rows))
+    return [
+        Method(f"{name}_pca_sign", "hamming", source, PcaSign.fit(rows, bits)),
+        Method(f"{name}_itq", "hamming", source, Itq.fit(rows, bits, seed)),
+        Method(f"{name}_lsh", "hamming", source, Lsh.fit(rows, bits, seed)),
+    ]
+
+
 def judge_methods(
     methods: Any, images: Any, k: int, evaluations: dict[str, Evaluation]
 ) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
