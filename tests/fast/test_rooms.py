@@ -36,9 +36,9 @@ ROOMS = {
     "solar_rotation": (set(), SPARK | {"torch", "numpy"}),
     "experiments": ({"errors"}, SPARK | {"torch", "numpy"}),
 }
-# The inner rooms of a room, from the ground up: a file may import its own inner room and those of lower floors. Files
+# The inner rooms of a room, from the ground up: a file may import its own inner room and those of lower layers. Files
 # that lie in no inner room are the ground: everyone may import them, they import none of these.
-FLOORS = {
+LAYERS = {
     "topk": [{"vectors"}, {"filters"}, {"candidates"}, {"exact"}, {"planning"}, {"blocked"}],
     "spark": [{"storage"}, {"neighbours", "training"}, {"udfs"}],
 }
@@ -53,7 +53,7 @@ def imports(file: Path):
             assert node.level == 0, f"{file}:{node.lineno}: relative import; name the room"
             if node.module == "skyhash":
                 yield from ((node.lineno, f"skyhash.{alias.name}") for alias in node.names)
-            elif (node.module or "") in {f"skyhash.{room}" for room in FLOORS}:
+            elif (node.module or "") in {f"skyhash.{room}" for room in LAYERS}:
                 yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
             else:
                 yield node.lineno, node.module or ""
@@ -79,8 +79,8 @@ def crossings(file: Path) -> list[str]:
 
 
 def inner_crossings(package: Path, room: str) -> list[str]:
-    """Imports from a lower floor of the room into an upper one, or between two inner rooms of one floor."""
-    floor_of = {inner: floor for floor, together in enumerate(FLOORS[room], 1) for inner in together}
+    """Imports from a lower layer of the room into an upper one, or between two inner rooms of one layer."""
+    layer_of = {inner: layer for layer, rooms in enumerate(LAYERS[room], 1) for inner in rooms}
     found = []
     for file in sorted((package / room).rglob("*.py")):
         own = file.relative_to(package / room).parts[0].removesuffix(".py")
@@ -88,7 +88,7 @@ def inner_crossings(package: Path, room: str) -> list[str]:
             parts = name.split(".")
             if parts[:2] != ["skyhash", room] or len(parts) < 3 or parts[2] == own:
                 continue
-            if floor_of.get(parts[2], 0) >= max(floor_of.get(own, 0), 1):
+            if layer_of.get(parts[2], 0) >= max(layer_of.get(own, 0), 1):
                 found.append(f"{file.relative_to(package)}:{line}: {room}/{own} imports {room}/{parts[2]}")
     return found
 
@@ -105,10 +105,10 @@ def test_no_room_imports_what_it_may_not(room):
     assert not [line for file in files for line in crossings(file)]
 
 
-@pytest.mark.parametrize("room", sorted(FLOORS))
-def test_no_inner_room_imports_a_higher_floor(room):
+@pytest.mark.parametrize("room", sorted(LAYERS))
+def test_no_inner_room_imports_a_higher_layer(room):
     there = {f.relative_to(PACKAGE / room).parts[0] for f in (PACKAGE / room).rglob("*.py")}
-    assert {name for name in there if not name.endswith(".py")} == set().union(*FLOORS[room])
+    assert {name for name in there if not name.endswith(".py")} == set().union(*LAYERS[room])
     assert not inner_crossings(PACKAGE, room)
 
 

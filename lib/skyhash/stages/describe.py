@@ -38,7 +38,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
 
     report = Report("describe", run_id)
     store = Store(spark, config.warehouse, config.format)
-    report.took_in(store, "observations", "descriptors")
+    report.note_inputs(store, "observations", "descriptors")
     store.require("observations", made_by="ingest")
     main = descriptor_id(config.describe)
     report.facts |= {"images": store.live().count(), "descriptor": main}

@@ -69,7 +69,7 @@ def describe(
             told = bad.withColumn("message", message).drop("image_id").join(rows.drop("image_id"), ["path", "member"])
             told = told.withColumn("read_key", f.lit(describe_key(config.archive, wanted(config))))
             told = told.withColumn("run_id", f.lit(report.run_id))
-            report.wrote(store.append("quarantine", told, expected=failures))
+            report.note_output(store.append("quarantine", told, expected=failures))
         _append(store, report, made.where("reason IS NULL"), count - failures - passing)
     return failures + passing
 
@@ -83,7 +83,7 @@ def _forget(store: Store, report: Report, rows: DataFrame) -> None:
         .select(*told.columns)
     )  # fmt: skip
     if kept.count() != told.count():
-        report.wrote(store.overwrite("quarantine", kept))
+        report.note_output(store.overwrite("quarantine", kept))
 
 
 def take_from_ingest(store: Store, report: Report, rows: DataFrame) -> None:
@@ -99,4 +99,4 @@ def _append(store: Store, report: Report, made: DataFrame, expected: int) -> Non
     from pyspark.sql import functions as f
 
     rows = made.withColumn("run_id", f.lit(report.run_id)).orderBy("descriptor_id", "image_id")
-    report.wrote(store.append("descriptors", rows, expected=expected))
+    report.note_output(store.append("descriptors", rows, expected=expected))

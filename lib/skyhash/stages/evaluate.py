@@ -69,7 +69,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
         raise ConfigError("evaluations", "none", "one or more of " + ", ".join(EVALUATIONS.names()))
     report = Report("evaluate", run_id)
     store = Store(spark, config.warehouse, config.format)
-    report.took_in(store, "observations", "descriptors", "hashes", "models", "neighbours")
+    report.note_inputs(store, "observations", "descriptors", "hashes", "models", "neighbours")
     evaluations = {kind: EVALUATIONS.get(kind)(told) for kind, told in config.evaluations.items()}
     subject = subjects.find(store, config, evaluations)
     report.rows_in = subject.searched
@@ -84,12 +84,12 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     with store.work_folder(config.work, report.run_id) as work:
         parts = _judge(spark, config, store, report, subject, evaluations, work)
         judged = spark.read.schema(JUDGED + ", model_id string").parquet(*parts)
-        report.wrote(summary.write_queries(store, report, judged))
+        report.note_output(summary.write_queries(store, report, judged))
     queries = store.read("evaluation_queries", report.outputs["evaluation_queries"])
     blocks = summary.per_block(queries)
     rows = summary.summarise(blocks, summary.paired(queries), config, subject, evaluations)
     rows.insert(0, "run_id", report.run_id)
-    report.wrote(store.append("evaluation_summary", summary.to_spark(spark, rows), expected=len(rows)))
+    report.note_output(store.append("evaluation_summary", summary.to_spark(spark, rows), expected=len(rows)))
     for kind, evaluation in evaluations.items():
         report.tables.append(summary.table_of(kind, evaluation, rows, subject))
     report.facts |= pages.write(store, config, report, subject, evaluations, rows, blocks)

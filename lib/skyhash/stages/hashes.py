@@ -48,7 +48,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     store = Store(spark, config.warehouse, config.format)
     store.require("descriptors", made_by="describe")
     model = models.current(store, config, report)
-    report.took_in(store, "descriptors", "models", "hashes", "observations")
+    report.note_inputs(store, "descriptors", "models", "hashes", "observations")
     live = store.live().select("image_id")
     descriptors = store.read("descriptors").where(f.col("descriptor_id") == model.descriptor_id)
     descriptors = descriptors.join(live, "image_id", "left_semi")
@@ -63,7 +63,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
         forms = [(form["dtype"], list(form["shape"])) for form in found[1]]
         if forms != [(model.dtype, model.shape)]:
             raise ModelMismatch("descriptors", f"arrays of {forms}", f"{model.dtype} of shape {model.shape}")
-        report.wrote(_hash(store, config, report, todo, model))
+        report.note_output(_hash(store, config, report, todo, model))
     hashes = store.read("hashes").where(f.col("model_id") == model.model_id).join(live, "image_id", "left_semi")
     total, zeros = hashes.agg(f.count("*"), f.sum(f.col("is_zero").cast("int"))).first()
     if total != report.facts["images"]:

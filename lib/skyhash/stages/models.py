@@ -77,7 +77,7 @@ def add(store: Store, report: Report, model: Model, weights: Path) -> None:
     for name in ("trained_from", "trained_until"):
         row[name] = datetime.fromisoformat(facts[name]) if facts.get(name) else None
     rows = store.spark.createDataFrame([tuple(row[name] for name in MODELS.names)], MODELS.ddl)
-    report.wrote(store.append("models", rows, expected=1))
+    report.note_output(store.append("models", rows, expected=1))
 
 
 def reuse(store: Store, config: Config, report: Report, key: str) -> bool:

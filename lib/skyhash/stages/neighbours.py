@@ -48,7 +48,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     store = Store(spark, config.warehouse, config.format)
     store.require("hashes", made_by="hash")
     model = models.current(store, config, report)
-    report.took_in(store, "hashes", "models", "observations")
+    report.note_inputs(store, "hashes", "models", "observations")
     column = "bits" if config.neighbours.metric == "hamming" else "code"
     codes = store.read("hashes").where(f.col("model_id") == model.model_id).selectExpr("image_id", f"{column} as code")
     codes = codes.join(store.live().select("image_id"), "image_id", "left_semi")

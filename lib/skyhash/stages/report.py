@@ -50,14 +50,14 @@ class Report:
         if not self.run_id:
             self.run_id = f"{self.started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}-{self.job}"
 
-    def took_in(self, store: Store, *names: str) -> None:
+    def note_inputs(self, store: Store, *names: str) -> None:
         """Note the versions that the job reads, before it reads them."""
         for name in names:
             version = store.version(name)
             if version is not None:
                 self.inputs[name] = version
 
-    def wrote(self, written: Written) -> None:
+    def note_output(self, written: Written) -> None:
         """Note one write."""
         self.outputs[written.table] = written.version
         self.rows_out += written.rows

@@ -61,7 +61,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
         models.take_in(store, config, report)
         return report
     launch, _ = launcher.get(config.train.launcher), reader.get(config.train.reader)
-    report.took_in(store, "descriptors", "observations")
+    report.note_inputs(store, "descriptors", "observations")
     of_settings = settings_key(config)
     if config.train.retrain != "always" and models.keep_trained(store, config, report, of_settings):
         return report

@@ -20,8 +20,9 @@ from skyhash.codes.pca_sign import PcaSign
 from skyhash.codes.standardised import Standardised
 from skyhash.scores.evaluation import Evaluation, SearchSet
 from skyhash.spark.udfs.evaluation import judged_rows, packed_left
-from skyhash.spark.udfs.query_search import nearest
 from skyhash.spark.udfs.table_arrays import CodeArrays, DescriptorArrays
+from skyhash.topk.candidates.merge import as_matrix
+from skyhash.topk.exact.lookup import lookup
 from skyhash.topk.vectors.rows import prepare
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def _judged(
     # images that may not be retrieved take places in the lists, which are that much longer
     longer = min(k + int(np.count_nonzero(~searched.retrievable)), max(len(ids) - 1, 1))
     codes = prepare(ids, method.encode(rows), method.metric)
-    found, similarities = nearest(codes, np.searchsorted(ids, known), longer)
+    found, similarities = as_matrix(lookup(codes, np.searchsorted(ids, known), longer), codes.ids, longer)
     lists = np.where(found >= 0, searched.positions(found), -1)
     lists = np.where((lists >= 0) & searched.retrievable[lists], lists, -1)
     lists, similarities = packed_left(lists, similarities)
