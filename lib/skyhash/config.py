@@ -17,7 +17,8 @@ import yaml
 from pydantic import BaseModel, Field, SerializeAsAny, ValidationError
 
 from skyhash.archives import ARCHIVES
-from skyhash.errors import ConfigError
+from skyhash.errors import ConfigError, InputError
+from skyhash.files import read_text
 from skyhash.nets import ENCODERS
 from skyhash.pixels import DESCRIPTORS
 from skyhash.registry import Registry
@@ -189,7 +190,7 @@ def load(path: str | Path | None = None, overrides: tuple[str, ...] | list[str] 
     Parameters
     ----------
     path : str or Path, optional
-        YAML file; without one, the defaults.
+        Path or URI of a YAML file; without one, the defaults.
     overrides : sequence of str
         ``a.b=value`` each; the value is read as YAML, so ``[1, 2]`` and ``true`` mean what they do there.
 
@@ -198,7 +199,7 @@ def load(path: str | Path | None = None, overrides: tuple[str, ...] | list[str] 
     ConfigError
         The file is missing or no mapping, a key is unknown, a value has the wrong type or range.
     """
-    settings: dict[str, Any] = _read_yaml(Path(path)) if path else {}
+    settings: dict[str, Any] = _read_yaml(str(path)) if path else {}
     for override in overrides:
         _lay_over(settings, override)
     return resolve(settings)
@@ -250,17 +251,17 @@ def _validated(model: Any, values: Any, prefix: str) -> Any:
         raise _as_config_error(error, model, prefix) from None
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ConfigError("--config", path, "a YAML file of settings")
+def _read_yaml(path: str) -> dict[str, Any]:
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), " ".join(str(error).split()), "valid YAML") from None
+        settings = yaml.safe_load(read_text(path, "--config", expected="a YAML file of settings"))
+    except InputError as error:
+        raise ConfigError(error.what, error.found, error.expected) from None
+    except yaml.YAMLError as error:
+        raise ConfigError(path, " ".join(str(error).split()), "valid YAML") from None
     if settings is None:
         return {}
     if not isinstance(settings, dict):
-        raise ConfigError(str(path), type(settings).__name__, "a mapping of settings")
+        raise ConfigError(path, type(settings).__name__, "a mapping of settings")
     return settings
 
 

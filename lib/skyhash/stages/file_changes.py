@@ -5,11 +5,9 @@ Path, size and modification time decide which files are read; what has changed i
 
 from __future__ import annotations
 
-import os
-import re
 from dataclasses import dataclass, replace
 
-from skyhash.files import WILDCARDS, FileInfo, is_remote
+from skyhash.listing import FileInfo, covers, is_gone
 from skyhash.settings import ArchiveSettings
 from skyhash.spark.storage.store import Store
 
@@ -49,10 +47,8 @@ class Changes:
 
     def has_lost(self, path: str) -> bool:
         """Whether a file that was once within archive.path is gone."""
-        if path in self.listed or not _reached(path, self.setting):
-            # a file outside what archive.path names today is nobody's loss
-            return False
-        return is_remote(path) or not os.path.lexists(path)
+        # a file outside of today's archive.path is not lost
+        return path not in self.listed and covers(self.setting, path) and is_gone(path)
 
 
 def compare(store: Store, settings: ArchiveSettings, files: list[FileInfo], key: str) -> Changes:
@@ -115,14 +111,3 @@ def _refused(
         originals = {sha for sha, path in held if path in standing or (path not in there and path not in gone)}
         again |= {path for path, checksum in copies.items() if checksum not in originals}
     return refused, again, paths
-
-
-def _reached(path: str, setting: str) -> bool:
-    """Whether a listing of archive.path would show a file of that path, were it there."""
-    if any(sign in setting for sign in WILDCARDS) and not is_remote(setting):
-        translated = re.escape(os.path.abspath(setting))
-        for pattern, regex in ((r"\*\*/", "(?:.*/)?"), (r"\*\*", ".*"), (r"\*", "[^/]*"), (r"\?", "[^/]")):
-            translated = translated.replace(pattern, regex)
-        return re.fullmatch(translated, path) is not None
-    root = setting.rstrip("/") if is_remote(setting) else os.path.abspath(setting.removeprefix("file://"))
-    return path == root or path.startswith(root + "/")

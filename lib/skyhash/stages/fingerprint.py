@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from typing import Any
 
 from skyhash.archives import ARCHIVES
+from skyhash.files import content_digest
 from skyhash.nets import ENCODERS
 from skyhash.pixels import DESCRIPTORS
 from skyhash.settings import ArchiveSettings, DescriptorSettings, EncoderSettings
@@ -31,19 +31,15 @@ def descriptor_id(settings: DescriptorSettings) -> str:
 def read_key(settings: ArchiveSettings) -> str:
     """Of all that decides whether and how a file is read: the archive's version, settings and the files these name."""
     version = ARCHIVES.get(settings.kind).version
-    told = settings.model_dump(mode="json", exclude=_NOT_READING)
-    named = {name: _content(value) for name, value in told.items() if isinstance(value, str) and os.path.isfile(value)}
-    return digest([version, told, named])
+    values = settings.model_dump(mode="json", exclude=_NOT_READING)
+    digests = {name: content_digest(value, settings.storage) for name, value in values.items()
+               if isinstance(value, str) and value}  # fmt: skip
+    return digest([version, values, {name: found for name, found in digests.items() if found}])
 
 
 def describe_key(archive: ArchiveSettings, descriptor_ids: Iterable[str]) -> str:
     """Of all that decides whether an image can be described; ``describe:`` tells it from a `read_key`."""
     return "describe:" + digest([read_key(archive), sorted(descriptor_ids)])
-
-
-def _content(path: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def encoder_key(settings: EncoderSettings) -> dict[str, Any]:

@@ -21,10 +21,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from skyhash import files
 from skyhash.archives import ARCHIVES
 from skyhash.config import Config
 from skyhash.errors import DataLoss
+from skyhash.listing import list_files
 from skyhash.spark.progress import progress
 from skyhash.spark.storage.store import Store
 from skyhash.spark.udfs.reading import read_schema, reader_of_files
@@ -68,7 +68,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "", describe: bool = 
     report = Report("ingest", run_id)
     archive = ARCHIVES.make(config.archive)
     archive.check_settings()
-    listed = files.list_files(config.archive.path, archive.is_image_file, config.archive.storage)
+    listed = list_files(config.archive.path, archive.is_image_file, config.archive.storage)
     store = Store(spark, config.warehouse, config.format)
     report.note_inputs(store, "observations", "quarantine")
     changes = compare(store, config.archive, listed, read_key(config.archive))
