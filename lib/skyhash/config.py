@@ -87,6 +87,9 @@ class HashSettings(Settings):
 class NeighbourSettings(Settings):
     k: Positive = Field(1000)
     metric: Literal["cosine", "euclidean", "hamming", "blend"] = Field("cosine")
+    blend_weights: tuple[NotNegative, NotNegative, NotNegative] = Field(
+        (1 / 3, 1 / 3, 1 / 3), description="metric blend: weights of cosine, 1 / (1 + L2) and 1 / (1 + L3)"
+    )
     method: Literal["auto", "exact", "lsh"] = Field("auto")
     recall: Annotated[float, Field(gt=0, le=1)] = Field(0.99, description="recall@k that LSH blocking is tuned to")
     arithmetic: Literal["auto", "numpy", "torch", "bfloat16", "cuda"] = Field(

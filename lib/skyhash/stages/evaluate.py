@@ -20,6 +20,7 @@ writes  evaluation_queries (newest run), evaluation_summary (a run's rows are ad
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,8 +143,10 @@ def _hashes(config: Config, store: Store, subject: Subject) -> dict[str, Method]
     files, model_id = store.files("hashes"), subject.model["model_id"]
     metric = subject.build.get("metric") or config.neighbours.metric
     column = "bits" if metric == "hamming" else "code"
+    told = json.loads(subject.build.get("parameters") or "{}").get("blend_weights")
+    weights = tuple(told or config.neighbours.blend_weights)
     return {
-        "hash": Method("hash", metric, CodeArrays(files, model_id, column), baselines.unchanged),
+        "hash": Method("hash", metric, CodeArrays(files, model_id, column), baselines.unchanged, weights),
         "hash_float_cosine": Method(
             "hash_float_cosine", "cosine", CodeArrays(files, model_id, "code"), baselines.unchanged
         ),

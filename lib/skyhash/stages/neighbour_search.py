@@ -88,7 +88,9 @@ def search(store: Store, report: Report, given: Input, settings: NeighbourSettin
     clock.lap("layout")
     decision = decide(store.spark, codes, settings, seed)
     clock.lap("decision")
-    job = Search(codes, settings.k, decision.arithmetic, decision.block, settings.memory_mb, seed)
+    job = Search(
+        codes, settings.k, decision.arithmetic, decision.block, settings.memory_mb, seed, settings.blend_weights
+    )
     job.folder.mkdir(exist_ok=True)
     job, counts = _search(store, job, decision, settings)
     clock.lap("search")
@@ -97,6 +99,8 @@ def search(store: Store, report: Report, given: Input, settings: NeighbourSettin
     recall = jobs.measured_recall(store.spark, job, settings.sample) if job.tables else None
     clock.lap("recall")
     parameters = decision.facts() | counts | {"seconds_of": clock.laps}
+    if settings.metric == "blend":
+        parameters["blend_weights"] = settings.blend_weights
     row = _row(report, given, settings, job, decision, parameters, recall)
     row |= _short_lists(written) | {"seconds": sum(clock.laps.values())}
     values = store.spark.createDataFrame([tuple(row[name] for name in NEIGHBOUR_RUNS.names)], NEIGHBOUR_RUNS.ddl)

@@ -23,6 +23,7 @@ from skyhash.topk.exact.limits import Sample, estimate_kth_similarity
 from skyhash.topk.exact.lookup import lookup
 from skyhash.topk.exact.tile_join import TileJoin
 from skyhash.topk.vectors.rows import Rows
+from skyhash.topk.vectors.similarity import WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Search:
     memory_mb : int
         Of one task.
     seed : int
+    weights : three floats
+        Of the blend.
     tables : str
         Path of the hash tables of a blocked search; "" = exact.
     """
@@ -49,6 +52,7 @@ class Search:
     block: int
     memory_mb: int
     seed: int
+    weights: tuple[float, float, float] = WEIGHTS
     tables: str = ""
 
     @property
@@ -81,7 +85,7 @@ def estimate_limits(search: Search) -> Callable[[Iterable[int]], Iterator[int]]:
                 start, stop = search.span(block)
                 numbers = np.arange(start, stop, dtype=np.uint32)
                 limits = estimate_kth_similarity(
-                    rows.slice(start, stop), numbers, sample, prefilter, search.codes.pair_filter()
+                    rows.slice(start, stop), numbers, sample, prefilter, search.codes.pair_filter(), search.weights
                 )
                 one_each = Partial(numbers, np.arange(len(numbers) + 1), limits)
                 partial_lists.save(search.folder, f"limits-{block}", one_each, {})
@@ -116,7 +120,7 @@ def _score(search: Search, first: int, second: int) -> None:
     limits = np.concatenate([limits_of(search, block) for block in blocks])
     join = TileJoin(
         here, limits, search.arithmetic.prefilter(), search.k, numbers, search.codes.pair_filter(),
-        memory_mb=search.memory_mb,
+        search.weights, memory_mb=search.memory_mb,
     )  # fmt: skip
     split = spans[0][1] - spans[0][0]
     join.run([(slice(None), None)] if len(spans) == 1 else [(slice(0, split), slice(split, len(numbers)))])
@@ -131,7 +135,7 @@ def search_groups(search: Search) -> Callable[[Iterable[int]], Iterator[int]]:
     def run(groups: Iterable[int]) -> Iterator[int]:
         job = BlockedSearch(
             search.codes.rows(), search.k, search.arithmetic, hash_tables.load(search.tables),
-            search.codes.pair_filter(), memory_mb=search.memory_mb, seed=search.seed,
+            search.codes.pair_filter(), search.weights, memory_mb=search.memory_mb, seed=search.seed,
         )  # fmt: skip
         for group in groups:
             if not partial_lists.done(search.folder, group_name(group)):
@@ -170,7 +174,7 @@ def merged(search: Search, block: int) -> merge.Lists:
         return merge.join(parts)  # each query belongs to one group
     return retry_underfull(
         search.codes.rows(), np.arange(start, stop), merge.merge(parts, search.k), limits_of(search, block), search.k,
-        search.codes.pair_filter(),
+        search.codes.pair_filter(), search.weights,
     )  # fmt: skip
 
 
@@ -180,7 +184,7 @@ def recall_of(search: Search) -> Callable[[Iterable[np.ndarray]], Iterator[np.nd
     def measure(parts: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         partials = [partial_lists.load(search.folder, piece) for piece in pieces_of(search, 0)]
         for rows in parts:
-            exact = lookup(search.codes.rows(), rows, search.k, search.codes.pair_filter())
+            exact = lookup(search.codes.rows(), rows, search.k, search.codes.pair_filter(), search.weights)
             lists = [_list_of(partials, int(row)) for row in rows]
             found = merge.offsets_of(np.array([len(one) for one in lists], np.int64)), np.concatenate(lists)
             yield recall.per_query(found, exact)

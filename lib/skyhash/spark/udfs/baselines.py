@@ -24,6 +24,7 @@ from skyhash.spark.udfs.table_arrays import CodeArrays, DescriptorArrays
 from skyhash.topk.candidates.merge import as_matrix
 from skyhash.topk.exact.lookup import lookup
 from skyhash.topk.vectors.rows import prepare
+from skyhash.topk.vectors.similarity import WEIGHTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,12 +35,16 @@ QUERIES_PER_TASK = 256
 
 @dataclass(frozen=True)
 class Method:
-    """One way to rank: `encode` takes the source's rows (m, width) to codes that `metric` compares."""
+    """One way to rank: `encode` turns the source's rows (m, width) into codes that `metric` compares.
+
+    `weights` are those of the metric ``blend``.
+    """
 
     name: str
     metric: str
     source: DescriptorArrays | CodeArrays
     encode: Callable[[np.ndarray], np.ndarray]
+    weights: tuple[float, float, float] = WEIGHTS
 
 
 def unchanged(rows: np.ndarray) -> np.ndarray:
@@ -159,11 +164,12 @@ def _judged(
     # images that may not be retrieved take places in the lists, which are that much longer
     longer = min(k + int(np.count_nonzero(~searched.retrievable)), max(len(ids) - 1, 1))
     codes = prepare(ids, method.encode(rows), method.metric)
-    found, similarities = as_matrix(lookup(codes, np.searchsorted(ids, known), longer), codes.ids, longer)
-    lists = np.where(found >= 0, searched.positions(found), -1)
-    lists = np.where((lists >= 0) & searched.retrievable[lists], lists, -1)
-    lists, similarities = packed_left(lists, similarities)
-    return judged_rows(searched, searched.positions(known), lists, similarities, evaluations, method.name)
+    lists = lookup(codes, np.searchsorted(ids, known), longer, weights=method.weights)
+    found, similarities = as_matrix(lists, codes.ids, longer)
+    retrieved = np.where(found >= 0, searched.positions(found), -1)
+    retrieved = np.where((retrieved >= 0) & searched.retrievable[retrieved], retrieved, -1)
+    retrieved, similarities = packed_left(retrieved, similarities)
+    return judged_rows(searched, searched.positions(known), retrieved, similarities, evaluations, method.name)
 
 
 def order_by_source(methods: Sequence[Method]) -> list[Method]:
