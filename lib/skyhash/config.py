@@ -3,7 +3,7 @@
 A profile is a YAML file of `conf/`. `load` reads it, lays ``--set a.b=c`` over it and validates the whole; an unknown
 key, a wrong type or a value out of range is a `ConfigError` that names the key. The groups `archive`, `describe`,
 `encoder` and `simulate` have a key `kind`, which names an entry of a registry; what else they may hold is that entry's
-own `Settings`. What a job runs with is what `runs` stores: the resolved settings, defaults included.
+own `Settings`. `runs` stores the resolved settings of every job, defaults included.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class NeighbourSettings(Settings):
     method: Literal["auto", "exact", "lsh"] = Field("auto")
     recall: Annotated[float, Field(gt=0, le=1)] = Field(0.99, description="recall@k that LSH blocking is tuned to")
     arithmetic: Literal["auto", "numpy", "torch", "bfloat16", "cuda"] = Field(
-        "auto", description="of the screening products; auto measures. It cannot change a list"
+        "auto", description="of the prefilter's products; auto measures which is fastest. It does not change the lists"
     )
     memory_mb: Positive = Field(1500, description="bound of one task's working memory")
     tables: Natural = Field(0, description="LSH tables; 0 = tuned")
@@ -147,7 +147,7 @@ class SparkSettings(Settings):
 
 
 class Config(Settings):
-    """Everything one run is told."""
+    """All settings of a run."""
 
     archive: SerializeAsAny[ArchiveSettings]
     warehouse: str = Field("warehouse", description="folder of the tables, which all nodes mount")
@@ -170,11 +170,11 @@ class Config(Settings):
     spark: SparkSettings = SparkSettings()
 
     def as_json(self) -> str:
-        """The settings as resolved, one line, keys in order: what `runs.config` holds; no key of a store is told."""
-        told = self.model_dump(mode="json")
-        storage = told["archive"]["storage"]
-        told["archive"]["storage"] = {name: "***" if SECRET.search(name) else text for name, text in storage.items()}
-        return json.dumps(told, sort_keys=True)
+        """The resolved settings as one line of JSON, keys sorted, for `runs.config`; object stores' keys are masked."""
+        values = self.model_dump(mode="json")
+        storage = values["archive"]["storage"]
+        values["archive"]["storage"] = {name: "***" if SECRET.search(name) else text for name, text in storage.items()}
+        return json.dumps(values, sort_keys=True)
 
 
 SECRET = re.compile("key|secret|token|password")
@@ -242,8 +242,7 @@ def _evaluations(values: Any) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError("evaluations", repr(values), f"a mapping of {', '.join(EVALUATIONS.names())} to settings")
     return {
-        kind: _validated(EVALUATIONS.settings(kind), told or {}, f"evaluations.{kind}.")
-        for kind, told in values.items()
+        kind: _validated(EVALUATIONS.settings(kind), own or {}, f"evaluations.{kind}.") for kind, own in values.items()
     }
 
 

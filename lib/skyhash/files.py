@@ -20,7 +20,7 @@ from typing import Any
 from skyhash.errors import BadFile, InputError, may_pass
 
 CHUNK_BYTES = 8 << 20
-# seconds between the tries of a file whose reading fails for a reason that may pass
+# seconds between attempts to read after a transient error
 PAUSES = (0.2, 1.0)
 
 
@@ -95,7 +95,7 @@ class FileSource:
         return file
 
     def _tried(self, read: Callable[[], Any]) -> Any:
-        """What `read` gives; tried again where it fails for a reason that may pass."""
+        """The result of `read`; tried again after transient errors."""
         for pause in (*PAUSES, None):
             try:
                 return read()

@@ -17,7 +17,7 @@ WILDCARDS = "*?["
 
 @dataclass(frozen=True)
 class FileInfo:
-    """A file as listed: `size_bytes` is -1 for what is no regular file; `modified_us` are microseconds since 1970."""
+    """A file as listed: `size_bytes` is -1 unless it is a regular file; `modified_us` are microseconds since 1970."""
 
     path: str
     size_bytes: int
@@ -34,7 +34,7 @@ def list_files(
     setting : str
         ``archive.path``: a folder (searched with its subfolders), one file, a local glob (``**`` allowed), or a URI.
     belongs : callable
-        The archive's own judgement of a path: False for companions such as manifests.
+        Whether the archive counts a path as its own: False for companions such as manifests.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def list_files(
 
 
 def _walk(folder: str) -> Iterator[str]:
-    """Files below a folder; links to folders are followed, a loop of them once."""
+    """Files below a folder; links to folders are followed, each folder once."""
     seen = set()
     for root, folders, names in os.walk(folder, followlinks=True):
         here = os.path.realpath(root)
@@ -76,7 +76,7 @@ def _local(path: str) -> FileInfo:
     try:
         info = os.stat(path)
     except OSError:
-        # a dangling link or a loop of links is seen, and quarantined when it is read
+        # a dangling link or a loop of links is listed, and quarantined when it is read
         return FileInfo(path, 0, 0)
     regular = stat.S_ISREG(info.st_mode)
     return FileInfo(path, info.st_size if regular else -1, info.st_mtime_ns // 1000)

@@ -23,7 +23,7 @@ def test_every_profile_is_valid_and_has_the_settings_that_all_have(profile):
     [
         ("neighbours.k=-1", "neighbours.k: found -1, expected"),
         ("neighbours.k=0", "neighbours.k: found 0, expected"),
-        ("neighbours.kk=5", "neighbours.kk: found an unknown key, expected one of arithmetic, category_pairs"),
+        ("neighbours.kk=5", "neighbours.kk: found an unknown key, expected one of arithmetic, blend_weights"),
         ("colour=red", "colour: found an unknown key, expected one of archive"),
         ("neighbours=5", "neighbours: found 5, expected"),
         ("neighbours.k.x=5", "neighbours.k: found {'x': 5}, expected"),

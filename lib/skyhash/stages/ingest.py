@@ -171,10 +171,10 @@ def _write_changes(store: Store, report: Report, new: DataFrame, updates: list[U
     newer = store.spark.createDataFrame(updates, UPDATES).select(
         "image_id", "state", *[f.col(name).alias(f"new_{name}") for name in changed]
     )
-    told = [
+    columns = [
         f.when(f.col("state").isNotNull(), f.col(f"new_{name}")).otherwise(f.col(name)).alias(name)
         if name in changed else f.col(name)
         for name in names
     ]  # fmt: skip
-    rows = old.join(newer, "image_id", "left").select(*told).unionByName(new.select(*names))
+    rows = old.join(newer, "image_id", "left").select(*columns).unionByName(new.select(*names))
     report.note_output(store.overwrite("observations", rows, expected=old.count() + usable))

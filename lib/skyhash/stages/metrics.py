@@ -1,4 +1,4 @@
-"""What a job did, for machines: JSON, and a text file for Prometheus (node exporter's textfile collector)."""
+"""Results of a job for machines: JSON, and a text file for Prometheus (node exporter's textfile collector)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def as_json(report: Report) -> str:
 
 
 def write(file: str, job: str, exit_code: int, seconds: float, report: Report | None) -> None:
-    """Replace a job's metrics file in one step; the time of the last success outlives a failure."""
+    """Replace a job's metrics file in one step; after a failure it keeps the time of the last success."""
     now = time.time()
     values: dict[str, float | None] = {
         "success": float(exit_code == 0),
