@@ -65,12 +65,12 @@ def _parser(name: str, argv: Sequence[str]) -> argparse.ArgumentParser:
     asked = set(argv) & {"-h", "--help"}
     profile = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     profile.add_argument("--config")
-    # --help tells the settings of the kinds that the profile names
+    # --help shows the settings of the kinds that the profile names
     config = load(profile.parse_known_args(list(argv))[0].config) if asked else None
 
     parser = argparse.ArgumentParser(
         prog=f"skyhash {name}",
-        description=commands.teach(name),
+        description=commands.description(name),
         epilog=commands.settings_help(name, config) if config else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -1,4 +1,4 @@
-"""What each command of the console script takes, teaches and does."""
+"""The commands of the console script: options, help texts, and what they run."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ GROUPS = {
 }
 
 
-def teach(name: str) -> str:
+def description(name: str) -> str:
     """The description that ``--help`` prints: the docstring of the command's module."""
     module = stage(name) if name in JOBS else importlib.import_module(f"skyhash.stages.{name}")
     return inspect.cleandoc(module.__doc__ or "")
@@ -74,14 +74,14 @@ def settings_help(name: str, config: Config) -> str:
 
 def _keys(config: Config, group: str) -> list[str]:
     """Dotted keys of a group, those of groups within it too."""
-    held = config
+    value = config
     for part in group.split("."):
-        held = held[part] if isinstance(held, dict) else getattr(held, part)
-    if isinstance(held, dict):
-        return [key for name in held for key in _keys(config, f"{group}.{name}")]
+        value = value[part] if isinstance(value, dict) else getattr(value, part)
+    if isinstance(value, dict):
+        return [key for name in value for key in _keys(config, f"{group}.{name}")]
     keys = []
-    for name in type(held).model_fields:
-        nested = isinstance(getattr(held, name), BaseModel)
+    for name in type(value).model_fields:
+        nested = isinstance(getattr(value, name), BaseModel)
         keys += _keys(config, f"{group}.{name}") if nested else [f"{group}.{name}"]
     return keys
 
@@ -135,7 +135,7 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
 
 
 def run(name: str, arguments: argparse.Namespace) -> int:
-    """Do what was asked; returns the exit code."""
+    """Run a command; returns the exit code."""
     began, code, report = time.monotonic(), 1, None
     try:
         report = _report(name, arguments)
@@ -155,7 +155,7 @@ def run(name: str, arguments: argparse.Namespace) -> int:
 
 
 def _report(name: str, arguments: argparse.Namespace) -> Report | None:
-    """The command's report; None where it has shown its answer itself."""
+    """The command's report; None if it has printed its result itself."""
     overrides = list(arguments.overrides)
     if name in ("refine", "groups"):
         _answer(name, load(arguments.config, overrides), arguments)
@@ -172,7 +172,7 @@ def _report(name: str, arguments: argparse.Namespace) -> Report | None:
         from skyhash.stages import pairs
 
         return pairs.write(config, arguments.records, arguments.out)
-    # asked before Spark starts: whoever comes second knows at once
+    # before Spark starts, so that a second job is refused at once
     with _lease(config, name, arguments):
         from skyhash.spark.logs import say
         from skyhash.spark.session import start

@@ -1,8 +1,8 @@
-"""Compiled loops: numba, on first use, for the rooms that work on numbers.
+"""Compilation by numba, on first use, with a cache that follows changes of any source.
 
 Machine code is kept beside the source where that folder can be written to; a package inside a zip (Spark's
 ``--py-files``) has none, and is compiled anew in each worker. numba notices a change of the function's own file, but
-not of the functions that it calls in others: so any change of the package forgets all that was kept.
+not of the functions that it calls in others: so any change of the package deletes the whole cache.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def forget_stale(package: Path) -> bool:
-    """Remove kept machine code where a source of the package is newer, older or another; whether there was any reason.
+    """Delete cached machine code if a source of the package has changed; returns whether it has.
 
     Parameters
     ----------
     package : Path
-        Its folder; a zip keeps nothing.
+        Its folder; a zip has no cache.
     """
     if not package.is_dir():
         return False
@@ -46,7 +46,7 @@ def forget_stale(package: Path) -> bool:
         scratch = kept.with_suffix(f".{os.getpid()}")
         scratch.write_text(state, encoding="utf-8")
         scratch.replace(kept)
-    except OSError:  # a folder that cannot be written to keeps no machine code either
+    except OSError:  # a folder that cannot be written to has no cache either
         return False
     return True
 

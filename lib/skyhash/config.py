@@ -3,7 +3,7 @@
 A profile is a YAML file of `conf/`. `load` reads it, lays ``--set a.b=c`` over it and validates the whole; an unknown
 key, a wrong type or a value out of range is a `ConfigError` that names the key. The groups `archive`, `describe`,
 `encoder` and `simulate` have a key `kind`, which names an entry of a registry; what else they may hold is that entry's
-own `Settings`. What a job runs with is what `runs` stores: the resolved settings, defaults included.
+own `Settings`. `runs` stores the resolved settings of every job, defaults included.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import yaml
 from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator
 
 from skyhash.archives import ARCHIVES
-from skyhash.errors import ConfigError
+from skyhash.errors import ConfigError, InputError
+from skyhash.files import read_text
 from skyhash.nets import ENCODERS
 from skyhash.pixels import DESCRIPTORS
 from skyhash.registry import Registry
@@ -94,7 +95,7 @@ class NeighbourSettings(Settings):
     method: Literal["auto", "exact", "lsh"] = Field("auto")
     recall: Annotated[float, Field(gt=0, le=1)] = Field(0.99, description="recall@k that LSH blocking is tuned to")
     arithmetic: Literal["auto", "numpy", "torch", "bfloat16", "cuda"] = Field(
-        "auto", description="of the screening products; auto measures. It cannot change a list"
+        "auto", description="of the prefilter's products; auto measures which is fastest. It does not change the lists"
     )
     memory_mb: Positive = Field(1500, description="bound of one task's working memory")
     tables: Natural = Field(0, description="LSH tables; 0 = tuned")
@@ -161,7 +162,7 @@ class SparkSettings(Settings):
 
 
 class Config(Settings):
-    """Everything one run is told."""
+    """All settings of a run."""
 
     archive: SerializeAsAny[ArchiveSettings]
     warehouse: str = Field("warehouse", description="folder of the tables, which all nodes mount")
@@ -184,11 +185,11 @@ class Config(Settings):
     spark: SparkSettings = SparkSettings()
 
     def as_json(self) -> str:
-        """The settings as resolved, one line, keys in order: what `runs.config` holds; no key of a store is told."""
-        told = self.model_dump(mode="json")
-        storage = told["archive"]["storage"]
-        told["archive"]["storage"] = {name: "***" if SECRET.search(name) else text for name, text in storage.items()}
-        return json.dumps(told, sort_keys=True)
+        """The resolved settings as one line of JSON, keys sorted, for `runs.config`; object stores' keys are masked."""
+        values = self.model_dump(mode="json")
+        storage = values["archive"]["storage"]
+        values["archive"]["storage"] = {name: "***" if SECRET.search(name) else text for name, text in storage.items()}
+        return json.dumps(values, sort_keys=True)
 
 
 SECRET = re.compile("key|secret|token|password")
@@ -207,7 +208,7 @@ def load(path: str | Path | None = None, overrides: tuple[str, ...] | list[str] 
     Parameters
     ----------
     path : str or Path, optional
-        YAML file; without one, the defaults.
+        Path or URI of a YAML file; without one, the defaults.
     overrides : sequence of str
         ``a.b=value`` each; the value is read as YAML, so ``[1, 2]`` and ``true`` mean what they do there.
 
@@ -216,7 +217,7 @@ def load(path: str | Path | None = None, overrides: tuple[str, ...] | list[str] 
     ConfigError
         The file is missing or no mapping, a key is unknown, a value has the wrong type or range.
     """
-    settings: dict[str, Any] = _read_yaml(Path(path)) if path else {}
+    settings: dict[str, Any] = _read_yaml(str(path)) if path else {}
     for override in overrides:
         _lay_over(settings, override)
     return resolve(settings)
@@ -270,8 +271,7 @@ def _evaluations(values: Any) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError("evaluations", repr(values), f"a mapping of {', '.join(EVALUATIONS.names())} to settings")
     return {
-        kind: _validated(EVALUATIONS.settings(kind), told or {}, f"evaluations.{kind}.")
-        for kind, told in values.items()
+        kind: _validated(EVALUATIONS.settings(kind), own or {}, f"evaluations.{kind}.") for kind, own in values.items()
     }
 
 
@@ -282,17 +282,17 @@ def _validated(model: Any, values: Any, prefix: str) -> Any:
         raise _as_config_error(error, model, prefix) from None
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ConfigError("--config", path, "a YAML file of settings")
+def _read_yaml(path: str) -> dict[str, Any]:
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), " ".join(str(error).split()), "valid YAML") from None
+        settings = yaml.safe_load(read_text(path, "--config", expected="a YAML file of settings"))
+    except InputError as error:
+        raise ConfigError(error.what, error.found, error.expected) from None
+    except yaml.YAMLError as error:
+        raise ConfigError(path, " ".join(str(error).split()), "valid YAML") from None
     if settings is None:
         return {}
     if not isinstance(settings, dict):
-        raise ConfigError(str(path), type(settings).__name__, "a mapping of settings")
+        raise ConfigError(path, type(settings).__name__, "a mapping of settings")
     return settings
 
 

@@ -1,6 +1,6 @@
 """Named errors.
 
-Two families. A `UserError` is a mistake of whoever started the job: it is told in one line (what, found, expected) and
+Two families. A `UserError` is a mistake of whoever started the job: the message is one line (what, found, expected) and
 the process ends with exit code 2. A `BadFile` is a fault of one file of the archive: it becomes a row of `quarantine`
 and the job goes on.
 """
@@ -20,7 +20,7 @@ class UserError(SkyhashError):
     Parameters
     ----------
     what : str
-        The setting, file or table at fault, by the name its user knows it under (``neighbours.k``, a path).
+        The setting, file or table at fault, by the user's name for it (``neighbours.k``, a path).
     found : object
         What was there.
     expected : str
@@ -51,7 +51,7 @@ class ModelMismatch(UserError):
 
 
 class DataLoss(SkyhashError):
-    """Fewer (or more) rows arrived than the plan says; the step stops before it is marked done."""
+    """The number of rows is not the expected one; the step stops before it is marked done."""
 
 
 class WarehouseBusy(SkyhashError):
@@ -61,11 +61,11 @@ class WarehouseBusy(SkyhashError):
 
 
 class LeaseLost(SkyhashError):
-    """This job was silent for longer than its lease on the warehouse, and another one has taken it over."""
+    """This job did not renew its lease on the warehouse in time, and another job has taken it over."""
 
 
 class ReleaseRefused(SkyhashError):
-    """The tables were built, but a check speaks against showing them to readers."""
+    """The tables were built, but a check failed, so they are not released to readers."""
 
     exit_code = 4
 
@@ -110,5 +110,5 @@ _FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryEr
 
 
 def may_pass(error: OSError) -> bool:
-    """Whether an I/O error may be gone at the next try: not where the file is absent, closed to us or no file."""
+    """Whether an I/O error may be transient; not if the file is absent, not permitted or no regular file."""
     return not isinstance(error, _FINAL) and error.errno not in (errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO)

@@ -1,37 +1,27 @@
-"""The one way to a user's files: local folders, object stores, HDFS; by path or by URI, through pyarrow.fs.
+"""Files of a user, by path or URI, through pyarrow.fs: local folders, object stores, HDFS.
 
-A path without a scheme is local. ``s3://bucket/folder`` is an object store, whose endpoint and region are given as
-options and whose keys are taken from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), never from a URI that
-ends up in tables.
+Archive files, profiles, tables of keywords or pairs, SQL files and metrics files are read and written here and nowhere
+else. A path without a scheme is local. ``s3://bucket/folder`` is an object store: its endpoint and region are options,
+its keys are taken from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), never from a URI, which ends up in
+tables. The warehouse is no such file: it is a folder that all nodes mount (`skyhash.spark.storage`).
 """
 
 from __future__ import annotations
 
 import builtins
-import glob
 import hashlib
 import os
+import secrets
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from skyhash.errors import BadFile, InputError, may_pass
 
-WILDCARDS = "*?["
 CHUNK_BYTES = 8 << 20
-# seconds between the tries of a file whose reading fails for a reason that may pass
+# seconds between attempts to read after a transient error
 PAUSES = (0.2, 1.0)
-
-
-@dataclass(frozen=True)
-class FileInfo:
-    """A file as listed: `size_bytes` is -1 for what is no regular file; `modified_us` are microseconds since 1970."""
-
-    path: str
-    size_bytes: int
-    modified_us: int
 
 
 def is_remote(path: str) -> bool:
@@ -60,85 +50,6 @@ def filesystem(path: str, options: Mapping[str, str] | None = None) -> tuple[Any
         raise InputError(
             "archive.path", f"{scheme}:// ({' '.join(str(error).split())})", "a path or known URI"
         ) from None
-
-
-def list_files(
-    setting: str, belongs: Callable[[str], bool], options: Mapping[str, str] | None = None
-) -> list[FileInfo]:
-    """Every file of an archive, by path.
-
-    Parameters
-    ----------
-    setting : str
-        ``archive.path``: a folder (searched with its subfolders), one file, a local glob (``**`` allowed), or a URI.
-    belongs : callable
-        The archive's own judgement of a path: False for companions such as manifests.
-
-    Raises
-    ------
-    InputError
-        The folder is missing, or holds no file.
-    """
-    if not setting:
-        raise InputError("archive.path", "nothing", "a folder, glob or URI of image files")
-    if is_remote(setting):
-        found = _list_remote(setting, options)
-    elif any(sign in setting for sign in WILDCARDS):
-        found = [_local(path) for path in glob.iglob(setting, recursive=True) if not os.path.isdir(path)]
-    elif os.path.isdir(setting):
-        found = [_local(path) for path in _walk(setting)]
-    elif os.path.lexists(setting):
-        found = [_local(setting)]
-    else:
-        raise InputError("archive.path", f"{setting}, which does not exist", "a folder, glob or URI of image files")
-    files = sorted((file for file in found if belongs(file.path)), key=lambda file: file.path)
-    if not files:
-        raise InputError("archive.path", f"no file of the archive in {setting}", "at least one image file")
-    return files
-
-
-def _walk(folder: str) -> Iterator[str]:
-    """Files below a folder; links to folders are followed, a loop of them once."""
-    seen = set()
-    for root, folders, names in os.walk(folder, followlinks=True):
-        here = os.path.realpath(root)
-        if here in seen:
-            folders.clear()
-            continue
-        seen.add(here)
-        yield from (os.path.join(root, name) for name in names)
-
-
-def _local(path: str) -> FileInfo:
-    path = os.path.abspath(path)
-    try:
-        info = os.stat(path)
-    except OSError:
-        # a dangling link or a loop of links is seen, and quarantined when it is read
-        return FileInfo(path, 0, 0)
-    regular = stat.S_ISREG(info.st_mode)
-    return FileInfo(path, info.st_size if regular else -1, info.st_mtime_ns // 1000)
-
-
-def _list_remote(setting: str, options: Mapping[str, str] | None) -> list[FileInfo]:
-    from pyarrow import fs
-
-    system, inner = filesystem(setting, options)
-    scheme = setting.partition("://")[0]
-    try:
-        info = system.get_file_info(inner.rstrip("/"))
-        if info.type == fs.FileType.NotFound:
-            raise InputError("archive.path", f"{setting}, which does not exist", "a folder or URI of image files")
-        infos = [info] if info.is_file else system.get_file_info(fs.FileSelector(inner.rstrip("/"), recursive=True))
-    except OSError as error:
-        raise InputError(
-            "archive.path", f"{setting} ({' '.join(str(error).split())[:200]})", "a readable store"
-        ) from None
-    return [
-        FileInfo(f"{scheme}://{one.path}", one.size, int(one.mtime.timestamp() * 1e6) if one.mtime else 0)
-        for one in infos
-        if one.is_file
-    ]
 
 
 class FileSource:
@@ -184,7 +95,7 @@ class FileSource:
         return file
 
     def _tried(self, read: Callable[[], Any]) -> Any:
-        """What `read` gives; tried again where it fails for a reason that may pass."""
+        """The result of `read`; tried again after transient errors."""
         for pause in (*PAUSES, None):
             try:
                 return read()
@@ -230,8 +141,16 @@ class FileSource:
             return None
 
 
-def read_text(path: str, setting: str, options: Mapping[str, str] | None = None) -> str:
-    """A text file that a setting names.
+def read_text(path: str, setting: str, options: Mapping[str, str] | None = None, expected: str = "") -> str:
+    """A text file that a setting or option names.
+
+    Parameters
+    ----------
+    path, setting : str
+    options : mapping, optional
+        Of the object store.
+    expected : str
+        For the message; "a readable text file" by default.
 
     Raises
     ------
@@ -241,4 +160,27 @@ def read_text(path: str, setting: str, options: Mapping[str, str] | None = None)
     try:
         return FileSource(path, options).bytes().decode("utf-8-sig")
     except (BadFile, UnicodeDecodeError) as error:
-        raise InputError(setting, f"{path} ({' '.join(str(error).split())[:200]})", "a readable text file") from None
+        line = "no such file" if "FileNotFoundError" in str(error) else " ".join(str(error).split())[:200]
+        raise InputError(setting, f"{path} ({line})", expected or "a readable text file") from None
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a text file; a reader sees the old content or the new, never a part."""
+    if is_remote(path):
+        system, inner = filesystem(path)
+        with system.open_output_stream(inner) as stream:
+            stream.write(text.encode())
+        return
+    local = path.removeprefix("file://")
+    draft = f"{local}.{secrets.token_hex(4)}"
+    with builtins.open(draft, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(draft, local)
+
+
+def content_digest(path: str, options: Mapping[str, str] | None = None) -> str | None:
+    """SHA-256 (hexadecimal) of a file's content; None where the path names no file that can be read."""
+    try:
+        return FileSource(path, options).checksum()[0]
+    except (BadFile, InputError):
+        return None

@@ -1,7 +1,7 @@
 """Finding archives, descriptors, encoders, evaluations and simulators by name.
 
-Those of skyhash are entered in the `__init__` of their room. An installed package adds its own by an entry point of the
-group, e.g. in its pyproject.toml::
+Those of skyhash are listed in the `__init__` of their package. An installed package adds its own by an entry point of
+the group, e.g. in its pyproject.toml::
 
     [project.entry-points."skyhash.archives"]
     my_telescope = "my_package.archive:MyTelescope"

@@ -12,7 +12,7 @@ PositiveFloat = Annotated[float, Field(gt=0)]
 Natural = Annotated[int, Field(ge=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-# YAML reads an unquoted 2026-02-20T00:00:00 as a time of its own kind
+# YAML parses an unquoted 2026-02-20T00:00:00 as a datetime
 TimeText = Annotated[str, BeforeValidator(lambda value: value.isoformat() if isinstance(value, date) else value)]
 
 
@@ -23,7 +23,7 @@ class Settings(BaseModel):
 
 
 class ArchiveSettings(Settings):
-    """What every archive is told; an archive's own `Settings` adds its own."""
+    """Settings of every archive; an archive's own `Settings` extends them."""
 
     kind: str = Field("solar_hmi", description="which archive reads the files")
     path: str = Field("", description="folder, glob or URI (s3://bucket/folder) of image files")
@@ -40,14 +40,14 @@ class ArchiveSettings(Settings):
 
 
 class DescriptorSettings(Settings):
-    """What every descriptor is told; a descriptor's own `Settings` adds its own."""
+    """Settings of every descriptor; a descriptor's own `Settings` extends them."""
 
     kind: str = Field("magnetic_grid", description="which descriptor is computed")
     preview_px: Natural = Field(96, description="side of the stored preview picture; 0 = none")
 
 
 class EncoderSettings(Settings):
-    """What every encoder is told; an encoder's own `Settings` adds its own."""
+    """Settings of every encoder; an encoder's own `Settings` extends them."""
 
     kind: str = Field("autoencoder", description="which network encodes the descriptors")
 
@@ -57,7 +57,7 @@ class EvaluationSettings(Settings):
 
 
 class SimulatorSettings(Settings):
-    """What every simulator is told; a simulator's own `Settings` adds its own."""
+    """Settings of every simulator; a simulator's own `Settings` extends them."""
 
     kind: str = Field("solar", description="which simulator writes the archive")
     images: Natural = Field(0, description="simulated images made before ingest; 0 = none")

@@ -20,21 +20,22 @@ MILLISECONDS = 0.010
 
 
 def warm(clock: Clock, path: str, k: int, queries: int) -> dict[str, Any]:
-    """Median seconds of one query at a time, by `topk.lookup`."""
-    from skyhash.topk.exact.lookup import Lookup
+    """Median seconds of one query at a time, by `topk.exact.lookup`."""
+    from skyhash.topk.candidates.merge import as_matrix
+    from skyhash.topk.exact.lookup import lookup
     from skyhash.topk.vectors.rows import prepare
 
     codes = np.load(path)
-    lookup = Lookup(prepare(np.arange(len(codes)), codes, "cosine"))
-    lookup.of(0, k)
-    rows, took, lists = sampled(len(codes), queries), [], []
+    archive = prepare(np.arange(len(codes)), codes, "cosine")
+    lookup(archive, [0], k)
+    rows, seconds, lists = sampled(len(codes), queries), [], []
     for row in rows:
         begun = time.perf_counter()
-        found, _ = lookup.of(int(row), k)
-        took.append(time.perf_counter() - begun)
-        lists.append(found)
-    clock.seconds = float(np.median(took))
-    return {"rows": rows, "lists": lists, "worst": max(took)}
+        found, _ = as_matrix(lookup(archive, [int(row)], k), archive.ids, k)
+        seconds.append(time.perf_counter() - begun)
+        lists.append(found[0])
+    clock.seconds = float(np.median(seconds))
+    return {"rows": rows, "lists": lists, "worst": max(seconds)}
 
 
 def run(size: str, machine: dict[str, Any], folder: Path, tell: Callable[[str], None]) -> Part:

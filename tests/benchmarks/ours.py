@@ -17,51 +17,51 @@ from measure import Clock, cores
 
 
 def _warm(codes: np.ndarray, metric: str) -> None:
-    from skyhash.topk.exact import knn as kernel
+    from skyhash.topk.exact.knn import knn
 
-    kernel.knn(codes[:9000], 10, metric)
+    knn(codes[:9000], 10, metric)
 
 
 def in_process(clock: Clock, path: str, k: int, judged: int, metric: str = "cosine", arithmetic: str = "auto") -> dict:
-    """`topk.kernel.knn` from codes to ids and similarities; compiling is not timed."""
-    from skyhash.topk.exact import knn as kernel
+    """`topk.exact.knn` from codes to ids and similarities; compiling is not timed."""
     from skyhash.topk.exact.backend import choose
+    from skyhash.topk.exact.knn import knn
     from skyhash.topk.vectors.rows import prepare
 
     codes = np.load(path)
     _warm(codes, metric)
     with clock.timed("search"):
-        offsets, found, _ = kernel.knn(codes, k, metric, arithmetic=arithmetic)
+        offsets, found, _ = knn(codes, k, metric, arithmetic=arithmetic)
     chosen = choose(prepare(np.arange(len(codes)), codes, metric), k, arithmetic)
     rows = sampled(len(codes), judged, 12)
     lists = [found[offsets[row] : offsets[row + 1]] for row in rows]
-    return {"rows": rows, "lists": lists, "note": f"screened by {chosen.name}"}
+    return {"rows": rows, "lists": lists, "note": f"arithmetic {chosen.name}"}
 
 
 def blocked(clock: Clock, path: str, k: int, judged: int, target: float, group: int = 65_536) -> dict:
     """Tuning and LSH-blocked search in one process; lists are dropped as soon as they are made."""
-    from skyhash.topk.blocked import search as blocking
     from skyhash.topk.blocked import tune
+    from skyhash.topk.blocked.search import BlockedSearch, search
     from skyhash.topk.candidates import keys
-    from skyhash.topk.filters.pair_filter import NONE
-    from skyhash.topk.planning import calibrate as costs
+    from skyhash.topk.filters.pair_filter import NO_FILTER
+    from skyhash.topk.planning import calibrate
     from skyhash.topk.vectors.rows import prepare
 
     codes = np.load(path)
     _warm(codes, "cosine")
-    tune.tune(prepare(np.arange(3000), codes[:3000], "cosine"), 10, NONE, target, 0)
+    tune.tune(prepare(np.arange(3000), codes[:3000], "cosine"), 10, NO_FILTER, target, 0)
     wanted = sampled(len(codes), judged, 12)
     lists: dict[int, np.ndarray] = {}
     with clock.timed("prepare"):
         rows = prepare(np.arange(len(codes)), codes, "cosine")
-        arithmetic, rates = costs.measure(rows, k)
+        arithmetic, rates = calibrate.measure_rates(rows, k)
     with clock.timed("tune"):
-        tuned = tune.tune(rows, k, NONE, target, 0, tune.Costs(rates.pair, rates.bucket))
+        tuned = tune.tune(rows, k, NO_FILTER, target, 0, tune.Costs(rates.pair, rates.bucket))
     with clock.timed("search"):
-        job = blocking.Job(rows, k, arithmetic, tuned.tables, threads=cores())
-        for members, offsets, found in blocking.search(job, group):
-            for place in np.flatnonzero(np.isin(members, wanted)):
-                lists[int(members[place])] = keys.rows(found[offsets[place] : offsets[place + 1]]).astype(np.int64)
+        job = BlockedSearch(rows, k, arithmetic, tuned.tables, threads=cores())
+        for members, (offsets, found) in search(job, group):
+            for i in np.flatnonzero(np.isin(members, wanted)):
+                lists[int(members[i])] = keys.rows(found[offsets[i] : offsets[i + 1]]).astype(np.int64)
     share = tuned.pairs / (len(codes) * (len(codes) - 1) / 2)
     found = [lists[int(row)] for row in wanted]
     return {"rows": wanted, "lists": found, "share": share, "note": f"{100 * share:.3g} % of pairs"}
@@ -83,17 +83,17 @@ def on_spark(
         settings = NeighbourSettings(metric=metric, k=k, method=method, recall=recall)
         with clock.timed("search"):
             run_vectors(spark, str(folder / "vectors"), str(folder / "out"), settings, 1)
-        told = spark.read.format("delta").load(str(folder / "out" / "neighbour_runs")).first().asDict()
+        build = spark.read.format("delta").load(str(folder / "out" / "neighbour_runs")).first().asDict()
         rows = sampled(len(codes), judged, 12)
         table = spark.read.format("delta").load(str(folder / "out" / "neighbours"))
         wanted = table.where(f.col("query_id").isin([int(row) for row in rows])).orderBy("query_id").collect()
         size = sum(file.stat().st_size for file in (folder / "out" / "neighbours").rglob("*.parquet"))
         spark.stop()
     lists = [np.array(row["neighbour_ids"], np.int64) for row in wanted]
-    share = told["pairs_scored"] / told["pairs_possible"]
-    note = f"{told['method']}, {told['arithmetic'].split(':')[0]}, {100 * share:.3g} % of pairs"
-    facts = {name: told[name] for name in ("method", "reason", "recall_at_k", "recall_low", "recall_high", "recall_n")}
-    run = facts | {"pairs": told["pairs_scored"], "parameters": json.loads(told["parameters"])}
+    share = build["pairs_scored"] / build["pairs_possible"]
+    note = f"{build['method']}, {build['arithmetic'].split(':')[0]}, {100 * share:.3g} % of pairs"
+    facts = {name: build[name] for name in ("method", "reason", "recall_at_k", "recall_low", "recall_high", "recall_n")}
+    run = facts | {"pairs": build["pairs_scored"], "parameters": json.loads(build["parameters"])}
     return {"rows": rows, "lists": lists, "note": note, "table_bytes": size, "run": run}
 
 

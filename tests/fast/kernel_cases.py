@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 
 from skyhash.topk.candidates import keys
-from skyhash.topk.filters.pair_filter import NONE, Rules, allowed
+from skyhash.topk.filters.pair_filter import NO_FILTER, PairFilter, allowed
 from skyhash.topk.vectors.rows import Rows
 from skyhash.topk.vectors.similarity import WEIGHTS, scores
 
@@ -50,14 +50,18 @@ def ids_of(n: int, seed: int = 4) -> np.ndarray:
 
 
 def slow(
-    rows: Rows, k: int, rules: Rules = NONE, weights: tuple[float, float, float] = WEIGHTS, of: range | None = None
+    rows: Rows,
+    k: int,
+    pair_filter: PairFilter = NO_FILTER,
+    weights: tuple[float, float, float] = WEIGHTS,
+    of: range | None = None,
 ) -> list[np.ndarray]:
     """Keys of each row's list by the definition: score every allowed pair, sort, cut."""
     made = []
     for i in of or range(len(rows)):
         others = np.delete(np.arange(len(rows)), i)
-        if rules is not NONE:
-            others = np.array([j for j in others if allowed(rules, i, j)], np.int64)
+        if pair_filter is not NO_FILTER:
+            others = np.array([j for j in others if allowed(pair_filter, i, j)], np.int64)
         scored = scores(rows, np.full(len(others), i), others, weights)
         made.append(np.sort(keys.pack(scored, others))[:k])
     return made

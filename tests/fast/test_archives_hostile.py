@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits as astropy_fits
 
-from skyhash import files
+from skyhash import files, listing
 from skyhash.archives import fits, keywords, times
 from skyhash.archives.solar_mdi import SolarMdi
 from skyhash.errors import BadFile, InputError
@@ -28,7 +28,7 @@ def test_pipes_devices_and_loops_of_links_are_listed_and_refused(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "up").symlink_to(tmp_path)
     (tmp_path / "sub" / "good.fits").write_bytes(b"SIMPLE")
-    listed = files.list_files(str(tmp_path), lambda path: True)
+    listed = listing.list_files(str(tmp_path), lambda path: True)
     names = sorted(os.path.basename(one.path) for one in listed)
     assert names == ["endless.fits", "good.fits", "loop.fits", "pipe.fits"]
     for one in listed:

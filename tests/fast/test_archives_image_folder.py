@@ -1,9 +1,7 @@
 """A folder of pictures of any format: labels, parts, upright pictures, and what is no picture."""
 
 import io
-import os
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,10 +99,10 @@ def test_what_is_no_picture_is_told(data, reason):
         ),
     ],
 )
-def test_galaxy_zoo_is_read_with_its_labels_and_part(name, counts):
-    folder = Path(os.environ.get("SKYHASH_DATA", "")) / name
-    if not os.environ.get("SKYHASH_DATA") or not folder.is_dir():
-        pytest.skip(f"SKYHASH_DATA holds no {name}")
+def test_galaxy_zoo_is_read_with_its_labels_and_part(shared_data, name, counts):
+    folder = shared_data / name
+    if not folder.is_dir():
+        pytest.skip(f"the data set {name} is absent: no folder {folder}")
     reader = archive("image_folder", path=str(folder), parts={name: "train"})
     found, files = Counter(), sorted((folder / "images").iterdir())
     for number, file in enumerate(files):

@@ -2,8 +2,6 @@
 
 import datetime as dt
 import io
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +13,6 @@ from skyhash.archives.interferometer import NEVER, frequency_ghz, released, sour
 from skyhash.errors import BadFile
 from skyhash.pixels import DESCRIPTORS
 
-DATA = Path(os.environ.get("SKYHASH_DATA", "/nowhere"))
 KIND = "interferometer"
 PLANE = np.arange(20, dtype=np.float32).reshape(4, 5)
 
@@ -170,17 +167,17 @@ def test_times_of_the_submillimeter_array():
     assert times.parse("6-10-25 9:38:60").second == 59
 
 
-def every(folder):
-    found = sorted((DATA / folder).rglob("*.fits"))
+def every(data, folder):
+    found = sorted((data / folder).rglob("*.fits"))
     if not found:
-        pytest.skip(f"no {folder} in $SKYHASH_DATA")
+        pytest.skip(f"the data set {folder} is absent")
     return found
 
 
-def test_every_real_file_of_radio_continuum_fits_is_read_or_refused():
+def test_every_real_file_of_radio_continuum_fits_is_read_or_refused(shared_data):
     describe = DESCRIPTORS.make(DESCRIPTORS.settings("brightest_cutout")())
     reasons, described = {}, 0
-    for path in every("radio_continuum_fits"):
+    for path in every(shared_data, "radio_continuum_fits"):
         for kind in ("continuum", "peak_flux"):
             found = outcome(KIND, path.read_bytes(), str(path), image_kind=kind)
             if isinstance(found, BadFile):
@@ -197,9 +194,9 @@ def test_every_real_file_of_radio_continuum_fits_is_read_or_refused():
     assert {reason for found in reasons.values() for reason in found} == {"wrong_instrument"}
 
 
-def test_every_real_file_of_interferometer_same_source_is_read():
+def test_every_real_file_of_interferometer_same_source_is_read(shared_data):
     sources, placed = {}, 0
-    for path in every("interferometer_same_source"):
+    for path in every(shared_data, "interferometer_same_source"):
         found = read(KIND, path.read_bytes(), str(path))
         facts = found.facts
         assert facts["obs_time"].year == 2025 and 0.5 < facts["facts"]["beam_major_arcsec"] < 20, path.name

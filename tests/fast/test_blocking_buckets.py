@@ -23,7 +23,7 @@ def test_every_row_lies_in_one_bucket_and_buckets_are_bounded(kind, size):
 @pytest.mark.parametrize("kind", ["clustered", "duplicated", "bits"])
 def test_small_buckets_are_merged_where_there_is_room(kind):
     table = buckets.build(rows(kind, 1500), 40, seed=3)
-    small = np.flatnonzero((table.sizes < 10) & (table.twins < 0))
+    small = np.flatnonzero((table.sizes < 10) & (table.duplicate_group < 0))
     assert len(small) <= 1
     facts = table.facts()
     assert facts["buckets"] == len(table) and facts["size_max"] == table.sizes.max()
@@ -31,15 +31,15 @@ def test_small_buckets_are_merged_where_there_is_room(kind):
 
 
 @pytest.mark.parametrize("kind", ["duplicated", "all_equal", "bits_duplicated"])
-def test_equal_codes_are_cut_by_id_into_twins(kind):
+def test_equal_codes_are_cut_by_id_into_a_duplicate_group(kind):
     found = rows(kind, 1200)
     table = buckets.build(found, 50, seed=1)
-    for family in range(table.twins.max() + 1):
-        parts = np.flatnonzero(table.twins == family)
+    for group in range(table.duplicate_group.max() + 1):
+        parts = np.flatnonzero(table.duplicate_group == group)
         members = np.concatenate([table.rows(part) for part in parts])
         assert len(parts) > 1
         assert len(np.unique(found.values[members], axis=0)) == 1
-    assert table.twins.max() >= 0
+    assert table.duplicate_group.max() >= 0
 
 
 @pytest.mark.parametrize("kind", ["clustered", "bits"])
@@ -53,24 +53,24 @@ def test_two_builds_are_equal_and_another_seed_is_another_table(kind):
 
 def test_a_row_goes_to_the_side_of_every_bisector_on_which_it_lies():
     found = rows("positive", 400)
-    chosen = hyperplanes.pivots(found, 20, seed=2)
-    assigned = hyperplanes.assign(found, chosen)
+    centroids = hyperplanes.centroids_of(found, 20, seed=2)
+    assigned = hyperplanes.assign(found, centroids)
     points = hyperplanes.coordinates(found, slice(None)).astype(float)
     for row in range(0, 400, 7):
-        own = chosen[assigned[row]].astype(float)
-        for other in chosen.astype(float):
+        own = centroids[assigned[row]].astype(float)
+        for other in centroids.astype(float):
             # the bisector: points x with (other - own) . x = (|other|^2 - |own|^2) / 2
             height = (other - own) @ points[row] - (other @ other - own @ own) / 2
             assert height <= 1e-5
 
 
-def test_a_sign_hash_through_the_origin_would_leave_positive_codes_together_but_bisectors_part_them():
+def test_a_sign_hash_through_the_origin_would_leave_positive_codes_together_but_bisectors_separate_them():
     found = rows("positive", 800)
     table = buckets.build(found, 50, seed=4)
     assert len(table) >= 12 and table.facts()["skew"] < 2.5
 
 
-def test_near_buckets_have_near_numbers():
+def test_close_buckets_have_close_numbers():
     table = buckets.build(rows("clustered", 2000), 25, seed=6)
     steps = np.linalg.norm(np.diff(table.centres, axis=0), axis=1).mean()
     shuffled = table.centres[np.random.default_rng(0).permutation(len(table))]
@@ -84,14 +84,14 @@ def test_squared_distances_of_bit_coordinates_are_hamming_distances():
     np.testing.assert_array_equal(np.square(points[:, None] - points[None]).sum(axis=2), expected)
 
 
-def test_a_sampled_bit_parts_codes_and_equal_codes_have_none():
-    octets = codes("bits", 300)
-    side = bitsampling.halve(octets, 48, np.random.default_rng(1))
-    assert any(np.array_equal(side, bit == 1) for bit in np.unpackbits(octets, axis=1).T)
-    assert bitsampling.halve(np.repeat(octets[:1], 9, axis=0), 48, np.random.default_rng(1)) is None
+def test_a_sampled_bit_splits_codes_and_equal_codes_have_none():
+    packed = codes("bits", 300)
+    side = bitsampling.halve(packed, 48, np.random.default_rng(1))
+    assert any(np.array_equal(side, bit == 1) for bit in np.unpackbits(packed, axis=1).T)
+    assert bitsampling.halve(np.repeat(packed[:1], 9, axis=0), 48, np.random.default_rng(1)) is None
 
 
-def test_halving_parts_points_even_where_nearly_all_are_equal():
+def test_halving_splits_points_even_where_nearly_all_are_equal():
     points = np.zeros((100, 4), dtype=np.float32)
     points[17, 2] = 1
     side = hyperplanes.halve(points, np.random.default_rng(0))

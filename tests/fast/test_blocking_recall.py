@@ -1,4 +1,4 @@
-"""The interval of recall holds the truth as often as it says."""
+"""The confidence interval of recall covers the true value as often as it should."""
 
 import numpy as np
 import pytest
@@ -14,15 +14,15 @@ def skewed(n, seed):
 
 
 @pytest.mark.parametrize("size", [100, 1000])
-def test_the_interval_covers_the_truth_on_repeated_samples(size):
+def test_the_interval_covers_the_true_value_on_repeated_samples(size):
     population = skewed(100_000, 1)
-    truth = population.mean()
+    true_mean = population.mean()
     covered = 0
     for repeat in range(400):
         rows = recall.sample(len(population), size, seed=repeat)
         found = recall.summarise(population[rows])
         assert 0 <= found.low <= found.mean <= found.high <= 1 and found.n == size
-        covered += found.low <= truth <= found.high
+        covered += found.low <= true_mean <= found.high
     assert covered >= 0.92 * 400
 
 

@@ -5,14 +5,13 @@ import pytest
 from blocking_data import KINDS, rows
 
 from skyhash.topk.blocked import buckets, probes, recall, tune
-from skyhash.topk.blocked import sampled_neighbours as evidence
-from skyhash.topk.blocked import search as blocking
-from skyhash.topk.blocked.tune import Table
+from skyhash.topk.blocked.sampled_neighbours import sample_neighbours
+from skyhash.topk.blocked.search import BlockedSearch, search
+from skyhash.topk.blocked.tune import HashTable
 from skyhash.topk.candidates import keys, merge
-from skyhash.topk.exact import knn as kernel
+from skyhash.topk.exact import knn
 from skyhash.topk.exact.backend import Arithmetic, choose
-from skyhash.topk.filters import pair_filter as rules
-from skyhash.topk.filters.pair_filter import NONE, allowed
+from skyhash.topk.filters.pair_filter import NO_FILTER, allowed
 from skyhash.topk.vectors.similarity import scores
 
 
@@ -23,20 +22,20 @@ def arithmetic(found) -> Arithmetic:
 def in_row_order(parts, n):
     """Lists of all rows as a list of arrays of keys."""
     made: list = [None] * n
-    for group, offsets, found in parts:
-        for place, row in enumerate(group):
+    for group, (offsets, found) in parts:
+        for i, row in enumerate(group):
             assert made[row] is None
-            made[row] = found[offsets[place] : offsets[place + 1]]
+            made[row] = found[offsets[i] : offsets[i + 1]]
     assert all(one is not None for one in made)
     return made
 
 
-def brute(found, k, which=NONE):
-    """Keys by the definition: score every pair as the kernel's one scoring function does, sort, cut."""
+def brute(found, k, pair_filter=NO_FILTER):
+    """Keys by the definition: score every pair as the stored similarity is, sort, cut."""
     n = len(found)
     made = []
     for i in range(n):
-        others = np.array([j for j in range(n) if allowed(which, i, j)], dtype=np.int64)
+        others = np.array([j for j in range(n) if allowed(pair_filter, i, j)], dtype=np.int64)
         scored = keys.pack(scores(found, np.full(len(others), i), others), others)
         made.append(np.sort(scored)[:k])
     return made
@@ -44,7 +43,7 @@ def brute(found, k, which=NONE):
 
 def full_tables(found, size, seeds):
     made = [buckets.build(found, size, seed) for seed in seeds]
-    return [Table(table, probes.everything(len(table))) for table in made]
+    return [HashTable(table, probes.everything(len(table))) for table in made]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -54,8 +53,8 @@ def test_all_buckets_probed_gives_the_exact_lists_byte_for_byte(kind, metric):
     found = rows(kind, n, metric)
     expected = brute(found, k)
     for most, count in ((1000, 1), (60, 1), (90, 2)):
-        job = blocking.Job(found, k, arithmetic(found), full_tables(found, 20, range(count)))
-        got = in_row_order(blocking.search(job, most), n)
+        job = BlockedSearch(found, k, arithmetic(found), full_tables(found, 20, range(count)))
+        got = in_row_order(search(job, most), n)
         for one, other in zip(got, expected, strict=True):
             np.testing.assert_array_equal(one, other)
         assert job.fallbacks == 0
@@ -64,8 +63,8 @@ def test_all_buckets_probed_gives_the_exact_lists_byte_for_byte(kind, metric):
 def test_the_blend_too():
     n, k = 200, 7
     found = rows("clustered", n, "blend")
-    job = blocking.Job(found, k, choose(found, k), full_tables(found, 20, [1]))
-    for one, other in zip(in_row_order(blocking.search(job, 70), n), brute(found, k), strict=True):
+    job = BlockedSearch(found, k, choose(found, k), full_tables(found, 20, [1]))
+    for one, other in zip(in_row_order(search(job, 70), n), brute(found, k), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -74,14 +73,14 @@ def test_the_blend_too():
 def test_every_list_holds_k_without_repetition_however_few_buckets_are_probed(kind, tables):
     n, k = 500, 60
     found = rows(kind, n)
-    hints = evidence.gather(found, k, NONE, 100, seed=1)
+    near = sample_neighbours(found, k, NO_FILTER, 100, seed=1)
     made = []
     for seed in range(tables):
         table = buckets.build(found, 10, seed)
-        made.append(Table(table, probes.take_each(probes.rank(table, hints), 2, len(table))))
-    job = blocking.Job(found, k, arithmetic(found), made)
+        made.append(HashTable(table, probes.take_each(probes.rank(table, near), 2, len(table))))
+    job = BlockedSearch(found, k, arithmetic(found), made)
     exact = brute(found, k)
-    for row, listed in enumerate(in_row_order(blocking.search(job, 150), n)):
+    for row, listed in enumerate(in_row_order(search(job, 150), n)):
         neighbours = keys.rows(listed)
         assert len(listed) == k == len(np.unique(neighbours)) and row not in neighbours
         assert (np.diff(listed.astype(object)) > 0).all()
@@ -90,20 +89,20 @@ def test_every_list_holds_k_without_repetition_however_few_buckets_are_probed(ki
     assert tables > 1 or job.fallbacks > 0 or kind in ("all_equal",)
 
 
-def test_rules_hold_and_lists_are_full_where_they_can_be():
+def test_the_pair_filter_holds_and_lists_are_full_where_they_can_be():
     n, k = 400, 30
     found = rows("clustered", n)
     draw = np.random.default_rng(2)
-    which = NONE._replace(
+    pair_filter = NO_FILTER._replace(
         listable=draw.random(n) < 0.3, time=np.arange(n) * 10, min_gap=501, source=draw.integers(-1, 5, n)
     )
-    chosen = tune.tune(found, k, which, 0.9, seed=1, sizes=(20,))
-    job = blocking.Job(found, k, arithmetic(found), chosen.tables, which)
-    got = in_row_order(blocking.search(job, 100), n)
-    exact = brute(found, k, which)
+    chosen = tune.tune(found, k, pair_filter, 0.9, seed=1, sizes=(20,))
+    job = BlockedSearch(found, k, arithmetic(found), chosen.tables, pair_filter)
+    got = in_row_order(search(job, 100), n)
+    exact = brute(found, k, pair_filter)
     for row in range(n):
         assert len(got[row]) == len(exact[row])
-        assert all(rules.allowed(which, row, int(other)) for other in keys.rows(got[row]))
+        assert all(allowed(pair_filter, row, int(other)) for other in keys.rows(got[row]))
     lists = [(np.cumsum([0, *map(len, some)]), np.concatenate(some)) for some in (got, exact)]
     assert recall.summarise(recall.per_query(*lists)).mean >= 0.9
 
@@ -112,27 +111,27 @@ def test_rules_hold_and_lists_are_full_where_they_can_be():
 def test_recall_reaches_the_target_against_exact(kind):
     n, k, target = 1500, 15, 0.9
     found = rows(kind, n)
-    chosen = tune.tune(found, k, NONE, target, seed=4)
-    job = blocking.Job(found, k, arithmetic(found), chosen.tables)
-    got = in_row_order(blocking.search(job, 600), n)
-    # the exact kernel, which tests of its own hold to faiss and to slow loops
-    exact = kernel.search(found, k, arithmetic(found))[:2]
+    chosen = tune.tune(found, k, NO_FILTER, target, seed=4)
+    job = BlockedSearch(found, k, arithmetic(found), chosen.tables)
+    got = in_row_order(search(job, 600), n)
+    # the exact search, pair_filter other tests compare with faiss and with slow loops
+    exact, _ = knn.search(found, k, arithmetic(found))
     recalls = recall.per_query((np.cumsum([0, *map(len, got)]), np.concatenate(got)), exact)
     assert recalls.mean() >= target - 0.01
-    judged = recall.summarise(recalls[recall.sample(n, 300, 1)])
-    assert judged.low <= recalls.mean() <= judged.high
-    # a pair between two groups is screened once for each of them
-    assert job.pairs < 0.9 * n * (n - 1) / 2
+    measured = recall.summarise(recalls[recall.sample(n, 300, 1)])
+    assert measured.low <= recalls.mean() <= measured.high
+    # a pair between two groups is scored once for each of them
+    assert job.pairs_scored < 0.9 * n * (n - 1) / 2
 
 
 def test_groups_seeds_and_threads_do_not_change_the_lists():
     n, k = 900, 20
     found = rows("clustered", n)
-    chosen = tune.tune(found, k, NONE, 0.9, seed=9, sizes=(25,), tables=2)
+    chosen = tune.tune(found, k, NO_FILTER, 0.9, seed=9, sizes=(25,), tables=2)
     made = []
     for most, threads, seed in ((10_000, 1, 0), (130, 1, 0), (300, 2, 0)):
-        job = blocking.Job(found, k, arithmetic(found), chosen.tables, threads=threads, seed=seed)
-        made.append(in_row_order(blocking.search(job, most), n))
+        job = BlockedSearch(found, k, arithmetic(found), chosen.tables, threads=threads, seed=seed)
+        made.append(in_row_order(search(job, most), n))
     for other in made[1:]:
         for one, two in zip(made[0], other, strict=True):
             np.testing.assert_array_equal(one, two)
@@ -143,20 +142,20 @@ def test_faiss_agrees_where_all_buckets_are_probed():
 
     n, k = 1200, 25
     found = rows("random", n)
-    job = blocking.Job(found, k, arithmetic(found), full_tables(found, 60, [3]))
+    job = BlockedSearch(found, k, arithmetic(found), full_tables(found, 60, [3]))
     index = faiss.IndexFlatIP(found.values.shape[1])
     index.add(found.values)
     scores, _ = index.search(found.values, k + 1)
-    for row, listed in enumerate(in_row_order(blocking.search(job, 500), n)):
+    for row, listed in enumerate(in_row_order(search(job, 500), n)):
         np.testing.assert_allclose(keys.similarity(listed), scores[row][1:], atol=2e-6)
 
 
 def test_replacing_lists():
     lists = np.array([0, 2, 2, 5]), np.array([1, 2, 3, 4, 5], dtype=np.uint64)
     new = np.array([0, 3, 4]), np.array([7, 8, 9, 6], dtype=np.uint64)
-    offsets, found = merge.put(lists, [(np.array([1, 0]), new)])
+    offsets, found = merge.replace(lists, [(np.array([1, 0]), new)])
     assert offsets.tolist() == [0, 1, 4, 7] and found.tolist() == [6, 7, 8, 9, 3, 4, 5]
     last = np.array([0, 1]), np.array([0], dtype=np.uint64)
-    offsets, found = merge.put(lists, [(np.array([1, 0]), new), (np.array([1]), last)])
+    offsets, found = merge.replace(lists, [(np.array([1, 0]), new), (np.array([1]), last)])
     assert offsets.tolist() == [0, 1, 2, 5] and found.tolist() == [6, 0, 3, 4, 5]
-    assert merge.put(lists, []) is lists
+    assert merge.replace(lists, []) is lists

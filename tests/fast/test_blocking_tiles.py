@@ -1,4 +1,4 @@
-"""Tiles: which rows meet which, and how often."""
+"""Tiles: which rows are compared, and how often."""
 
 from collections import Counter
 from itertools import combinations, product
@@ -8,32 +8,32 @@ import pytest
 from blocking_data import KINDS, rows
 
 from skyhash.topk.blocked import buckets, probes, tiles
-from skyhash.topk.blocked import sampled_neighbours as evidence
-from skyhash.topk.blocked.tune import Table
-from skyhash.topk.filters.pair_filter import NONE
+from skyhash.topk.blocked.sampled_neighbours import sample_neighbours
+from skyhash.topk.blocked.tune import HashTable
+from skyhash.topk.filters.pair_filter import NO_FILTER
 
 
-def met(tables, asks):
-    """How often each ordered pair (asking row, other row) is scored, by loops."""
+def compared(tables, is_query):
+    """How often each ordered pair (query, other row) is compared, by loops."""
     times = Counter()
-    for a, b in tiles.blocks(tables, asks):
-        assert asks[a].all()
+    for a, b in tiles.bucket_tiles(tables, is_query):
+        assert is_query[a].all()
         for x, y in combinations(a, 2) if b is None else product(a, b):
             assert x != y
             times[int(x), int(y)] += 1
-            if asks[y]:
+            if is_query[y]:
                 times[int(y), int(x)] += 1
     return times
 
 
-def expected(tables, asks):
+def expected(tables, is_query):
     """The same from the definition: y lies in a bucket that x's bucket probes."""
     times = Counter()
     for table in tables:
         of_rows = table.buckets.of_rows()
-        for x in np.flatnonzero(asks):
+        for x in np.flatnonzero(is_query):
             probed = set(table.probes.of(of_rows[x]).tolist())
-            for y in range(len(asks)):
+            for y in range(len(is_query)):
                 if y != x and int(of_rows[y]) in probed:
                     times[int(x), y] += 1
     return times
@@ -41,31 +41,31 @@ def expected(tables, asks):
 
 def some_tables(kind, n, size, count, share):
     found = rows(kind, n)
-    hints = evidence.gather(found, 10, NONE, 100, seed=1)
+    near = sample_neighbours(found, 10, NO_FILTER, 100, seed=1)
     tables = []
     for seed in range(count):
         made = buckets.build(found, size, seed)
-        ranked = probes.rank(made, hints)
-        tables.append(Table(made, probes.take(ranked, int(share * len(ranked.first)), len(made))))
+        ranked = probes.rank(made, near)
+        tables.append(HashTable(made, probes.take(ranked, int(share * len(ranked.first)), len(made))))
     return tables
 
 
 @pytest.mark.parametrize("kind", ["clustered", "duplicated", "bits"])
-@pytest.mark.parametrize("asking", [1.0, 0.4, 0.02])
-def test_every_asking_row_meets_every_probed_row_once_per_table(kind, asking):
+@pytest.mark.parametrize("share", [1.0, 0.4, 0.02])
+def test_every_query_is_compared_with_every_probed_row_once_per_table(kind, share):
     n = 150
     tables = some_tables(kind, n, 12, 2, 0.3)
-    asks = np.random.default_rng(2).random(n) < asking
-    assert met(tables, asks) == expected(tables, asks)
+    is_query = np.random.default_rng(2).random(n) < share
+    assert compared(tables, is_query) == expected(tables, is_query)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_buckets_probed_means_all_pairs_once(kind):
     n = 120
     made = buckets.build(rows(kind, n), 15, seed=1)
-    table = Table(made, probes.everything(len(made)))
+    table = HashTable(made, probes.everything(len(made)))
     assert table.pairs == n * (n - 1) // 2
-    times = met([table], np.ones(n, dtype=bool))
+    times = compared([table], np.ones(n, dtype=bool))
     assert len(times) == n * (n - 1) and set(times.values()) == {1}
 
 
@@ -76,18 +76,18 @@ def test_groups_are_whole_and_serve_every_row_once(most):
     groups = tiles.groups(table, most)
     np.testing.assert_array_equal(np.sort(np.concatenate(groups)), np.arange(n))
     assert all(len(group) for group in groups)
-    together = Counter()
+    total = Counter()
     for group in groups:
-        asks = np.zeros(n, dtype=bool)
-        asks[group] = True
-        together += met([table], asks)
-    assert together == expected([table], np.ones(n, dtype=bool))
+        is_query = np.zeros(n, dtype=bool)
+        is_query[group] = True
+        total += compared([table], is_query)
+    assert total == expected([table], np.ones(n, dtype=bool))
 
 
 def test_pairs_of_a_table_are_counted_as_they_are_scored():
     table = some_tables("clustered", 150, 12, 1, 0.3)[0]
     scored = sum(
         len(a) * (len(a) - 1) // 2 if b is None else len(a) * len(b)
-        for a, b in tiles.blocks([table], np.ones(150, dtype=bool))
+        for a, b in tiles.bucket_tiles([table], np.ones(150, dtype=bool))
     )
     assert scored == table.pairs

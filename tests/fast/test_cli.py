@@ -39,7 +39,7 @@ def test_help_teaches_what_is_read_and_written_and_lists_the_settings(capsys, co
     ("arguments", "line"),
     [
         (["wash"], "skyhash wash: command: found wash, expected one of ingest, describe"),
-        (["ingest", "--config", "none.yaml"], "skyhash ingest: --config: found none.yaml, expected a YAML file"),
+        (["ingest", "--config", "none.yaml"], "skyhash ingest: --config: found none.yaml (no such file), expected a"),
         (["neighbours", "--k", "-5"], "skyhash neighbours: neighbours.k: found -5, expected a value greater than 0"),
         (["neighbours", "--metric", "manhattan"], "skyhash neighbours: neighbours.metric: found 'manhattan', expected"),
         (["ingest", "--set", "archive.paht=/x"], "skyhash ingest: archive.paht: found an unknown key, expected one of"),

@@ -54,7 +54,7 @@ def test_a_profile_that_is_no_mapping_is_refused(tmp_path, text):
 
 
 def test_a_missing_profile_is_named(tmp_path):
-    with pytest.raises(ConfigError, match=r"--config: found .*none\.yaml, expected a YAML file"):
+    with pytest.raises(ConfigError, match=r"--config: found .*none\.yaml \(no such file\), expected a YAML file"):
         load(tmp_path / "none.yaml")
 
 

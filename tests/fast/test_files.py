@@ -1,11 +1,12 @@
-"""The files of an archive: every file counts as seen, save companions; no read without a limit."""
+"""A user's files: listing (every file counts as seen, save companions), limits on reading, whole writes."""
 
 import os
 
 import pytest
 
 from skyhash.errors import BadFile, InputError
-from skyhash.files import FileSource, is_remote, list_files, read_text
+from skyhash.files import FileSource, content_digest, is_remote, read_text, write_text
+from skyhash.listing import covers, is_gone, list_files
 
 
 def everything(path):
@@ -101,3 +102,45 @@ def test_a_text_file_that_is_missing_is_named_by_its_setting(folder):
 @pytest.mark.parametrize(("path", "remote"), [("/a/b", False), ("file:///a", False), ("s3://b/c", True)])
 def test_only_uris_of_other_systems_are_remote(path, remote):
     assert is_remote(path) is remote
+
+
+def test_a_written_file_replaces_the_old_one_and_nothing_else_stays(tmp_path):
+    for path in (str(tmp_path / "a.prom"), f"file://{tmp_path}/a.prom"):
+        write_text(path, "né 1\n")
+        write_text(path, "né 2\n")
+    assert read_text(path, "--metrics") == "né 2\n"
+    assert os.listdir(tmp_path) == ["a.prom"]
+    with pytest.raises(OSError):
+        write_text(str(tmp_path / "none" / "a.prom"), "x")
+
+
+def test_the_digest_of_a_file_follows_its_content_and_other_texts_have_none(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("a")
+    first = content_digest(str(file))
+    file.write_text("b")
+    assert first and first != content_digest(str(file)) == content_digest(f"file://{file}")
+    assert content_digest(str(tmp_path)) is content_digest("hmi") is content_digest("nothing://x") is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "path", "inside"),
+    [
+        ("/data", "/data/a/b.fits", True),
+        ("/data/", "/data/a.fits", True),
+        ("/data", "/database/a.fits", False),
+        ("/data/*.fits", "/data/a.fits", True),
+        ("/data/*.fits", "/data/a/b.fits", False),
+        ("/data/**/*.fits", "/data/a/b/c.fits", True),
+        ("/data/?.fits", "/data/ab.fits", False),
+        ("s3://bucket/hmi", "s3://bucket/hmi/a.fits", True),
+        ("s3://bucket/hmi", "s3://bucket/hmi2/a.fits", False),
+    ],
+)
+def test_a_setting_covers_the_paths_that_its_listing_would_show(setting, path, inside):
+    assert covers(setting, path) is inside
+
+
+def test_a_file_that_is_not_listed_is_gone_unless_something_is_there(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    assert is_gone(str(tmp_path / "a")) and is_gone("s3://bucket/a") and not is_gone(str(tmp_path / "link"))

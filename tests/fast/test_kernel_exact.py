@@ -6,9 +6,8 @@ import pytest
 from kernel_cases import FLOAT_METRICS, KINDS, bits, codes, ids_of, lists, slow
 
 from skyhash.topk.candidates import keys
-from skyhash.topk.exact import backend as rates
-from skyhash.topk.exact import knn as kernel
-from skyhash.topk.exact import limits as threshold
+from skyhash.topk.exact import backend, limits
+from skyhash.topk.exact.knn import knn
 from skyhash.topk.vectors.rows import prepare
 
 
@@ -23,7 +22,7 @@ def equal_to_slow(rows, answer, k, **asked):
 def test_lists_are_those_of_scoring_and_sorting_everything(kind, metric):
     n, k = 210, 12
     data, ids = codes(kind, n), ids_of(n)
-    answer = kernel.knn(data, k, metric, ids)
+    answer = knn(data, k, metric, ids)
     equal_to_slow(prepare(ids, data, metric), answer, k)
 
 
@@ -32,7 +31,7 @@ def test_lists_are_those_of_scoring_and_sorting_everything(kind, metric):
 def test_so_are_those_of_binary_codes(kind, width):
     n, k = 200, 12
     data, ids = bits(kind, n, width), ids_of(n)
-    answer = kernel.knn(data, k, "hamming", ids)
+    answer = knn(data, k, "hamming", ids)
     equal_to_slow(prepare(ids, data, "hamming"), answer, k)
 
 
@@ -46,7 +45,7 @@ def test_faiss_finds_the_same_neighbours(kind, metric):
     # k + 1, for faiss lists the query itself
     values, found = faiss.knn(theirs, theirs, k + 1, metric=kinds[metric])
     exact = theirs.astype(np.float64)
-    for row, (mine, similarities) in enumerate(lists(kernel.knn(data, k, metric))):
+    for row, (mine, similarities) in enumerate(lists(knn(data, k, metric))):
         order = found[row][found[row] != row][:k]
         if metric == "cosine":
             true, its = exact[mine] @ exact[row], exact[order] @ exact[row]
@@ -68,7 +67,7 @@ def test_faiss_counts_the_same_bits(width):
     index = faiss.IndexBinaryFlat(8 * data.shape[1])
     index.add(data)
     distances, _ = index.search(data, k + 1)
-    for row, (mine, similarities) in enumerate(lists(kernel.knn(data, k, "hamming"))):
+    for row, (mine, similarities) in enumerate(lists(knn(data, k, "hamming"))):
         np.testing.assert_array_equal(-similarities, distances[row][1:])  # the query itself is the first
         np.testing.assert_array_equal(np.unpackbits(data[mine] ^ data[row], axis=1).sum(axis=1), -similarities)
 
@@ -78,7 +77,7 @@ def test_equal_similarities_are_ordered_by_id(metric):
     n, k = 90, 20
     ids = ids_of(n)
     data = bits("duplicated", n, 24) if metric == "hamming" else codes("all_equal", n)
-    for query, (found, similarities) in zip(np.sort(ids), lists(kernel.knn(data, k, metric, ids)), strict=True):
+    for query, (found, similarities) in zip(np.sort(ids), lists(knn(data, k, metric, ids)), strict=True):
         assert query not in found and len(set(found.tolist())) == k
         ties = np.flatnonzero(np.diff(similarities) == 0)
         assert len(ties) and (found[ties] < found[ties + 1]).all()
@@ -88,21 +87,21 @@ def test_equal_similarities_are_ordered_by_id(metric):
 @pytest.mark.parametrize("n", [1, 2, 7])
 def test_lists_hold_all_others_where_k_is_larger(metric, n):
     data = bits("random", n) if metric == "hamming" else codes("random", n)
-    answer = lists(kernel.knn(data, 50, metric))
+    answer = lists(knn(data, 50, metric))
     assert [sorted(found.tolist()) for found, _ in answer] == [[j for j in range(n) if j != i] for i in range(n)]
 
 
-LARGE = 8704  # from 8192 rows limits are guessed from a sample
+LARGE = 8704  # from 8192 rows on limits are estimated from a sample
 
 
 @pytest.mark.parametrize(
     "metric, kind", [("cosine", "zeros"), ("cosine", "duplicated"), ("euclidean", "random"), ("blend", "clustered")]
 )
-def test_guessed_limits_leave_the_lists_exact(metric, kind):
+def test_estimated_limits_leave_the_lists_exact(metric, kind):
     k = 40
     data = codes(kind, LARGE, 16)
-    assert len(threshold.draw(LARGE, k, 0))
-    answer = lists(kernel.knn(data, k, metric, threads=2))
+    assert len(limits.Sample.draw(prepare(np.arange(LARGE), data, metric), k, 0).rows)
+    answer = lists(knn(data, k, metric, threads=2))
     rows = prepare(np.arange(LARGE), data, metric)
     for query in range(0, LARGE, 1500):
         (expected,) = slow(rows, k, of=range(query, query + 1))
@@ -110,32 +109,32 @@ def test_guessed_limits_leave_the_lists_exact(metric, kind):
         np.testing.assert_array_equal(answer[query][1], keys.similarity(expected))
 
 
-def test_a_guess_far_too_high_costs_time_and_changes_nothing(monkeypatch):
+def test_limits_far_too_strict_cost_time_and_change_nothing(monkeypatch):
     k = 30
     data = codes("random", 3000, 16)
-    right = kernel.knn(data, k)
+    right = knn(data, k)
 
     def wrong(rows, *others, **named):
-        limits = np.full(len(rows), keys.ALL)
-        limits[::50] = keys.limit(np.full(len(limits[::50]), 0.9, np.float32))
-        limits[1::50] = keys.limit(np.full(len(limits[1::50]), 1.0, np.float32))
-        return limits
+        strict = np.full(len(rows), keys.NO_LIMIT)
+        strict[::50] = keys.limit(np.full(len(strict[::50]), 0.9, np.float32))
+        strict[1::50] = keys.limit(np.full(len(strict[1::50]), 1.0, np.float32))
+        return strict
 
-    monkeypatch.setattr(threshold, "guess", wrong)
-    for one, other in zip(right, kernel.knn(data, k), strict=True):
+    monkeypatch.setattr(limits, "estimate_kth_similarity", wrong)
+    for one, other in zip(right, knn(data, k), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("kind", ["clustered", "all_equal"])
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_a_coarse_screen_does_not_lift_the_guess(kind, metric):
-    """Codes nearer than bfloat16 can tell, or equal: the guess still leaves k, and few are searched twice."""
+def test_a_coarse_prefilter_does_not_make_limits_too_strict(kind, metric):
+    """Codes closer than bfloat16 resolves, or equal: limits still accept k, and few queries are searched twice."""
     rows = prepare(np.arange(LARGE), codes(kind, LARGE, 16), metric)
-    places = threshold.draw(LARGE, 20, 0)
+    sample, numbers = limits.Sample.draw(rows, 20, 0), np.arange(LARGE, dtype=np.uint32)
     for name in ("numpy", "bfloat16"):
-        screen = rates.make(name)
-        limits = threshold.guess(rows, rows.take(places), places, 0, LARGE, 20, screen)
+        prefilter = backend.make_prefilter(name)
+        estimated = limits.estimate_kth_similarity(rows, numbers, sample, prefilter)
         queries = range(0, LARGE, 400)
         best = slow(rows, 20, of=queries)
-        held = np.array([np.count_nonzero(found <= limits[q]) for q, found in zip(queries, best, strict=True)])
-        assert np.mean(held == 20) > 0.9
+        accepted = np.array([np.count_nonzero(found <= estimated[q]) for q, found in zip(queries, best, strict=True)])
+        assert np.mean(accepted == 20) > 0.9

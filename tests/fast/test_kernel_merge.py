@@ -30,7 +30,7 @@ def test_a_limit_keeps_what_is_at_least_as_similar(score, asked):
     limit = keys.limit(np.array([asked], np.float32))[0]
     key = keys.pack(np.array([score], np.float32), np.array([2**32 - 2]))[0]
     assert (key <= limit) == (np.float32(score) >= np.float32(asked))
-    assert keys.NOTHING < key <= keys.ALL
+    assert keys.REJECT_ALL < key <= keys.NO_LIMIT
 
 
 @given(st.integers(1, 6), st.integers(1, 12), st.integers(0, 120), st.integers(1, 5), st.integers(0, 2**32 - 1))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from kernel_cases import KINDS, bits, codes, ids_of, lists
 
 from skyhash.errors import ConfigError, InputError
-from skyhash.topk.exact import knn as kernel
+from skyhash.topk.exact.knn import knn
 from skyhash.topk.vectors.blend import bound
 from skyhash.topk.vectors.rows import prepare
 from skyhash.topk.vectors.similarity import WEIGHTS, blend_of, scores
@@ -50,7 +50,7 @@ def test_candidates_and_rescoring_give_the_blends_true_first(kind, weights):
     n, k = 130, 10
     data = codes(kind, n)
     exact = data.astype(np.float64)
-    answer = lists(kernel.knn(data, k, "blend", weights=weights, tile=64))
+    answer = lists(knn(data, k, "blend", weights=weights, tile=64))
     for query in range(0, n, 13):
         true = np.array([blended(exact[query], exact[j], weights) if j != query else -np.inf for j in range(n)])
         found, similarities = answer[query]
@@ -60,7 +60,7 @@ def test_candidates_and_rescoring_give_the_blends_true_first(kind, weights):
 
 @given(st.integers(0, 2**32), st.sampled_from(KINDS), st.integers(1, 40))
 @settings(max_examples=60, deadline=None)
-def test_no_pair_of_the_blend_lies_above_the_bound_that_screens_it(seed, kind, d):
+def test_no_pair_of_the_blend_lies_above_its_bound(seed, kind, d):
     n = 12
     rows = prepare(np.arange(n), codes(kind, n, d, seed), "blend")
     tile = (rows.values @ rows.values.T).astype(np.float32)
@@ -72,7 +72,7 @@ def test_no_pair_of_the_blend_lies_above_the_bound_that_screens_it(seed, kind, d
 
 def test_the_blend_refuses_weights_below_zero():
     with pytest.raises(InputError, match="weights of the blend"):
-        kernel.knn(codes("random", 10), 3, "blend", weights=(1.0, -0.1, 0.1))
+        knn(codes("random", 10), 3, "blend", weights=(1.0, -0.1, 0.1))
 
 
 @pytest.mark.parametrize("power", [-60, -20, 0, 20, 60])
@@ -80,7 +80,7 @@ def test_powers_of_two_scale_distances_and_leave_cosines_alone(power):
     data = codes("clustered", 100)
     scaled = (data.astype(np.float64) * 2.0**power).astype(np.float32)
     for metric, factor in (("cosine", 1.0), ("euclidean", 2.0**power)):
-        one, other = kernel.knn(data, 9, metric), kernel.knn(scaled, 9, metric)
+        one, other = knn(data, 9, metric), knn(scaled, 9, metric)
         np.testing.assert_array_equal(one[1], other[1])
         np.testing.assert_array_equal(np.float64(one[2]) * factor, np.float64(other[2]))
 
@@ -90,7 +90,7 @@ def test_a_zero_code_has_cosine_0_with_all_and_lists_the_first_ids():
     data[[5, 17]] = 0
     ids = ids_of(60)
     order = np.argsort(ids)
-    answer = lists(kernel.knn(data, 8, "cosine", ids))
+    answer = lists(knn(data, 8, "cosine", ids))
     for row in (5, 17):
         found, similarities = answer[int(np.flatnonzero(order == row)[0])]
         assert (similarities == 0).all()
@@ -99,15 +99,15 @@ def test_a_zero_code_has_cosine_0_with_all_and_lists_the_first_ids():
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean", "blend"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_what_is_no_number_is_refused_and_its_image_named(metric, value):
+def test_nan_and_infinity_are_refused_and_the_image_is_named(metric, value):
     data, ids = codes("random", 5000), np.arange(5000) * 3
     data[4321, 7] = value
     with pytest.raises(InputError, match=rf"{value} in the code of image_id {4321 * 3}\b"):
-        kernel.knn(data, 5, metric, ids)
+        knn(data, 5, metric, ids)
 
 
 @pytest.mark.parametrize(
-    "asked, error, told",
+    "arguments, error, message",
     [
         ({"k": 0}, ConfigError, "neighbours.k"),
         ({"metric": "manhattan"}, InputError, "metric"),
@@ -121,14 +121,14 @@ def test_what_is_no_number_is_refused_and_its_image_named(metric, value):
         ({"arithmetic": "fast"}, ConfigError, "neighbours.arithmetic"),
     ],
 )
-def test_mistakes_are_told_by_name(asked, error, told):
-    call = {"codes": codes("random", 4), "k": 2} | asked
-    with pytest.raises(error, match=told):
-        kernel.knn(**call)
+def test_mistakes_are_named(arguments, error, message):
+    call = {"codes": codes("random", 4), "k": 2} | arguments
+    with pytest.raises(error, match=message):
+        knn(**call)
 
 
 def test_a_code_of_bits_is_padded_without_effect():
     data = bits("random", 80, 40)
     wide = np.concatenate([data, np.zeros((80, 6), np.uint8)], axis=1)
-    for one, other in zip(kernel.knn(data, 9, "hamming"), kernel.knn(wide, 9, "hamming"), strict=True):
+    for one, other in zip(knn(data, 9, "hamming"), knn(wide, 9, "hamming"), strict=True):
         np.testing.assert_array_equal(one, other)

@@ -8,8 +8,8 @@ import pytest
 from skyhash import files
 from skyhash.archives.guard import guarded
 from skyhash.errors import BadFile, may_pass
+from skyhash.listing import covers
 from skyhash.settings import ArchiveSettings
-from skyhash.stages.file_changes import _reached
 from skyhash.stages.fingerprint import read_key
 
 
@@ -93,4 +93,4 @@ def test_other_keywords_change_the_key_of_what_was_refused(tmp_path):
     ],
 )
 def test_what_a_listing_would_have_shown(path, setting, reached):
-    assert _reached(path, setting) == reached
+    assert covers(setting, path) == reached

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyhash.topk.planning import cost_model as plan
+from skyhash.topk.planning import cost_model
 
-RATES = plan.Rates(pair=1e-9, survivor=3e-8)
+RATES = cost_model.Rates(pair=1e-9, candidate=3e-8)
 
 
 def chosen(n=525_600, d=32, k=1000, share=0.05, **asked):
-    return plan.choose(n, d, k, "cosine", 2, asked.pop("rates", RATES), share=share, **asked)
+    return cost_model.choose(n, d, k, "cosine", 2, asked.pop("rates", RATES), share=share, **asked)
 
 
 def test_blocking_is_chosen_where_it_is_predicted_cheaper_and_the_reason_says_so():
@@ -31,35 +31,35 @@ def test_exact_is_chosen_for_small_or_dense_searches():
 @pytest.mark.parametrize("method", ["exact", "lsh"])
 def test_a_user_overrules_and_the_reason_keeps_the_prediction(method):
     made = chosen(share=0.9 if method == "lsh" else 0.01, method=method)
-    assert made.method == method and made.reason.startswith(f"asked for {method}") and "predicted" in made.reason
+    assert made.method == method and made.reason.startswith(f"set to {method}") and "predicted" in made.reason
 
 
 @given(st.integers(1000, 10**7), st.floats(0.0, 0.5), st.integers(1, 64))
 def test_auto_never_takes_the_method_that_is_predicted_dearer(n, share, cores):
-    made = plan.choose(n, 32, 100, "cosine", cores, RATES, share=share)
+    made = cost_model.choose(n, 32, 100, "cosine", cores, RATES, share=share)
     assert made.seconds[made.method] == min(made.seconds.values())
 
 
 @given(st.integers(2000, 10**6), st.integers(1, 16))
 def test_exact_is_quadratic_and_cores_divide_it(n, cores):
-    one = plan.exact_seconds(n, 10, RATES, 1)
-    assert plan.exact_seconds(n, 10, RATES, cores) == pytest.approx(one / cores)
-    assert 3.5 < plan.exact_seconds(2 * n, 10, RATES, 1) / one <= 4.001 or n < 50_000
+    one = cost_model.exact_seconds(n, 10, RATES, 1)
+    assert cost_model.exact_seconds(n, 10, RATES, cores) == pytest.approx(one / cores)
+    assert 3.5 < cost_model.exact_seconds(2 * n, 10, RATES, 1) / one <= 4.001 or n < 50_000
 
 
 @given(st.integers(1, 10**9), st.integers(1, 4096), st.integers(1, 5000), st.integers(64, 64_000))
 def test_a_superblock_fits_the_memory_of_a_task(n, d, k, memory_mb):
-    rows = plan.superblock_rows(n, d, k, memory_mb)
+    rows = cost_model.superblock_rows(n, d, k, memory_mb)
     assert rows >= 1
     if rows > 256:
         assert rows <= n
-        assert rows * k * plan.SURVIVORS * plan.ENTRY_BYTES <= memory_mb * 1e6
+        assert rows * k * cost_model.CANDIDATES * cost_model.ENTRY_BYTES <= memory_mb * 1e6
         assert 2 * rows * 4 * d <= memory_mb * 1e6
 
 
-def test_a_slow_screen_makes_blocking_pay_sooner():
-    fast = plan.Rates(pair=1e-11, survivor=3e-8)
+def test_a_slow_prefilter_makes_blocking_pay_sooner():
+    fast = cost_model.Rates(pair=1e-11, candidate=3e-8)
     assert chosen(rates=fast, n=60_000, share=0.2).method == "exact"
-    assert chosen(rates=plan.Rates(pair=1e-7, survivor=3e-8), n=60_000, share=0.2).method == "lsh"
-    assert not plan.worth_exploring(20_000, 1000, RATES, 2)
-    assert plan.worth_exploring(525_600, 1000, RATES, 2)
+    assert chosen(rates=cost_model.Rates(pair=1e-7, candidate=3e-8), n=60_000, share=0.2).method == "lsh"
+    assert not cost_model.worth_exploring(20_000, 1000, RATES, 2)
+    assert cost_model.worth_exploring(525_600, 1000, RATES, 2)

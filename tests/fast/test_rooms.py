@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "lib" / "skyhash"
 SPARK = {"pyspark", "delta", "petastorm", "horovod"}
-FOUNDATION = {"errors", "tables", "config", "settings", "registry", "files"}
+FOUNDATION = {"errors", "tables", "config", "settings", "registry", "files", "listing"}
 KINDS = {"archives", "pixels", "nets", "scores", "simulated"}  # rooms whose __init__ holds a registry
 BASE = {"errors", "settings", "registry"}
 
@@ -29,18 +29,41 @@ ROOMS = {
     "settings": (set(), SPARK | {"torch", "numpy", "yaml"}),
     "registry": ({"errors"}, SPARK | {"torch", "numpy", "yaml", "pydantic"}),
     "files": ({"errors"}, SPARK | {"torch", "numpy", "yaml", "pydantic"}),
+    "listing": ({"errors", "files"}, SPARK | {"torch", "numpy", "yaml", "pydantic"}),
     "tables": ({"errors"}, SPARK | {"torch", "pydantic"}),
-    "config": ({*KINDS, *BASE}, SPARK | {"torch", "numpy"}),
+    "config": ({*KINDS, *BASE, "files"}, SPARK | {"torch", "numpy"}),
     "cli": ({"commands", *FOUNDATION}, SPARK | {"torch", "numpy"}),
     "commands": ({"stages", "spark", "scores", *FOUNDATION}, {"torch", "numpy"}),
     "solar_rotation": (set(), SPARK | {"torch", "numpy"}),
     "experiments": ({"errors"}, SPARK | {"torch", "numpy"}),
 }
-# The inner rooms of a room, from the ground up: a file may import its own inner room and those of lower floors. Files
+# The inner rooms of a room, from the ground up: a file may import its own inner room and those of lower layers. Files
 # that lie in no inner room are the ground: everyone may import them, they import none of these.
-FLOORS = {
+LAYERS = {
     "topk": [{"vectors"}, {"filters"}, {"candidates"}, {"exact"}, {"planning"}, {"blocked"}],
     "spark": [{"storage"}, {"neighbours", "training"}, {"udfs"}],
+}
+
+# Files and folders that may open files by themselves, and whose files these are. All others take a user's files through
+# `skyhash.files`, so that a path may be a URI wherever a user names one.
+OPENS_FILES = {
+    "files.py": "the one way to a user's files",
+    "listing.py": "lists an archive's files",
+    "compiled.py": "numba's cache, beside the package",
+    "spark/storage": "the warehouse, a folder that all nodes mount",
+    "spark/training": "snapshots, checkpoints and models, in the warehouse",
+    "spark/neighbours": "the work folder of a search, in the warehouse",
+    "spark/udfs/hashing.py": "a model's folder, in the warehouse",
+    "stages/train.py": "the training's folder, in the warehouse",
+    "stages/models.py": "models' folders, in this warehouse or another",
+    "stages/neighbour_plan.py": "the work folder of a search",
+    "stages/neighbour_search.py": "the work folder of a search",
+    "stages/experiment.py": "the tables of its runs, in the warehouse",
+    "stages/released.py": "the tables of a release, in the warehouse",
+    "stages/leftovers.py": "reports, models and work folders, in the warehouse",
+    "stages/evaluation": "reports, in the warehouse",
+    "stages/simulate.py": "a simulated archive, written to a local folder",
+    "simulated": "a simulated archive, written to a local folder",
 }
 
 
@@ -53,7 +76,7 @@ def imports(file: Path):
             assert node.level == 0, f"{file}:{node.lineno}: relative import; name the room"
             if node.module == "skyhash":
                 yield from ((node.lineno, f"skyhash.{alias.name}") for alias in node.names)
-            elif (node.module or "") in {f"skyhash.{room}" for room in FLOORS}:
+            elif (node.module or "") in {f"skyhash.{room}" for room in LAYERS}:
                 yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
             else:
                 yield node.lineno, node.module or ""
@@ -79,8 +102,8 @@ def crossings(file: Path) -> list[str]:
 
 
 def inner_crossings(package: Path, room: str) -> list[str]:
-    """Imports from a lower floor of the room into an upper one, or between two inner rooms of one floor."""
-    floor_of = {inner: floor for floor, together in enumerate(FLOORS[room], 1) for inner in together}
+    """Imports from a lower layer of the room into an upper one, or between two inner rooms of one layer."""
+    layer_of = {inner: layer for layer, rooms in enumerate(LAYERS[room], 1) for inner in rooms}
     found = []
     for file in sorted((package / room).rglob("*.py")):
         own = file.relative_to(package / room).parts[0].removesuffix(".py")
@@ -88,7 +111,7 @@ def inner_crossings(package: Path, room: str) -> list[str]:
             parts = name.split(".")
             if parts[:2] != ["skyhash", room] or len(parts) < 3 or parts[2] == own:
                 continue
-            if floor_of.get(parts[2], 0) >= max(floor_of.get(own, 0), 1):
+            if layer_of.get(parts[2], 0) >= max(layer_of.get(own, 0), 1):
                 found.append(f"{file.relative_to(package)}:{line}: {room}/{own} imports {room}/{parts[2]}")
     return found
 
@@ -105,10 +128,10 @@ def test_no_room_imports_what_it_may_not(room):
     assert not [line for file in files for line in crossings(file)]
 
 
-@pytest.mark.parametrize("room", sorted(FLOORS))
-def test_no_inner_room_imports_a_higher_floor(room):
+@pytest.mark.parametrize("room", sorted(LAYERS))
+def test_no_inner_room_imports_a_higher_layer(room):
     there = {f.relative_to(PACKAGE / room).parts[0] for f in (PACKAGE / room).rglob("*.py")}
-    assert {name for name in there if not name.endswith(".py")} == set().union(*FLOORS[room])
+    assert {name for name in there if not name.endswith(".py")} == set().union(*LAYERS[room])
     assert not inner_crossings(PACKAGE, room)
 
 
@@ -132,6 +155,57 @@ def test_an_inner_crossing_is_found(tmp_path, file, line, crosses):
     source.parent.mkdir(parents=True)
     source.write_text(line + "\n")
     assert bool(inner_crossings(tmp_path, file.split("/")[0])) == crosses
+
+
+NAMES = {"open", "Path"}
+OS_CALLS = {f"os.{name}" for name in ("stat", "open", "walk", "listdir", "replace", "remove", "makedirs")}
+NUMPY_CALLS = {"np.load", "np.memmap", "np.fromfile"}
+
+
+def opens(node: ast.AST) -> bool:
+    """Whether a node opens, looks at or changes a file by its path."""
+    if isinstance(node, ast.Attribute):
+        return ast.unparse(node).startswith(("shutil.", "os.path", "glob."))
+    if not isinstance(node, ast.Call):
+        return False
+    name = ast.unparse(node.func)
+    # numpy reads from memory (io.BytesIO) everywhere
+    in_memory = bool(node.args) and "BytesIO" in ast.unparse(node.args[0])
+    return name in NAMES | OS_CALLS or (name in NUMPY_CALLS and not in_memory)
+
+
+def file_calls(file: Path) -> list[int]:
+    """Lines of a file that open, look at or change files by their paths."""
+    return sorted({node.lineno for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if opens(node)})
+
+
+def opens_files(file: str) -> bool:
+    return any(file == allowed or file.startswith(allowed + "/") for allowed in OPENS_FILES)
+
+
+def test_a_users_files_are_opened_in_one_place():
+    names = [file.relative_to(PACKAGE).as_posix() for file in sorted(PACKAGE.rglob("*.py"))]
+    found = [f"{name}:{line}" for name in names if not opens_files(name) for line in file_calls(PACKAGE / name)]
+    assert not found, "use skyhash.files for a user's file; for a folder of ours add it to OPENS_FILES with the reason"
+
+
+def test_every_exception_for_opening_files_is_needed():
+    for allowed in OPENS_FILES:
+        files = [PACKAGE / allowed] if allowed.endswith(".py") else sorted((PACKAGE / allowed).rglob("*.py"))
+        assert any(file_calls(file) for file in files), allowed
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("f = open('a')", 1), ("p = Path(x) / 'a'", 1), ("shutil.rmtree(x)", 1), ("os.path.isfile(x)", 1),
+        ("os.stat(x)", 1), ("np.load(path)", 1), ("np.load(io.BytesIO(data))", 0), ("source.open()", 0),
+        ("PurePosixPath(x).name", 0),
+    ],
+)  # fmt: skip
+def test_an_opened_file_is_found(tmp_path, text, lines):
+    (tmp_path / "x.py").write_text(text + "\n")
+    assert len(file_calls(tmp_path / "x.py")) == lines
 
 
 def test_jobs_are_thin():

@@ -100,7 +100,7 @@ def test_the_archive_is_kept_and_made_longer(tmp_path):
 
 def test_the_records_of_co_use_accept_what_science_uses_together(tmp_path):
     (tmp_path / "co_use.csv").write_bytes(simulator().co_use(SEED))
-    rows = [(row["record"], row["category"]) for row in pairs._rows(str(tmp_path / "co_use.csv"))]
+    rows = [(row["record"], row["category"]) for row in pairs._rows(str(tmp_path / "co_use.csv"), "records")]
     accepted = {(p.query_category, p.neighbour_category) for p in category_pairs(rows) if p.accepted}
     assert accepted >= {*((c, c) for c in NEAR), *NEAR.items()}
     assert ("Disks and planet formation", "Active galaxies") not in accepted

@@ -103,7 +103,7 @@ def test_a_driver_killed_in_its_search_goes_on_where_it_was(cluster, package, ve
     assert kept >= 3 and not (out / "neighbours").exists()
     again = search(cluster, package, vectors, out)
     assert again.returncode == 0, again.log.read_text()[-3000:]
-    taken = re.search(r"pieces of an earlier run taken up\s*│\s*(\d+)", again.log.read_text())
+    taken = re.search(r"pieces reused from an interrupted run\s*│\s*(\d+)", again.log.read_text())
     assert taken and int(taken.group(1)) >= kept
     assert_equal(out, expected)
     assert not list(out.glob("work/*"))

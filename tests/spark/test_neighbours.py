@@ -1,4 +1,4 @@
-"""Anyone's vectors through Spark: the kernel's lists whatever the blocks, rules before the k, plain refusals."""
+"""Anyone's vectors through Spark: the kernel's lists whatever the blocks, pair_filter before the k, plain refusals."""
 
 import json
 from itertools import pairwise
@@ -14,7 +14,7 @@ from skyhash.errors import ConfigError, InputError
 from skyhash.spark.storage.store import Store
 from skyhash.stages import neighbour_plan, neighbour_search, neighbours
 from skyhash.topk.exact.knn import knn
-from skyhash.topk.filters import columns as constraints
+from skyhash.topk.filters.columns import build_pair_filter
 
 N, K = 700, 30
 
@@ -56,8 +56,8 @@ def search(spark, folder, vectors, **settings):
     return [(row[0], row[3], row[4]) for row in rows], run, report
 
 
-def from_kernel(codes, ids, metric="cosine", k=K, rules=None):
-    offsets, found, similarities = knn(codes, k, metric, ids, **({"rules": rules} if rules else {}))
+def from_kernel(codes, ids, metric="cosine", k=K, pair_filter=None):
+    offsets, found, similarities = knn(codes, k, metric, ids, **({"pair_filter": pair_filter} if pair_filter else {}))
     lists = [(found[a:b].tolist(), similarities[a:b].tolist()) for a, b in pairwise(offsets)]
     return [(query, *lists[row]) for row, query in enumerate(np.sort(ids).tolist())]
 
@@ -85,19 +85,19 @@ def test_packed_bits_are_compared_by_hamming(spark, tmp_path):
 def test_blocking_meets_its_recall_and_says_what_it_reached(spark, tmp_path):
     codes, ids = floats(6000, seed=8), ids_of(6000)
     rows, run, _ = search(spark, tmp_path, write(tmp_path, codes, ids), method="lsh", recall=0.9, sample=400)
-    truth = from_kernel(codes, ids)
-    recalls = [len(set(found[1]) & set(true[1])) / K for found, true in zip(rows, truth, strict=True)]
+    exact = from_kernel(codes, ids)
+    recalls = [len(set(found[1]) & set(true[1])) / K for found, true in zip(rows, exact, strict=True)]
     assert all(len(found[1]) == K for found in rows)
     assert run["recall_low"] <= np.mean(recalls) <= run["recall_high"]
     assert np.mean(recalls) >= 0.88 and run["recall_n"] == 400
-    told = json.loads(run["parameters"])
-    assert told["tables"] >= 1 and told["buckets"][0]["skew"] >= 1
+    parameters = json.loads(run["parameters"])
+    assert parameters["tables"] >= 1 and parameters["buckets"][0]["skew"] >= 1
     # what is listed carries the very similarity that the exact search stores
-    stored = {(q, i): s for q, ids_, similarities in truth for i, s in zip(ids_, similarities, strict=True)}
+    stored = {(q, i): s for q, ids_, similarities in exact for i, s in zip(ids_, similarities, strict=True)}
     assert all(stored.get((q, i), s) == s for q, ids_, sims in rows for i, s in zip(ids_, sims, strict=True))
 
 
-def test_rules_hold_before_the_k_are_taken_and_short_lists_say_why(spark, tmp_path):
+def test_the_pair_filter_holds_before_the_k_are_taken_and_short_lists_say_why(spark, tmp_path):
     codes, ids = floats(), ids_of()
     rng = np.random.default_rng(6)
     times = rng.integers(0, 4 * 86_400_000_000, N)
@@ -114,11 +114,11 @@ def test_rules_hold_before_the_k_are_taken_and_short_lists_say_why(spark, tmp_pa
     order = np.argsort(ids)
     quality = pq.read_table(vectors)["quality"].to_numpy()
     moment = int(np.datetime64("1990-01-01", "us").astype(np.int64))
-    rules = constraints.build(
+    pair_filter = build_pair_filter(
         N, within_seconds=240 * 60, obs_time_us=times[order], category=kinds[order],
         pairs=[("flare", "flare"), ("quiet", "flare")], listable=((quality < 3) & (release <= moment))[order],
     )  # fmt: skip
-    assert rows == from_kernel(codes, ids, k=100, rules=rules)
+    assert rows == from_kernel(codes, ids, k=100, pair_filter=pair_filter)
     lengths = [len(row[1]) for row in rows]
     assert min(lengths) > 0
     assert run["short_lists"] == sum(length < 100 for length in lengths)
@@ -165,7 +165,7 @@ def test_work_folders_are_gone_and_two_builds_are_equal(spark, tmp_path):
     assert Store(spark, str(tmp_path / "out")).read("neighbour_runs").count() == 2
 
 
-def test_a_blocked_search_is_taken_up_with_the_tables_its_groups_were_made_with(spark, tmp_path, monkeypatch):
+def test_a_blocked_search_is_continued_with_the_hash_tables_of_its_finished_groups(spark, tmp_path, monkeypatch):
     vectors = write(tmp_path, floats(6000, seed=8))
     settings = {"method": "lsh", "recall": 0.9, "sample": 50}
     whole, _, _ = search(spark, tmp_path / "whole", vectors, **settings)
@@ -176,8 +176,8 @@ def test_a_blocked_search_is_taken_up_with_the_tables_its_groups_were_made_with(
     with monkeypatch.context() as patch:
         patch.setattr(neighbour_search.tune, "tune", lambda *_, **__: pytest.fail("tuned again"))
         rows, run, _ = search(spark, tmp_path, vectors, **settings)
-    told = json.loads(run["parameters"])
-    assert told["pieces_found"] == told["groups"] >= 2
+    parameters = json.loads(run["parameters"])
+    assert parameters["pieces_found"] == parameters["groups"] >= 2
     assert rows == whole
 
 
@@ -194,17 +194,17 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("make", "settings", "told"), MISTAKES)
-def test_what_cannot_be_searched_is_told_in_one_line(spark, tmp_path, make, settings, told):
+@pytest.mark.parametrize(("make", "settings", "message"), MISTAKES)
+def test_what_cannot_be_searched_is_refused_in_one_line(spark, tmp_path, make, settings, message):
     vectors = write(tmp_path, **make(floats(40)), **(
         {"category": pa.array(["a"] * 40)} if "category_pairs" in settings else {}))  # fmt: skip
-    with pytest.raises((InputError, ConfigError), match=told) as error:
+    with pytest.raises((InputError, ConfigError), match=message) as error:
         search(spark, tmp_path, vectors, **settings)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "out" / "neighbours").exists()
 
 
-def test_no_table_and_no_column_are_told(spark, tmp_path):
+def test_no_table_and_no_column_are_refused(spark, tmp_path):
     with pytest.raises(InputError, match=r"--vectors: found .*no such file or folder"):
         search(spark, tmp_path, str(tmp_path / "nothing"))
     pq.write_table(pa.table({"image_id": [1, 2], "vector": [[1.0], [2.0]]}), tmp_path / "other.parquet")

@@ -26,7 +26,7 @@ def grown(spark, warehouse, request):
         if night in (2, 9):
             releases.publish(store, Report("rebuild"), {"hashes": night}, "m")
     job = Report("neighbours")
-    job.took_in(store, "hashes")
+    job.note_inputs(store, "hashes")
     job.finish().record(store, config, "done")
     for name in ("hashes/.part-0.crc.tmp", "work/killed/x", "reports/a/report.html", "models_files/m-old/w"):
         left = store.warehouse / name

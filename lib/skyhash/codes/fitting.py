@@ -1,4 +1,4 @@
-"""What every coder asks of the rows that it is fitted on."""
+"""Checks of the rows that coders are fitted on."""
 
 from __future__ import annotations
 

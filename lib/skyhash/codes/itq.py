@@ -1,8 +1,8 @@
 """Iterative quantisation (Gong and Lazebnik 2011, "Iterative quantization: a Procrustean approach", section 2.2).
 
-Signs of principal components V lose much, because the first components carry most of the variance. ITQ turns V so
-that it comes near to the corners of the cube, ``min |B - V R|^2`` with B = sign(V R) in {-1, 1} and R orthogonal, by
-turns: B for a fixed R (its signs), then R for a fixed B (orthogonal Procrustes: with ``B^T V = S W S'^T`` it is
+Signs of principal components V lose information, because the first components have most of the variance. ITQ rotates V
+towards the corners of the cube, ``min |B - V R|^2`` with B = sign(V R) in {-1, 1} and R orthogonal, alternating:
+B for a fixed R (its signs), then R for a fixed B (orthogonal Procrustes: with ``B^T V = S W S'^T`` it is
 ``R = S' S^T``). Neither step can raise the loss.
 """
 

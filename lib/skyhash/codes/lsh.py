@@ -1,7 +1,7 @@
 """Random hyperplanes (Charikar 2002, section 3): two codes differ in a bit with probability angle / pi.
 
-The planes go through the mean of the training rows: descriptors are not negative, and seen from the origin they all lie
-in one corner, where few planes part them.
+The planes go through the mean of the training rows: descriptors are not negative, so few planes through the origin
+separate them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Bits of codes, packed: one bit per code unit, set where the unit exceeds its threshold.
 
-The first unit is the highest bit of the first byte; where the units are no multiple of 8, the last byte ends in zeros.
+The first unit is the highest bit of the first byte; the last byte is padded with zeros.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def thresholds(codes: NDArray[np.floating], kind: str) -> NDArray[np.float32]:
     codes : (n, units) float
         At least one row.
     kind : {'median', 'mean', 'zero', 'half', 'percentile_N'}
-        The median halves the rows, so that every bit tells most; zero is the sign; half is 0.5, for codes of a sigmoid;
-        percentile_N leaves N % of the rows below.
+        The median splits the rows in half, which maximises a bit's entropy; zero is the sign; half is 0.5, for codes
+        of a sigmoid; percentile_N leaves N % of the rows below.
 
     Returns
     -------

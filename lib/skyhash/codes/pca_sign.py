@@ -1,4 +1,4 @@
-"""Signs of principal components as bits: the start of ITQ, and the simplest code that knows the data."""
+"""Signs of principal components as bits: the start of ITQ, and the simplest data-dependent code."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from skyhash.pages.theme import inlined
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG with what a reader who does not see it is told, and what stands below it."""
+    """A PNG with its alternative text, and the caption below it."""
 
     png: bytes
     alt: str

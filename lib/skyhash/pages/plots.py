@@ -46,11 +46,11 @@ def by_method(rows: pd.DataFrame, metrics: Sequence[str], published: Mapping[str
             if method == "hash" and np.isfinite(x):
                 axes.annotate(f"{x:.3f}", (x, y), (0, 7), textcoords="offset points", ha="center", fontsize=8.5,
                               color=theme.INK)  # fmt: skip
-        told = ""
+        beside = ""
         if name in published:
             axes.axvline(published[name], color=theme.OUTSIDE, linewidth=1.2, linestyle=(0, (4, 3)))
-            told = f"  (published {published[name]:.4f})"
-        axes.set_title(title(name) + told, fontsize=10, color=theme.INK, loc="left")
+            beside = f"  (published {published[name]:.4f})"
+        axes.set_title(title(name) + beside, fontsize=10, color=theme.INK, loc="left")
         values = np.concatenate([mean, low, high, [published[name]] if name in published else []])
         if np.isfinite(values).any() and np.nanmin(values) >= 0 and np.nanmax(values) <= 1:
             axes.set_xlim(max(np.floor(np.nanmin(values) * 10 - 0.2) / 10, 0), 1.0)

@@ -11,7 +11,7 @@ SOFT = "#6b7a86"
 LINE = "#dde3e8"
 INSIDE = "#2a7f62"  # within the window
 OUTSIDE = "#d9822b"
-# the hash stands out, the baselines recede; told apart without colour vision by their order and labels
+# the hash stands out from the baselines; order and labels distinguish them without colour vision
 METHODS = {
     "hash": "#1f5fa8",
     "smoothed": "#5f9aa8",

@@ -77,6 +77,14 @@ class Evaluation:
         The metric by which methods are ordered in tables.
     published : dict
         Metric -> (value, whose), for the rows whose parameters equal `published_parameters`.
+    report_sections : str
+        ``module:function`` that adds sections to the report (`skyhash.stages.evaluation.findings`); "" = none. Loaded
+        when a report is written, so that evaluations need no plotting library.
+    examples : str
+        What the report's example queries show beside the images, in a sentence or two; "" = the evaluation leaves them
+        to another one. `caption`, `compare` and `adds_something` then have something to say.
+    legend : str
+        The same in a line below the picture: what frames and captions mean.
     """
 
     Settings: ClassVar[type[EvaluationSettings]] = EvaluationSettings
@@ -84,6 +92,9 @@ class Evaluation:
     headline: ClassVar[str] = ""
     published: dict[str, tuple[float, str]] = {}  # noqa: RUF012  an evaluation may take them from its settings
     published_parameters: dict[str, Any] = {}  # noqa: RUF012
+    report_sections: ClassVar[str] = ""
+    examples: ClassVar[str] = ""
+    legend: ClassVar[str] = "below: image_id, similarity"
 
     def __init__(self, settings: EvaluationSettings):
         self.settings = settings
@@ -122,3 +133,15 @@ class Evaluation:
     def blocks(self, images: SearchSet, queries: np.ndarray) -> np.ndarray:
         """(m,) int64: queries of one block are drawn together by the bootstrap (e.g. the UTC day, the source)."""
         return queries
+
+    def caption(self, images: SearchSet, query: int) -> str:
+        """Text below an example query, at most two lines; `query` is a position in `images`."""
+        return f"image {images.ids[query]}"
+
+    def compare(self, images: SearchSet, query: int, image: int, similarity: float) -> tuple[str, bool | None]:
+        """Text below an image retrieved for an example query, and whether it is similar (None = not judged)."""
+        return f"image {images.ids[image]}\n{similarity:.3f}", None
+
+    def adds_something(self, images: SearchSet, shown: list[int], image: int) -> bool:
+        """Whether an example shows a retrieved image, beside those `shown` already (the query is the first)."""
+        return True

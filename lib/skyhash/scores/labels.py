@@ -48,6 +48,8 @@ class Labels(Evaluation):
     settings: LabelsSettings
     columns = ("label",)
     headline = "map"
+    examples = "A frame says whether an image has the query's label."
+    legend = "frame: green of the query's class, dashed orange of another.   below: class, similarity"
 
     def __init__(self, settings: LabelsSettings):
         super().__init__(settings)
@@ -86,6 +88,13 @@ class Labels(Evaluation):
                 metrics = {m: np.where(own == number, v, np.nan) for m, v in found[self.shown].items()}
                 scores.append(QueryScores({"k": self.shown, "class": name}, metrics))
         return scores
+
+    def caption(self, images: SearchSet, query: int) -> str:
+        return str(images.facts["label"][query] or "")
+
+    def compare(self, images: SearchSet, query: int, image: int, similarity: float) -> tuple[str, bool | None]:
+        own, other = images.facts["label"][query], images.facts["label"][image]
+        return f"{other or ''}\n{similarity:.3f}", None if own is None or other is None else bool(own == other)
 
     def _numbers(self, images: SearchSet) -> tuple[np.ndarray, list[str]]:
         if self._numbered[0] is not images:

@@ -9,13 +9,19 @@ that it is no higher than the end of their lists.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Rule = Literal["mean", "least", "most"]
+# over the chosen images: a list of similarities, (chosen, images), becomes one score an image
+RULES: dict[Rule, Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]] = {
+    "mean": lambda scores: scores.mean(axis=0),
+    "least": lambda scores: scores.min(axis=0),
+    "most": lambda scores: scores.max(axis=0),
+}
 ROUNDS, STARTS, TRIES = 25, 3, 4
 
 
@@ -79,7 +85,7 @@ def combined(rows: Sequence[Row], rule: Rule = "mean") -> tuple[npt.NDArray[np.i
         one[:] = row.similarities[-1] if len(row.similarities) else -np.inf
         one[np.searchsorted(ids, row.ids)] = row.similarities
     # an image has no similarity with itself in the table; what is chosen is left out anyway
-    score = {"mean": np.mean, "least": np.min, "most": np.max}[rule](scores, axis=0)
+    score = RULES[rule](scores)
     kept = ~np.isin(ids, chosen)
     ids, score = ids[kept], score[kept]
     order = np.lexsort((ids, -score))

@@ -58,6 +58,7 @@ DAY = 24 * HOUR
 PUBLISHED = {"precision": 0.9241, "recall": 0.8127, "f1": 0.8641}
 PUBLISHED_FRACTION = 0.8795
 PUBLISHED_CRITERION = WindowCriterion(48.0, 0.0)
+EXAMPLES_APART_US = 6 * HOUR
 METRICS = ("precision", "recall", "f1", "ri", "si", "tp", "fp", "fn", "short", "returned", "recurrence_share")
 
 
@@ -90,6 +91,15 @@ class TimeWindows(Evaluation):
     headline = "f1"
     published = {name: (value, "Grycuk et al. 2022, Table 2") for name, value in PUBLISHED.items()}  # noqa: RUF012
     published_parameters = {"window_hours": 48.0, "exclusion_minutes": 0.0, "returns_similar": False}  # noqa: RUF012
+    report_sections = "skyhash.stages.evaluation.window_sections:sections"
+    examples = (
+        "A frame says whether an image lies in the query's window of 48 h. Of images within 6 h of each other one is"
+        " shown."
+    )
+    legend = (
+        "frame: green within the 48 h window of the query, dashed orange outside it.   "
+        "below: date, time from the query, similarity"
+    )
 
     def __init__(self, settings: TimeWindowsSettings):
         super().__init__(settings)
@@ -143,6 +153,28 @@ class TimeWindows(Evaluation):
     def blocks(self, images: SearchSet, queries: np.ndarray) -> np.ndarray:
         """The UTC day: magnetograms of one day look alike."""
         return _times(images)[queries] // DAY
+
+    def caption(self, images: SearchSet, query: int) -> str:
+        time = _times(images)[query]
+        if time == UNKNOWN:
+            return super().caption(images, query)
+        moment = np.datetime64(int(time), "us")
+        return f"{np.datetime64(moment, 'D')}\n{str(np.datetime64(moment, 'm'))[-5:]} UTC"
+
+    def compare(self, images: SearchSet, query: int, image: int, similarity: float) -> tuple[str, bool | None]:
+        first, second = (int(time) for time in _times(images)[[query, image]])
+        if UNKNOWN in (first, second):
+            return super().compare(images, query, image, similarity)
+        hours = (second - first) / HOUR
+        apart = f"{hours:+.1f} h" if abs(hours) < 48 else f"{hours / 24:+.1f} d"
+        day = np.datetime64(np.datetime64(second, "us"), "D")
+        return f"{day}\n{apart}   {similarity:.3f}", abs(second - first) <= PUBLISHED_CRITERION.half_window_us
+
+    def adds_something(self, images: SearchSet, shown: list[int], image: int) -> bool:
+        """Frames taken minutes apart look alike: one of them is enough."""
+        times = _times(images)
+        known = times[shown[0]] != UNKNOWN
+        return not known or bool((np.abs(times[shown] - times[image]) >= EXAMPLES_APART_US).all())
 
     def _sorted_times(self, images: SearchSet) -> np.ndarray:
         if self._sorted[0] is not images:

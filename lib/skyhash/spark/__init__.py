@@ -1,3 +1,3 @@
-"""What is Spark's: session, checked store, UDFs, launchers and readers of training."""
+"""Everything that imports Spark: session, table store, neighbour search, training, user-defined functions."""
 
-import pyarrow_hotfix  # noqa: F401  pyarrow 12 would else unpickle what a crafted file asks for (CVE-2023-47248)
+import pyarrow_hotfix  # noqa: F401  pyarrow 12 would unpickle data in crafted files (CVE-2023-47248)

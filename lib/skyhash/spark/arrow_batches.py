@@ -1,4 +1,4 @@
-"""Arrow batches of another size than the session's, for rows that are small."""
+"""A larger size of Arrow batches than the session's default, for small rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SETTING = "spark.sql.execution.arrow.maxRecordsPerBatch"
 
 @contextmanager
 def arrow_batches(spark: SparkSession, rows: int) -> Iterator[None]:
-    """Let plans that are run in the block exchange at most `rows` rows at a time with Python."""
+    """Set the largest number of rows per batch that Spark exchanges with Python, for plans run inside the block."""
     before = spark.conf.get(_SETTING)
     spark.conf.set(_SETTING, str(rows))
     try:

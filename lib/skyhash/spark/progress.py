@@ -1,4 +1,4 @@
-"""Progress of long Spark work: how many of the tasks in hand are done, on one line."""
+"""Progress of long Spark stages: number of finished tasks, on one line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOG_SECONDS = 15.0
 
 @contextmanager
 def progress(spark: SparkSession, label: str) -> Iterator[None]:
-    """Show tasks done of tasks in all while the block runs.
+    """Show the number of finished tasks while the block runs.
 
     Parameters
     ----------

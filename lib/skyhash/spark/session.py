@@ -1,4 +1,4 @@
-"""The Spark session: skyhash's settings, laid under the user's."""
+"""The Spark session: skyhash's defaults, which the user's settings override."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skyhash.config import Config
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# Needed everywhere: Delta's SQL, and times that mean UTC wherever the cluster stands.
+# Required everywhere: Delta's SQL extension, and UTC as the time zone of all timestamps.
 ALWAYS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -20,7 +20,7 @@ ALWAYS = {
     # an image is megabytes: small batches keep a worker's memory flat and its progress visible
     "spark.sql.execution.arrow.maxRecordsPerBatch": "64",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-    # a release stays readable until `maintain` lets it go: Delta's own default forgets versions after 30 days
+    # a release stays readable until `maintain` deletes it; Delta's own default would drop versions after 30 days
     "spark.databricks.delta.properties.defaults.logRetentionDuration": "interval 3650 days",
     "spark.databricks.delta.snapshotCache.storageLevel": "MEMORY_ONLY",
 }
@@ -38,7 +38,7 @@ LOCAL = {
 
 
 def start(config: Config, job: str) -> SparkSession:
-    """Start (or take up) the session of a job.
+    """Start the session of a job, or return the running one.
 
     The master is the configuration's, else what spark-submit chose, else ``local[*]``. Workers run the interpreter of
     the driver unless PYSPARK_PYTHON or ``spark.pyspark.python`` names another.
@@ -47,7 +47,7 @@ def start(config: Config, job: str) -> SparkSession:
     from pyspark.conf import SparkConf
     from pyspark.sql import SparkSession
 
-    if "PYSPARK_GATEWAY_PORT" in os.environ:  # under spark-submit: its settings are known to its JVM alone
+    if "PYSPARK_GATEWAY_PORT" in os.environ:  # under spark-submit only the JVM knows its settings
         SparkContext._ensure_initialized()
     submitted = SparkConf()
     master = config.spark.master or submitted.get("spark.master", "") or "local[*]"
@@ -56,7 +56,7 @@ def start(config: Config, job: str) -> SparkSession:
         settings |= LOCAL
         if not submitted.contains("spark.pyspark.python"):
             os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    # what spark-submit was told outranks our defaults, and the profile outranks both
+    # settings of spark-submit override our defaults, and the profile overrides both
     settings = {key: value for key, value in settings.items() if not submitted.contains(key)}
     settings |= config.spark.conf
 

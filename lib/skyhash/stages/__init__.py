@@ -1,1 +1,1 @@
-"""One file per job; the only place where the rooms meet."""
+"""The jobs, one file each; only here all packages of skyhash come together."""

@@ -1,4 +1,4 @@
-"""The table that ends every job, for a person to read."""
+"""The closing table of a job, for people; rows of a query for people or machines."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def show_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], note: str =
 
 
 def _cell(value: Any) -> Any:
-    """One value of CSV; what is no number or text is JSON."""
+    """A value in CSV: numbers and text as they are, anything else as JSON."""
     return (
         value if value is None or isinstance(value, (int, float, str)) else json.dumps(value, default=_plain).strip('"')
     )
 
 
 def _plain(value: Any) -> Any:
-    """Of what JSON does not know: times in ISO 8601 (UTC), bytes in base64."""
+    """Values that JSON has no type for: times in ISO 8601 (UTC), bytes in base64."""
     if isinstance(value, (datetime, date)):
         return value.isoformat()
     if isinstance(value, (bytes, bytearray)):

@@ -2,7 +2,7 @@
 
 Which descriptor is the profile's describe.kind: the magnetic grid of Grycuk et al. (2022), section 2.2, a cut-out, a
 resized image. Only images without a descriptor of these settings are read. A file that has become unreadable or has
-changed since ingest is told in quarantine, and the job goes on.
+changed since ingest gets a row of quarantine, and the job goes on.
 
   spark-submit jobs/describe.py --config conf/solar_hmi.yaml --set warehouse=/data/tables
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 
 def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
-    """Describe what has no descriptor yet.
+    """Describe the observations that have no descriptor yet.
 
     Raises
     ------
     InputError
         There are no observations.
     DataLoss
-        Rows read back do not add up to the images taken in.
+        The number of rows read back is not the number of images.
     """
     from pyspark.sql import functions as f
 
     report = Report("describe", run_id)
     store = Store(spark, config.warehouse, config.format)
-    report.took_in(store, "observations", "descriptors")
+    report.note_inputs(store, "observations", "descriptors")
     store.require("observations", made_by="ingest")
     main = descriptor_id(config.describe)
     report.facts |= {"images": store.live().count(), "descriptor": main}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 IMAGES_PER_TASK = 32
-# images of one file that a task takes: a file of thousands is shared among tasks
+# images of one file per task: a file of thousands is shared among tasks
 MEMBERS_PER_TASK = 1024
 
 
@@ -28,8 +28,7 @@ def wanted(config: Config) -> dict[str, DescriptorSettings]:
 def missing(store: Store, config: Config, wanted_id: str) -> DataFrame:
     """Observations without that descriptor: image_id, archive, path, member, checksum, size_bytes, modified.
 
-    Left out are images whose file is gone, and those that stand in quarantine because they could not be described with
-    these settings.
+    Without images whose file is gone, and those in quarantine because they could not be described with these settings.
     """
     from pyspark.sql import functions as f
 
@@ -56,7 +55,7 @@ def describe(
         with progress(spark, f"describe: {count:,} images by {settings.kind}"):
             shared.mapInPandas(udf, DESCRIBED).write.parquet(str(work))
         made = spark.read.schema(DESCRIBED).parquet(str(work))
-        # an I/O error that may pass is no fault of the image: it is tried again by the next run
+        # transient I/O errors are not quarantined: the next run tries again
         passing = made.where("reason = 'io_error'").count()
         if passing:
             report.facts["could not be read this time"] = report.facts.get("could not be read this time", 0) + passing
@@ -64,26 +63,28 @@ def describe(
         failures = bad.count()
         _forget(store, report, rows)
         if failures:
-            # an observation once: files seen = observations + quarantine counts it there, and the message says so
+            # the image stays an observation; the message tells it from files that were never ingested
             message = f.concat(f.lit("ingested as image "), f.col("image_id"), f.lit(", then: "), f.col("message"))
-            told = bad.withColumn("message", message).drop("image_id").join(rows.drop("image_id"), ["path", "member"])
-            told = told.withColumn("read_key", f.lit(describe_key(config.archive, wanted(config))))
-            told = told.withColumn("run_id", f.lit(report.run_id))
-            report.wrote(store.append("quarantine", told, expected=failures))
+            refused = (
+                bad.withColumn("message", message).drop("image_id").join(rows.drop("image_id"), ["path", "member"])
+            )
+            refused = refused.withColumn("read_key", f.lit(describe_key(config.archive, wanted(config))))
+            refused = refused.withColumn("run_id", f.lit(report.run_id))
+            report.note_output(store.append("quarantine", refused, expected=failures))
         _append(store, report, made.where("reason IS NULL"), count - failures - passing)
     return failures + passing
 
 
 def _forget(store: Store, report: Report, rows: DataFrame) -> None:
-    """Drop what quarantine says of images that have just been tried again."""
-    told = store.read("quarantine")
+    """Delete quarantine's rows of images that have just been tried again."""
+    rows_before = store.read("quarantine")
     again = rows.select("path", "member", "checksum")
-    kept = told.where("read_key NOT LIKE 'describe:%'").unionByName(
-        told.where("read_key LIKE 'describe:%'").join(again, ["path", "member", "checksum"], "left_anti")
-        .select(*told.columns)
+    kept = rows_before.where("read_key NOT LIKE 'describe:%'").unionByName(
+        rows_before.where("read_key LIKE 'describe:%'").join(again, ["path", "member", "checksum"], "left_anti")
+        .select(*rows_before.columns)
     )  # fmt: skip
-    if kept.count() != told.count():
-        report.wrote(store.overwrite("quarantine", kept))
+    if kept.count() != rows_before.count():
+        report.note_output(store.overwrite("quarantine", kept))
 
 
 def take_from_ingest(store: Store, report: Report, rows: DataFrame) -> None:
@@ -99,4 +100,4 @@ def _append(store: Store, report: Report, made: DataFrame, expected: int) -> Non
     from pyspark.sql import functions as f
 
     rows = made.withColumn("run_id", f.lit(report.run_id)).orderBy("descriptor_id", "image_id")
-    report.wrote(store.append("descriptors", rows, expected=expected))
+    report.note_output(store.append("descriptors", rows, expected=expected))

@@ -1,4 +1,4 @@
-"""Judge the neighbours by the profile's evaluations, beside baselines that need no trained network.
+"""Evaluate the neighbours by the profile's evaluations, beside baselines that need no trained network.
 
 The profile's group `evaluations` names them: time windows (Grycuk et al. 2022, section 3, Table 2), class labels
 (tie-aware mAP), images of the same source, mini-search. For every query, metric and choice of parameters there is a row
@@ -9,8 +9,8 @@ its rows), the classical binary coders, and the descriptors of evaluate.descript
 hash is binary.
 With evaluate.queries = unseen the queries are the images outside the encoder's training part.
 
-Lists are taken from the table of neighbours where they are long enough for an evaluation. Where it reads deeper, a
-sample of evaluate.most_queries is searched anew, exactly, and the summary's n says so.
+Lists are taken from the table of neighbours if they are long enough for an evaluation. Otherwise a sample of
+evaluate.most_queries queries is searched again, exactly, with longer lists; the summary's n is then their number.
 
   spark-submit jobs/evaluate.py --config conf/solar_hmi.yaml --set warehouse=/data/tables
 
@@ -50,11 +50,11 @@ from skyhash.stages.report import Report
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-QUERIES_PER_BATCH = 512  # of lists of up to some thousand neighbours
+QUERIES_PER_BATCH = 512  # with lists of up to a few thousand neighbours
 
 
 def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
-    """Judge the newest neighbours and write the report.
+    """Evaluate the newest neighbours and write the report.
 
     Raises
     ------
@@ -65,14 +65,14 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     UserError
         evaluate.queries is unseen and the model has seen every image, or no image can be judged.
     DataLoss
-        Rows read back do not add up.
+        The number of rows read back is not the number of rows written.
     """
     if not config.evaluations:
         raise ConfigError("evaluations", "none", "one or more of " + ", ".join(EVALUATIONS.names()))
     report = Report("evaluate", run_id)
     store = Store(spark, config.warehouse, config.format)
-    report.took_in(store, "observations", "descriptors", "hashes", "models", "neighbours")
-    evaluations = {kind: EVALUATIONS.get(kind)(told) for kind, told in config.evaluations.items()}
+    report.note_inputs(store, "observations", "descriptors", "hashes", "models", "neighbours")
+    evaluations = {kind: EVALUATIONS.get(kind)(settings) for kind, settings in config.evaluations.items()}
     subject = subjects.find(store, config, evaluations)
     report.rows_in = subject.searched
     report.facts |= {
@@ -86,12 +86,12 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     with store.work_folder(config.work, report.run_id) as work:
         parts = _judge(spark, config, store, report, subject, evaluations, work)
         judged = spark.read.schema(JUDGED + ", model_id string").parquet(*parts)
-        report.wrote(summary.write_queries(store, report, judged))
+        report.note_output(summary.write_queries(store, report, judged))
     queries = store.read("evaluation_queries", report.outputs["evaluation_queries"])
     blocks = summary.per_block(queries)
     rows = summary.summarise(blocks, summary.paired(queries), config, subject, evaluations)
     rows.insert(0, "run_id", report.run_id)
-    report.wrote(store.append("evaluation_summary", summary.to_spark(spark, rows), expected=len(rows)))
+    report.note_output(store.append("evaluation_summary", summary.to_spark(spark, rows), expected=len(rows)))
     for kind, evaluation in evaluations.items():
         report.tables.append(summary.table_of(kind, evaluation, rows, subject))
     report.facts |= pages.write(store, config, report, subject, evaluations, rows, blocks)
@@ -131,7 +131,7 @@ def _judge(
         methods = _baselines(config, store, report, subject)
         if subject.build.get("metric") == "hamming":
             methods.append(hashes["hash_float_cosine"])
-        # no longer than the lists they are compared with
+        # at most the length of the lists that they are compared with
         every = {kind: e for kind, e in evaluations.items() if depths[kind]}
         bound = {kind: depth if kind in anew else min(depth, longest) for kind, depth in depths.items()}
         out = f"{work}/baselines"
@@ -140,7 +140,7 @@ def _judge(
 
 
 def _hashes(config: Config, store: Store, subject: Subject) -> dict[str, Method]:
-    """The learned codes as methods that are searched: as the neighbours compare them, and by cosine."""
+    """The learned codes as search methods: by the metric of the neighbours, and by cosine."""
     files, model_id = store.files("hashes"), subject.model["model_id"]
     metric = subject.build.get("metric") or config.neighbours.metric
     column = "bits" if metric == "hamming" else "code"
@@ -160,7 +160,7 @@ def _baselines(config: Config, store: Store, report: Report, subject: Subject) -
     rows, fitted_on = baselines.training_rows(source, subject.trained, subject.images.ids, config.seed)
     report.facts["baselines fitted on"] = fitted_on
     bits = int(subject.build.get("dimensions") or 0) if subject.build.get("metric") == "hamming" else 0
-    # a model taken in may read another descriptor than the profile describes
+    # an imported model may use another descriptor than the profile's
     own = subject.model["descriptor_id"] == descriptor_id(config.describe)
     untrained = untrained_of(DESCRIPTORS.make(config.describe)) if own else {}
     methods = baselines.fit(source, rows, settings.components, bits or settings.components, config.seed, untrained)

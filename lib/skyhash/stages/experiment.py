@@ -83,7 +83,7 @@ def run(spark: SparkSession, config: Config, name: str, only: tuple[str, ...] = 
             overrides=json.dumps(dict(one.overrides), sort_keys=True), run_id=report.run_id,
         )  # fmt: skip
         report.rows_in += int(rows["images"].max())
-        report.wrote(store.append("experiments", _to_spark(spark, rows), expected=len(rows)))
+        report.note_output(store.append("experiments", _to_spark(spark, rows), expected=len(rows)))
     results = pd.concat(
         [store.read("experiments").where(_is(name, one, run_key(of))).toPandas() for one, of in chosen],
         ignore_index=True,

@@ -1,35 +1,33 @@
-"""What a listing of the archive says about the files that the tables know: new, changed, vanished, back again.
+"""Comparison of a listing of the archive with the tables: which files are new, changed, gone, or there again.
 
-Path, size and modification time decide which files are read; what has changed in them, their checksums tell.
+Path, size and modification time decide which files are read; checksums then decide whether their content has changed.
 """
 
 from __future__ import annotations
 
-import os
-import re
 from dataclasses import dataclass, replace
 
-from skyhash.files import WILDCARDS, FileInfo, is_remote
+from skyhash.listing import FileInfo, covers, is_gone
 from skyhash.settings import ArchiveSettings
 from skyhash.spark.storage.store import Store
 
 
 @dataclass(frozen=True)
 class Changes:
-    """Of one listing.
+    """The changes that one listing shows.
 
     Attributes
     ----------
     read : list of FileInfo
-        Files to read: unknown ones, changed ones, and refused ones that may be readable now.
+        Files to read: new ones, changed ones, and rejected ones that may be readable now.
     touched : list of str
-        Paths of live observations whose file is read again, is refused as it is now, or is gone.
+        Paths of live observations whose file is to be read again, stays rejected, or is gone.
     gone : set of str
         Those of them whose file is gone.
     back : list of str
-        Paths of observations marked as vanished whose file is there again, unchanged.
+        Paths of observations marked as vanished whose file exists again, unchanged.
     spent : list of str
-        Paths of files in quarantine that are read again or gone.
+        Paths of files in quarantine that are to be read again or are gone.
     listed : set of str
         All paths of the listing.
     setting : str
@@ -48,11 +46,9 @@ class Changes:
     none: bool = False
 
     def has_lost(self, path: str) -> bool:
-        """Whether a file that was once within archive.path is gone."""
-        if path in self.listed or not _reached(path, self.setting):
-            # a file outside what archive.path names today is nobody's loss
-            return False
-        return is_remote(path) or not os.path.lexists(path)
+        """Whether a file below archive.path is gone."""
+        # a file outside of today's archive.path is not lost
+        return path not in self.listed and covers(self.setting, path) and is_gone(path)
 
 
 def compare(store: Store, settings: ArchiveSettings, files: list[FileInfo], key: str) -> Changes:
@@ -84,8 +80,8 @@ def compare(store: Store, settings: ArchiveSettings, files: list[FileInfo], key:
     read = [file for file in files if file.path in again or file.path not in standing | refused]
     known = standing | outdated
     touched = outdated | gone | {file.path for file in read if file.path in known}
-    asked = {file.path for file in read}
-    spent = sorted(path for path in paths if path in asked or changes.has_lost(path))
+    reading = {file.path for file in read}
+    spent = sorted(path for path in paths if path in reading or changes.has_lost(path))
     none = not (read or touched - marked or back or spent)
     return replace(changes, read=read, touched=sorted(touched), back=sorted(back), spent=spent, none=none)
 
@@ -93,36 +89,25 @@ def compare(store: Store, settings: ArchiveSettings, files: list[FileInfo], key:
 def _refused(
     store: Store, as_listed: list, there: dict[str, tuple[int, int]], standing: set[str], gone: set[str], key: str
 ) -> tuple[set[str], set[str], set[str]]:
-    """Paths in quarantine whose file is as it was, those that are tried again all the same, and all paths there."""
+    """Paths in quarantine whose file is unchanged, those among them to be tried again, and all paths in quarantine."""
     refused, again, paths, copies = set(), set(), set(), {}
     rows = store.read("quarantine")
     for path, size, modified, reason, checksum, read_key in rows.select(
         *as_listed, "reason", "checksum", "read_key"
     ).toLocalIterator():
         paths.add(path)
-        # an image that could not be described is an observation: its file needs no second reading
+        # an image that could not be described is an observation: its file is not ingested again
         if there.get(path) != (size, modified) or read_key.startswith("describe:"):
             continue
         refused.add(path)
-        # another version or other settings may read it now; an I/O error may have passed
+        # another version or other settings may read it; an I/O error may be over
         if read_key != key or reason == "io_error":
             again.add(path)
         elif reason == "duplicate":
             copies[path] = checksum
     if copies:
-        # a copy takes the place of its original, once that is changed or gone
-        held = store.live().where("vanished_run IS NULL").select("checksum", "path").toLocalIterator()
-        originals = {sha for sha, path in held if path in standing or (path not in there and path not in gone)}
+        # a copy replaces its original when that is changed or gone
+        rows = store.live().where("vanished_run IS NULL").select("checksum", "path").toLocalIterator()
+        originals = {sha for sha, path in rows if path in standing or (path not in there and path not in gone)}
         again |= {path for path, checksum in copies.items() if checksum not in originals}
     return refused, again, paths
-
-
-def _reached(path: str, setting: str) -> bool:
-    """Whether a listing of archive.path would show a file of that path, were it there."""
-    if any(sign in setting for sign in WILDCARDS) and not is_remote(setting):
-        translated = re.escape(os.path.abspath(setting))
-        for pattern, regex in ((r"\*\*/", "(?:.*/)?"), (r"\*\*", ".*"), (r"\*", "[^/]*"), (r"\?", "[^/]")):
-            translated = translated.replace(pattern, regex)
-        return re.fullmatch(translated, path) is not None
-    root = setting.rstrip("/") if is_remote(setting) else os.path.abspath(setting.removeprefix("file://"))
-    return path == root or path.startswith(root + "/")

@@ -1,19 +1,19 @@
-"""Fingerprints: texts that are equal where the result of the same work would be equal."""
+"""Fingerprints of settings and versions: equal fingerprints mean equal results of a step."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from typing import Any
 
 from skyhash.archives import ARCHIVES
+from skyhash.files import content_digest
 from skyhash.nets import ENCODERS
 from skyhash.pixels import DESCRIPTORS
 from skyhash.settings import ArchiveSettings, DescriptorSettings, EncoderSettings
 
-# settings that say where files lie or how they are opened, not what is made of them
+# settings of where files are and how they are opened, which do not change what is read
 _NOT_READING = {"path", "storage", "vanished"}
 
 
@@ -23,27 +23,23 @@ def digest(facts: Any, length: int = 12) -> str:
 
 
 def descriptor_id(settings: DescriptorSettings) -> str:
-    """Of everything that changes the array (the preview does not): kind, version and settings."""
+    """Fingerprint of a descriptor: kind, version and settings, without the preview's."""
     version = DESCRIPTORS.get(settings.kind).version
     return f"{settings.kind}-" + digest([version, settings.model_dump(mode="json", exclude={"preview_px"})])
 
 
 def read_key(settings: ArchiveSettings) -> str:
-    """Of all that decides whether and how a file is read: the archive's version, settings and the files these name."""
+    """Fingerprint of how files are read: the archive's version, its settings and the content of files they name."""
     version = ARCHIVES.get(settings.kind).version
-    told = settings.model_dump(mode="json", exclude=_NOT_READING)
-    named = {name: _content(value) for name, value in told.items() if isinstance(value, str) and os.path.isfile(value)}
-    return digest([version, told, named])
+    values = settings.model_dump(mode="json", exclude=_NOT_READING)
+    digests = {name: content_digest(value, settings.storage) for name, value in values.items()
+               if isinstance(value, str) and value}  # fmt: skip
+    return digest([version, values, {name: found for name, found in digests.items() if found}])
 
 
 def describe_key(archive: ArchiveSettings, descriptor_ids: Iterable[str]) -> str:
-    """Of all that decides whether an image can be described; ``describe:`` tells it from a `read_key`."""
+    """Fingerprint of reading and describing; the prefix ``describe:`` distinguishes it from a `read_key`."""
     return "describe:" + digest([read_key(archive), sorted(descriptor_ids)])
-
-
-def _content(path: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def encoder_key(settings: EncoderSettings) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whether a job's last run still stands: same code and settings, same versions of all it read."""
+"""Whether a job's last run is up to date: same code, settings and input versions."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 def still_stands(
     store: Store, config: Config, job: str, groups: tuple[str, ...], facts: dict[str, str] | None = None
 ) -> bool:
-    """True where running the job again would write what it wrote last time.
+    """Whether running the job again would write the same result.
 
     Parameters
     ----------
     groups : tuple of str
-        Groups of settings that the job reads; the seed always counts.
+        Groups of settings that the job reads, beside the seed.
     facts : dict, optional
         What the job's closing table must have said, e.g. fingerprints of files that it read; '' = nothing.
     """
@@ -37,13 +37,13 @@ def still_stands(
         return False
     inputs: dict[str, int] = json.loads(last["input_versions"])
     outputs: dict[str, int] = json.loads(last["output_versions"])
-    # outputs are compared too: a table rolled back or lost by hand is built again
+    # outputs too: a table that was rolled back or deleted by hand is built again
     older = _compacted(store)
     return bool(inputs) and all(_is(store, name, version, older) for name, version in {**inputs, **outputs}.items())
 
 
 def _is(store: Store, name: str, version: int, older: dict[tuple[str, int], int]) -> bool:
-    """Whether a table's newest version is that one, or holds its rows compacted."""
+    """Whether a table's newest version is the given one, or a compaction of it."""
     now = store.version(name)
     while now is not None and now != version and (name, now) in older:
         now = older[name, now]
@@ -51,7 +51,7 @@ def _is(store: Store, name: str, version: int, older: dict[tuple[str, int], int]
 
 
 def _compacted(store: Store) -> dict[tuple[str, int], int]:
-    """(table, compacted version) -> the version before, of the same rows."""
+    """(table, compacted version) -> the version with the same rows before."""
     older: dict[tuple[str, int], int] = {}
     rows = store.read("runs").where("job = 'maintain' AND status = 'done'").select("input_versions", "output_versions")
     for row in rows.collect():

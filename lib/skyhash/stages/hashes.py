@@ -1,7 +1,7 @@
 """Write the hash of every described image: float code and packed bits, by distributed inference.
 
-The model is the one that the job train made (or hash.model, which is taken in first); a worker loads it once, from its
-files, and compares their checksum. Only images without a hash of that model are encoded.
+The model is the one that the job train made (or hash.model, which is imported first); a worker loads it once from
+its files and checks their checksum. Only images without a hash of that model are encoded.
 
   spark-submit jobs/hash.py --config conf/solar_hmi.yaml --set warehouse=/data/tables
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
-    """Hash what has no hash of the current model yet.
+    """Hash the images that have no hash of the current model yet.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     ModelMismatch
         The model reads another descriptor, or another number of them.
     DataLoss
-        Rows written are not the rows taken in, or a code is not finite.
+        The number of rows written is not the number of images, or a code is not finite.
     """
     from pyspark.sql import functions as f
 
@@ -48,7 +48,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     store = Store(spark, config.warehouse, config.format)
     store.require("descriptors", made_by="describe")
     model = models.current(store, config, report)
-    report.took_in(store, "descriptors", "models", "hashes", "observations")
+    report.note_inputs(store, "descriptors", "models", "hashes", "observations")
     live = store.live().select("image_id")
     descriptors = store.read("descriptors").where(f.col("descriptor_id") == model.descriptor_id)
     descriptors = descriptors.join(live, "image_id", "left_semi")
@@ -60,10 +60,10 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     report.rows_in = found[0]
     report.facts |= {"images": descriptors.count(), "hashed now": report.rows_in}
     if report.rows_in:
-        forms = [(form["dtype"], list(form["shape"])) for form in found[1]]
-        if forms != [(model.dtype, model.shape)]:
-            raise ModelMismatch("descriptors", f"arrays of {forms}", f"{model.dtype} of shape {model.shape}")
-        report.wrote(_hash(store, config, report, todo, model))
+        arrays = [(one["dtype"], list(one["shape"])) for one in found[1]]
+        if arrays != [(model.dtype, model.shape)]:
+            raise ModelMismatch("descriptors", f"arrays of {arrays}", f"{model.dtype} of shape {model.shape}")
+        report.note_output(_hash(store, config, report, todo, model))
     hashes = store.read("hashes").where(f.col("model_id") == model.model_id).join(live, "image_id", "left_semi")
     total, zeros = hashes.agg(f.count("*"), f.sum(f.col("is_zero").cast("int"))).first()
     if total != report.facts["images"]:

@@ -21,10 +21,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from skyhash import files
 from skyhash.archives import ARCHIVES
 from skyhash.config import Config
 from skyhash.errors import DataLoss
+from skyhash.listing import list_files
 from skyhash.spark.progress import progress
 from skyhash.spark.storage.store import Store
 from skyhash.spark.udfs.reading import read_schema, reader_of_files
@@ -68,9 +68,9 @@ def run(spark: SparkSession, config: Config, run_id: str = "", describe: bool = 
     report = Report("ingest", run_id)
     archive = ARCHIVES.make(config.archive)
     archive.check_settings()
-    listed = files.list_files(config.archive.path, archive.is_image_file, config.archive.storage)
+    listed = list_files(config.archive.path, archive.is_image_file, config.archive.storage)
     store = Store(spark, config.warehouse, config.format)
-    report.took_in(store, "observations", "quarantine")
+    report.note_inputs(store, "observations", "quarantine")
     changes = compare(store, config.archive, listed, read_key(config.archive))
     report.rows_in = len(changes.read)
     report.facts["files seen"] = len(listed)
@@ -137,7 +137,7 @@ def _write(store: Store, report: Report, settled: Settled, changes: Changes) -> 
         if settled.updates:
             _write_changes(store, report, numbered, settled.updates, usable)
         elif usable or store.version("observations") is None:
-            report.wrote(store.append("observations", numbered, expected=usable))
+            report.note_output(store.append("observations", numbered, expected=usable))
         report.facts["new observations"] = usable
         report.facts["new in quarantine"] = refused
         for row in settled.bad.groupBy("reason").count().orderBy(f.desc("count"), "reason").collect():
@@ -157,9 +157,9 @@ def _write_quarantine(store: Store, report: Report, bad: DataFrame, refused: int
         spent = store.spark.createDataFrame([(path,) for path in changes.spent], "path string")
         kept = store.read("quarantine").join(spent, "path", "left_anti")
         names = BY_NAME["quarantine"].names
-        report.wrote(store.overwrite("quarantine", kept.select(*names).unionByName(bad.select(*names))))
+        report.note_output(store.overwrite("quarantine", kept.select(*names).unionByName(bad.select(*names))))
     elif refused or store.version("quarantine") is None:
-        report.wrote(store.append("quarantine", bad, expected=refused))
+        report.note_output(store.append("quarantine", bad, expected=refused))
 
 
 def _write_changes(store: Store, report: Report, new: DataFrame, updates: list[Update], usable: int) -> None:
@@ -171,10 +171,10 @@ def _write_changes(store: Store, report: Report, new: DataFrame, updates: list[U
     newer = store.spark.createDataFrame(updates, UPDATES).select(
         "image_id", "state", *[f.col(name).alias(f"new_{name}") for name in changed]
     )
-    told = [
+    columns = [
         f.when(f.col("state").isNotNull(), f.col(f"new_{name}")).otherwise(f.col(name)).alias(name)
         if name in changed else f.col(name)
         for name in names
     ]  # fmt: skip
-    rows = old.join(newer, "image_id", "left").select(*told).unionByName(new.select(*names))
-    report.wrote(store.overwrite("observations", rows, expected=old.count() + usable))
+    rows = old.join(newer, "image_id", "left").select(*columns).unionByName(new.select(*names))
+    report.note_output(store.overwrite("observations", rows, expected=old.count() + usable))

@@ -1,4 +1,4 @@
-"""What becomes of the rows that ingest has read: new observations, old ones kept, moved or retired, quarantine."""
+"""What ingest makes of the images it has read: new observations, changes of known ones, rows of quarantine."""
 
 from __future__ import annotations
 
@@ -140,12 +140,12 @@ def _without_copies(store: Store, rows: DataFrame, updates: list[Update]) -> Set
     stays = store.live().select("image_id", "checksum", "member", "path")
     if updates:
         newer = [(one.image_id, one.path, one.retired_run is not None) for one in updates]
-        told = store.spark.createDataFrame(newer, "image_id bigint, new_path string, retired boolean")
-        stays = stays.join(told, "image_id", "left").where("NOT coalesce(retired, false)")
+        states = store.spark.createDataFrame(newer, "image_id bigint, new_path string, retired boolean")
+        stays = stays.join(states, "image_id", "left").where("NOT coalesce(retired, false)")
         stays = stays.withColumn("path", f.coalesce("new_path", "path"))
     first = Window.partitionBy("checksum", "member").orderBy(f.col("reason").isNotNull(), "path")
-    held = stays.groupBy("checksum", "member").agg(f.min("path").alias("old_path"))
-    marked = rows.withColumn("first_path", f.first("path").over(first)).join(held, ["checksum", "member"], "left")
+    earliest = stays.groupBy("checksum", "member").agg(f.min("path").alias("old_path"))
+    marked = rows.withColumn("first_path", f.first("path").over(first)).join(earliest, ["checksum", "member"], "left")
     earlier = f.coalesce("old_path", f.when(f.col("first_path") != f.col("path"), f.col("first_path")))
     is_copy = f.col("reason").isNull() & earlier.isNotNull()
     message = f.when(is_copy, f.concat(f.lit("same content as "), earlier)).otherwise(f.col("message"))

@@ -1,4 +1,4 @@
-"""What killed jobs and past nights leave beside the tables: reports, models, work folders, half-written files."""
+"""Files beside the tables that are no longer needed: old reports, unused models, drafts and work of killed jobs."""
 
 from __future__ import annotations
 

@@ -67,8 +67,8 @@ def _compact(store: Store, config: Config, report: Report, names: list[str]) -> 
         old = store.version(name)
         if not upkeep.is_scattered(store, name, config.maintain.small_mb << 20):
             continue
-        report.took_in(store, name)
-        report.wrote(upkeep.compact(store, name))
+        report.note_inputs(store, name)
+        report.note_output(upkeep.compact(store, name))
         done.append(name)
         # readers of the last release get the same rows from fewer files
         if versions.get(name) == old:

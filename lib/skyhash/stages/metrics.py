@@ -1,14 +1,14 @@
-"""What a job did, for machines: JSON, and a text file for Prometheus (node exporter's textfile collector)."""
+"""Results of a job for machines: JSON, and a text file for Prometheus (node exporter's textfile collector)."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
-from pathlib import Path
 from typing import Any
 
+from skyhash.errors import InputError
+from skyhash.files import read_text, write_text
 from skyhash.stages.report import Report
 
 PREFIX = "skyhash_job"
@@ -26,24 +26,24 @@ MEANINGS = {
 
 def as_json(report: Report) -> str:
     """The closing summary as one line of JSON."""
-    told: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "job": report.job, "run_id": report.run_id, "status": "done", "started": f"{report.started:%Y-%m-%dT%H:%M:%SZ}",
         "seconds": round(report.seconds, 3), "rows_in": report.rows_in, "rows_out": report.rows_out,
         "facts": {name.strip(): value for name, value in report.facts.items()},
         "input_versions": report.inputs, "output_versions": report.outputs,
         "tables": [{"title": t, "columns": columns, "rows": rows} for t, columns, rows in report.tables],
     }  # fmt: skip
-    return json.dumps(told, default=str)
+    return json.dumps(summary, default=str)
 
 
 def write(file: str, job: str, exit_code: int, seconds: float, report: Report | None) -> None:
-    """Replace a job's metrics file in one step; the time of the last success outlives a failure."""
+    """Replace a job's metrics file in one step; after a failure it keeps the time of the last success."""
     now = time.time()
     values: dict[str, float | None] = {
         "success": float(exit_code == 0),
         "exit_code": exit_code,
         "end_timestamp_seconds": now,
-        "last_success_timestamp_seconds": now if exit_code == 0 else _last_success(Path(file), job),
+        "last_success_timestamp_seconds": now if exit_code == 0 else _last_success(file, job),
         "duration_seconds": seconds,
     }
     facts = {}
@@ -58,9 +58,7 @@ def write(file: str, job: str, exit_code: int, seconds: float, report: Report | 
     if facts:
         lines += _head("fact")
         lines += [f'{PREFIX}_fact{{job="{job}",name="{_label(name)}"}} {value:.17g}' for name, value in facts.items()]
-    draft = Path(f"{file}.{os.getpid()}")
-    draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    draft.replace(file)
+    write_text(file, "\n".join(lines) + "\n")
 
 
 def _head(name: str) -> list[str]:
@@ -71,9 +69,12 @@ def _label(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
 
 
-def _last_success(file: Path, job: str) -> float | None:
-    if not file.is_file():
+def _last_success(file: str, job: str) -> float | None:
+    """The time of the last success in a metrics file, seconds since 1970; None where there is none."""
+    try:
+        text = read_text(file, "--metrics")
+    except InputError:
         return None
     pattern = rf'^{PREFIX}_last_success_timestamp_seconds{{job="{re.escape(job)}"}} (\S+)$'
-    found = re.search(pattern, file.read_text(encoding="utf-8"), re.MULTILINE)
+    found = re.search(pattern, text, re.MULTILINE)
     return float(found.group(1)) if found else None

@@ -1,4 +1,4 @@
-"""Models of a warehouse: adding one, finding one of the same training, taking in one that was trained elsewhere."""
+"""Models of a warehouse: adding one, reusing one of the same training, importing one that was trained elsewhere."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def add(store: Store, report: Report, model: Model, weights: Path) -> None:
     for name in ("trained_from", "trained_until"):
         row[name] = datetime.fromisoformat(facts[name]) if facts.get(name) else None
     rows = store.spark.createDataFrame([tuple(row[name] for name in MODELS.names)], MODELS.ddl)
-    report.wrote(store.append("models", rows, expected=1))
+    report.note_output(store.append("models", rows, expected=1))
 
 
 def reuse(store: Store, config: Config, report: Report, key: str) -> bool:
@@ -105,7 +105,7 @@ def keep_trained(store: Store, config: Config, report: Report, settings_key: str
 
 
 def take_in(store: Store, config: Config, report: Report) -> Model:
-    """Take in the model that hash.model names.
+    """Import the model that hash.model names.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def take_in(store: Store, config: Config, report: Report) -> Model:
     wanted = descriptor_id(config.describe)
     if model.descriptor_id != wanted:
         raise ModelMismatch("hash.model", _difference(model, config), f"a model of descriptor {wanted}")
-    report.facts["taken in from"] = str(folder)
+    report.facts["imported from"] = str(folder)
     return _take(store, config, report, model, folder)
 
 
@@ -176,8 +176,8 @@ def current(store: Store, config: Config, report: Report) -> Model:
 def _take(store: Store, config: Config, report: Report, model: Model, folder: Path) -> Model:
     """Add a model under the threshold rule that is asked for; one that is there already is left as it is."""
     rule = threshold_of(config, model.encoder)
-    made = model_folder.model_id(model.weights_checksum, model.descriptor_id, rule)
-    model = replace(model, model_id=made, threshold=rule)
+    model_id = model_folder.model_id(model.weights_checksum, model.descriptor_id, rule)
+    model = replace(model, model_id=model_id, threshold=rule)
     model_folder.verify(folder / model_folder.WEIGHTS, model.weights_checksum)
     add(store, report, model, folder / model_folder.WEIGHTS)
     report.facts["model"] = model.model_id
@@ -186,9 +186,9 @@ def _take(store: Store, config: Config, report: Report, model: Model, folder: Pa
 
 def _difference(model: Model, config: Config) -> str:
     ours = config.describe.model_dump(mode="json")
-    told = [
+    differences = [
         f"describe.{name} = {theirs!r} (here {ours.get(name)!r})"
         for name, theirs in sorted(model.describe.items())
         if name != "preview_px" and theirs != ours.get(name)
     ]
-    return f"a model of {model.descriptor_id}, with " + (", ".join(told) or "settings of another version")
+    return f"a model of {model.descriptor_id}, with " + (", ".join(differences) or "settings of another version")

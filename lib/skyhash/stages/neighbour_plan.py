@@ -1,11 +1,14 @@
-"""How a search is done: measured once on an executor, decided by the cost model, kept for a run that takes it up."""
+"""The decision how to search: rates measured on an executor, method chosen by the cost model.
+
+It is saved in the work folder, so that a run that continues an interrupted one decides alike.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,59 +16,72 @@ from skyhash.config import NeighbourSettings
 from skyhash.spark.neighbours.code_files import Codes
 from skyhash.topk.blocked import tune
 from skyhash.topk.exact.backend import Arithmetic
-from skyhash.topk.planning import calibrate as costs
-from skyhash.topk.planning import cost_model as plan
-from skyhash.topk.planning.cost_model import Rates
+from skyhash.topk.planning import cost_model
+from skyhash.topk.planning.calibrate import measure_rates
+from skyhash.topk.planning.cost_model import Plan, Rates
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-LEAST_BLOCK = 4096  # rows: below it, starting a task costs more than its search
+LEAST_BLOCK = 4096  # rows: below it, starting a task takes longer than its search
 BLOCKS_PER_CORE = 2  # so that every core has several pairs of blocks
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What was chosen, and why.
+    """How to search.
 
     Attributes
     ----------
-    method, reason : str
-        For `neighbour_runs`.
+    plan : Plan
     arithmetic : Arithmetic
     rates : Rates
     block : int
         Rows per block of queries.
     size, tables : int
-        Bucket size and tables that a sample spoke for; 0 = not looked at.
-    facts : dict
-        What went into the decision.
+        Bucket size and number of hash tables found on a sample; 0 = not explored.
     """
 
-    method: str
-    reason: str
+    plan: Plan
     arithmetic: Arithmetic
     rates: Rates
     block: int
     size: int = 0
     tables: int = 0
-    facts: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, text: str) -> Decision:
+        """The decision of `as_json`."""
+        fields = json.loads(text)
+        parts = {"plan": Plan, "arithmetic": Arithmetic, "rates": Rates}
+        return cls(**fields | {name: kind(**fields[name]) for name, kind in parts.items()})
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @property
+    def costs(self) -> tune.Costs:
+        """What tuning weighs."""
+        return tune.Costs(self.rates.pair, self.rates.bucket)
+
+    def facts(self) -> dict[str, Any]:
+        """For `neighbour_runs.parameters`."""
+        return self.plan.parameters | {"seconds_predicted": self.plan.seconds, "block_rows": self.block}
 
 
 def decide(spark: SparkSession, codes: Codes, settings: NeighbourSettings, seed: int) -> Decision:
-    """Take up the decision of an unfinished run of the same search, or measure and decide."""
-    kept = Path(codes.folder) / "plan.json"
-    if kept.exists():
-        told = json.loads(kept.read_text(encoding="utf-8"))
-        return Decision(**told | {"arithmetic": Arithmetic(**told["arithmetic"]), "rates": Rates(**told["rates"])})
-    made = _decide(spark, codes, settings, seed)
-    kept.with_suffix(".new").write_text(json.dumps(asdict(made)), encoding="utf-8")
-    os.replace(kept.with_suffix(".new"), kept)
-    return made
+    """The decision of an interrupted run of the same search, or else measure and decide."""
+    saved = Path(codes.folder) / "plan.json"
+    if saved.exists():
+        return Decision.from_json(saved.read_text(encoding="utf-8"))
+    decision = _decide(spark, codes, settings, seed)
+    saved.with_suffix(".new").write_text(decision.as_json(), encoding="utf-8")
+    os.replace(saved.with_suffix(".new"), saved)
+    return decision
 
 
 def block_rows(n: int, most: int, cores: int) -> int:
-    """Rows of a block of queries, at most `most`: several blocks for each core, and as many for one as for another."""
+    """Rows of a block, at most `most`: several blocks per core, and about as many for each core."""
     block = min(most, max(LEAST_BLOCK, -(-n // (BLOCKS_PER_CORE * cores))))
     rounds = -(-n // (block * cores))
     even = -(-n // (rounds * cores))
@@ -76,21 +92,20 @@ def _decide(spark: SparkSession, codes: Codes, settings: NeighbourSettings, seed
     k, wanted = settings.k, settings.arithmetic
 
     def measure(_: Iterable[int]) -> Iterator[tuple[Arithmetic, Rates]]:
-        yield costs.measure(codes.rows(), k, wanted, seed)
+        yield measure_rates(codes.rows(), k, wanted, seed)
 
     cores = spark.sparkContext.defaultParallelism
     arithmetic, rates = spark.sparkContext.parallelize([0], 1).mapPartitions(measure).first()
-    size = number = 0
+    size = tables = 0
     share: float | None = None
-    if settings.method == "auto" and settings.recall < 1 and plan.worth_exploring(codes.n, k, rates, cores):
-        size, number, tried = tune.explore(
-            codes.rows(), k, codes.rules(), settings.recall, seed, tune.Costs(rates.pair, rates.bucket), settings.tables
-        )
+    if settings.method == "auto" and settings.recall < 1 and cost_model.worth_exploring(codes.n, k, rates, cores):
+        size, tables, tried = tune.explore(
+            codes.rows(), k, codes.pair_filter(), settings.recall, seed, tune.Costs(rates.pair, rates.bucket),
+            settings.tables,
+        )  # fmt: skip
         share = min(tried, key=lambda one: one["seconds"])["pairs"] / (codes.n * (codes.n - 1) / 2)
-    chosen = plan.choose(
+    plan = cost_model.choose(
         codes.n, codes.dimensions, k, codes.metric, cores, rates, settings.method, settings.recall,
-        settings.memory_mb, share, size or 256, number or 1,
+        settings.memory_mb, share, size or 256, tables or 1,
     )  # fmt: skip
-    block = block_rows(codes.n, chosen.superblock, cores)
-    facts = chosen.parameters | {"seconds_predicted": chosen.seconds, "block_rows": block}
-    return Decision(chosen.method, chosen.reason, arithmetic, rates, block, size, number, facts)
+    return Decision(plan, arithmetic, rates, block_rows(codes.n, plan.superblock, cores), size, tables)

@@ -1,28 +1,27 @@
-"""One search from codes to tables: check, lay out, decide, search, write, measure, note."""
+"""One neighbour search, from codes to tables: check and lay out codes, decide, search, write lists, measure recall."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skyhash.config import NeighbourSettings
 from skyhash.spark.arrow_batches import arrow_batches
-from skyhash.spark.neighbours import code_files, code_layout, list_files, table_files
-from skyhash.spark.neighbours import jobs as search_jobs
+from skyhash.spark.neighbours import code_files, code_layout, hash_tables, jobs, list_files
 from skyhash.spark.neighbours.code_files import Codes
 from skyhash.spark.neighbours.tasks import Search
 from skyhash.spark.progress import progress
 from skyhash.spark.storage.data_files import DataFile
 from skyhash.spark.storage.store import Store
 from skyhash.stages import pairs
+from skyhash.stages.fingerprint import digest
+from skyhash.stages.neighbour_filter import pair_filter_for
 from skyhash.stages.neighbour_plan import Decision, decide
-from skyhash.stages.neighbour_rules import rules_for
 from skyhash.stages.report import Report
 from skyhash.tables import CATEGORY_PAIRS, NEIGHBOUR_RUNS
 from skyhash.topk.blocked import tune
@@ -31,24 +30,26 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql import Row as SparkRow
 
+WORK_FORM = 2  # of the files in the work folder; raised when an interrupted run of older code cannot be continued
+
 
 PAIRS_FILE = "file of category pairs"
 
 
 @dataclass(frozen=True)
 class Input:
-    """What is searched.
+    """The input of a search.
 
     Attributes
     ----------
     codes : DataFrame
         image_id, code.
     images : DataFrame
-        image_id and the columns that constraints and exclusions read.
+        image_id, and the columns that constraints and exclusions read.
     name, images_name : str
-        What the user knows the two by.
+        Names of the two in messages.
     identity : str
-        Changes whenever the rows do; equal identity and settings take up an unfinished search.
+        Changes whenever the rows do: a run with the same identity and settings continues an interrupted search.
     model_id : str
     """
 
@@ -79,107 +80,108 @@ def search(store: Store, report: Report, given: Input, settings: NeighbourSettin
     Raises
     ------
     InputError, ConfigError
-        See `code_layout.lay_out`, `neighbour_rules.rules_for`.
+        See `code_layout.lay_out`, `neighbour_filter.pair_filter_for`.
     DataLoss
-        Lists written are not as many as codes.
+        The number of lists written is not the number of codes.
     """
     clock = Clock()
     folder = store.warehouse / "work" / f"neighbours-{fingerprint(given, settings, seed)}"
     codes = _lay_out(given, settings, folder)
     report.rows_in = codes.n
     _keep_pairs(store, report, settings)
-    clock.lap("laid out")
+    clock.lap("layout")
     decision = decide(store.spark, codes, settings, seed)
-    clock.lap("decided")
-    wanted = Search(
+    clock.lap("decision")
+    job = Search(
         codes, settings.k, decision.arithmetic, decision.block, settings.memory_mb, seed, settings.blend_weights
     )
-    wanted.folder.mkdir(exist_ok=True)
-    counts, groups, tuned = _search(store, wanted, decision, settings)
-    clock.lap("searched")
-    written = _write(store, report, wanted, groups, given.model_id)
-    clock.lap("written")
-    recall = None
-    if groups:
-        recall = search_jobs.measured_recall(store.spark, wanted, groups, settings.sample)
-    clock.lap("judged")
-    row = _row(report, given, settings, wanted, decision, counts, tuned | {"seconds_of": clock.laps}, recall)
-    row |= _shortfall(written) | {"seconds": sum(clock.laps.values())}
+    job.folder.mkdir(exist_ok=True)
+    job, counts = _search(store, job, decision, settings)
+    clock.lap("search")
+    written = _write(store, report, job, given.model_id)
+    clock.lap("writing")
+    recall = jobs.measured_recall(store.spark, job, settings.sample) if job.tables else None
+    clock.lap("recall")
+    parameters = decision.facts() | counts | {"seconds_of": clock.laps}
+    if settings.metric == "blend":
+        parameters["blend_weights"] = settings.blend_weights
+    row = _row(report, given, settings, job, decision, parameters, recall)
+    row |= _short_lists(written) | {"seconds": sum(clock.laps.values())}
     values = store.spark.createDataFrame([tuple(row[name] for name in NEIGHBOUR_RUNS.names)], NEIGHBOUR_RUNS.ddl)
-    report.wrote(store.append("neighbour_runs", values, expected=1))
-    # with what searches left that were never taken up, because their input or settings are no more
-    for left in folder.parent.glob("neighbours-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    _tell(report, row, counts, clock)
+    report.note_output(store.append("neighbour_runs", values, expected=1))
+    # those of interrupted searches too, whose input or settings have changed since
+    for work in folder.parent.glob("neighbours-*"):
+        shutil.rmtree(work, ignore_errors=True)
+    _summarise(report, row, counts, clock)
 
 
 def fingerprint(given: Input, settings: NeighbourSettings, seed: int) -> str:
-    """Of all that decides which lists are found."""
-    told = {"input": given.identity, "model": given.model_id, "seed": seed} | settings.model_dump(mode="json")
-    told["pairs"] = pairs.digest(settings)
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+    """Fingerprint of everything that decides which lists are found, and of the form of the work folder."""
+    facts = {"form": WORK_FORM, "input": given.identity, "model": given.model_id, "seed": seed}
+    facts |= settings.model_dump(mode="json") | {"pairs": pairs.digest(settings)}
+    return digest(facts, 16)
 
 
 def _lay_out(given: Input, settings: NeighbourSettings, folder: Path) -> Codes:
     with progress(given.codes.sparkSession, "neighbours: codes laid out"):
         codes = code_layout.lay_out(given.codes, settings.metric, folder, given.name)
-    code_files.store_rules(folder, rules_for(codes.rows().ids, given.images, settings, given.images_name))
+    pair_filter = pair_filter_for(codes.rows().ids, given.images, settings, given.images_name)
+    code_files.store_pair_filter(folder, pair_filter)
     return codes
 
 
 def _keep_pairs(store: Store, report: Report, settings: NeighbourSettings) -> None:
-    """Write the pairs that the lists are held to, the refused ones too, in place of the last ones."""
-    held = pairs.of_settings(settings)
-    if held is None:
+    """Replace the table of category pairs by those of this search, the refused ones too."""
+    used = pairs.of_settings(settings)
+    if used is None:
         return
-    rows = store.spark.createDataFrame([(*pair, report.run_id) for pair in held], CATEGORY_PAIRS.ddl)
-    report.wrote(store.overwrite("category_pairs", rows, expected=len(held)))
-    report.facts["category pairs"] = f"{sum(pair.accepted for pair in held):,} accepted of {len(held):,}"
+    rows = store.spark.createDataFrame([(*pair, report.run_id) for pair in used], CATEGORY_PAIRS.ddl)
+    report.note_output(store.overwrite("category_pairs", rows, expected=len(used)))
+    report.facts["category pairs"] = f"{sum(pair.accepted for pair in used):,} accepted of {len(used):,}"
     report.facts[PAIRS_FILE] = pairs.digest(settings)
 
 
 def _search(
-    store: Store, wanted: Search, decision: Decision, settings: NeighbourSettings
-) -> tuple[dict[str, Any], int, dict[str, Any]]:
-    """Counts, groups of an LSH-blocked search (0 = exact), and what tuning found."""
-    if decision.method == "exact":
-        return search_jobs.exact(store.spark, wanted), 0, {}
+    store: Store, job: Search, decision: Decision, settings: NeighbourSettings
+) -> tuple[Search, dict[str, Any]]:
+    """Run the search; returns it, with its hash tables if it is blocked, and counts and facts for `neighbour_runs`."""
+    if decision.plan.method == "exact":
+        return job, jobs.exact(store.spark, job)
 
-    def make() -> tuple[tuple[tune.Table, ...], dict[str, Any]]:
+    def make() -> tuple[tuple[tune.HashTable, ...], dict[str, Any]]:
         tuned = tune.tune(
-            wanted.codes.rows(), settings.k, wanted.codes.rules(), settings.recall, wanted.seed,
-            tune.Costs(decision.rates.pair, decision.rates.bucket), settings.tables or decision.tables, settings.probes,
-            sizes=(decision.size,) if decision.size else (),
+            job.codes.rows(), settings.k, job.codes.pair_filter(), settings.recall, job.seed, decision.costs,
+            settings.tables or decision.tables, settings.probes, sizes=(decision.size,) if decision.size else (),
         )  # fmt: skip
         return tuned.tables, tuned.facts()
 
-    tables, facts = table_files.kept(wanted.folder, make)
-    counts = search_jobs.blocked(store.spark, wanted, tables)
-    return counts, counts["groups"], facts
+    tables, facts = hash_tables.load_or_make(job.folder, make)
+    job = replace(job, tables=tables)
+    return job, jobs.blocked(store.spark, job) | facts
 
 
-def files_frame(store: Store, wanted: Search, groups: int, model_id: str, run_id: str) -> DataFrame:
-    """The files of `neighbours`, a row each: a task per block, a file per stretch of query ids; nothing is shuffled."""
+def files_frame(store: Store, job: Search, model_id: str, run_id: str) -> DataFrame:
+    """A row per file of `neighbours`, which a task per block writes when the frame is collected; without a shuffle."""
     folder = store.folder("neighbours")
     folder.mkdir(parents=True, exist_ok=True)
-    write = list_files.files_of(wanted, groups, str(folder), model_id, run_id)
-    return store.spark.range(0, wanted.blocks, 1, wanted.blocks).mapInArrow(write, list_files.WRITTEN)
+    write = list_files.files_of(job, str(folder), model_id, run_id)
+    return store.spark.range(0, job.blocks, 1, job.blocks).mapInArrow(write, list_files.WRITTEN)
 
 
-def _write(store: Store, report: Report, wanted: Search, groups: int, model_id: str) -> list[SparkRow]:
-    """The rows of `files_frame`, whose files are the table's newest version from here on."""
-    rows = files_frame(store, wanted, groups, model_id, report.run_id)
-    with arrow_batches(store.spark, 1), progress(store.spark, f"neighbours: {wanted.codes.n:,} lists written"):
+def _write(store: Store, report: Report, job: Search, model_id: str) -> list[SparkRow]:
+    """Write the lists as the newest version of `neighbours`; returns the rows of `files_frame`."""
+    rows = files_frame(store, job, model_id, report.run_id)
+    with arrow_batches(store.spark, 1), progress(store.spark, f"neighbours: {job.codes.n:,} lists written"):
         written = rows.collect()
     files = [
         DataFile(row["name"], row["size"], row["rows"], {"query_id": row["first"]}, {"query_id": row["last"]})
         for row in written
     ]
-    report.wrote(store.replace("neighbours", files, expected=wanted.codes.n))
+    report.note_output(store.replace("neighbours", files, expected=job.codes.n))
     return written
 
 
-def _shortfall(written: list[SparkRow]) -> dict[str, Any]:
+def _short_lists(written: list[SparkRow]) -> dict[str, Any]:
     reasons: Counter[str] = Counter()
     for row in written:
         reasons.update(json.loads(row["reasons"]))
@@ -187,38 +189,35 @@ def _shortfall(written: list[SparkRow]) -> dict[str, Any]:
 
 
 def _row(
-    report: Report, given: Input, settings: NeighbourSettings, wanted: Search, decision: Decision,
-    counts: dict[str, Any], tuned: dict[str, Any], recall: Any,
+    report: Report, given: Input, settings: NeighbourSettings, job: Search, decision: Decision,
+    parameters: dict[str, Any], recall: Any,
 ) -> dict[str, Any]:  # fmt: skip
-    n = wanted.codes.n
+    n = job.codes.n
     arithmetic = decision.arithmetic
     return {
         "run_id": report.run_id,
         "model_id": given.model_id,
         "n": n,
-        "dimensions": wanted.codes.dimensions,
+        "dimensions": job.codes.dimensions,
         "k": settings.k,
         "metric": settings.metric,
-        "method": decision.method,
-        "reason": decision.reason,
+        "method": decision.plan.method,
+        "reason": decision.plan.reason,
         "arithmetic": f"{arithmetic.name}: {arithmetic.reason}",
-        "parameters": json.dumps(decision.facts | counts | tuned | _blend(settings), default=str),
-        "seed": wanted.seed,
-        "pairs_scored": counts["screened"],
+        "parameters": json.dumps(parameters, default=str),
+        "seed": job.seed,
+        "pairs_scored": parameters["pairs_scored"],
         "pairs_possible": n * (n - 1) // 2,
         "recall_at_k": recall.mean if recall else 1.0,
         "recall_low": recall.low if recall else 1.0,
         "recall_high": recall.high if recall else 1.0,
         "recall_n": recall.n if recall else n,
-        "zero_codes": wanted.codes.zeros,
+        "zero_codes": job.codes.zeros,
     }
 
 
-def _blend(settings: NeighbourSettings) -> dict[str, Any]:
-    return {"blend_weights": settings.blend_weights} if settings.metric == "blend" else {}
-
-
-def _tell(report: Report, row: dict[str, Any], counts: dict[str, Any], clock: Clock) -> None:
+def _summarise(report: Report, row: dict[str, Any], counts: dict[str, Any], clock: Clock) -> None:
+    """Lines of the closing table."""
     report.facts |= {
         "codes": f"{row['n']:,} of {row['dimensions']} {'bits' if row['metric'] == 'hamming' else 'numbers'}",
         "k, metric": f"{row['k']:,}, {row['metric']}",
@@ -230,7 +229,6 @@ def _tell(report: Report, row: dict[str, Any], counts: dict[str, Any], clock: Cl
         "zero codes": row["zero_codes"],
         "short lists": f"{row['short_lists']:,} {row['short_reasons'] if row['short_lists'] else ''}".strip(),
     }  # fmt: skip
-    told = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in clock.laps.items())
-    report.facts["steps"] = told
+    report.facts["steps"] = ", ".join(f"{step} {seconds:.1f} s" for step, seconds in clock.laps.items())
     if counts["pieces_found"]:
-        report.facts["pieces of an earlier run taken up"] = counts["pieces_found"]
+        report.facts["pieces reused from an interrupted run"] = counts["pieces_found"]

@@ -18,11 +18,11 @@ writes  neighbours, neighbour_runs, runs
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyhash.config import Config, NeighbourSettings
 from skyhash.errors import InputError
+from skyhash.listing import identity, is_delta
 from skyhash.spark.storage.store import Store
 from skyhash.stages import models
 from skyhash.stages.neighbour_search import Input, search
@@ -48,7 +48,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     store = Store(spark, config.warehouse, config.format)
     store.require("hashes", made_by="hash")
     model = models.current(store, config, report)
-    report.took_in(store, "hashes", "models", "observations")
+    report.note_inputs(store, "hashes", "models", "observations")
     column = "bits" if config.neighbours.metric == "hamming" else "code"
     codes = store.read("hashes").where(f.col("model_id") == model.model_id).selectExpr("image_id", f"{column} as code")
     codes = codes.join(store.live().select("image_id"), "image_id", "left_semi")
@@ -83,26 +83,24 @@ def run_vectors(
         No such table, no such columns, or codes that cannot be compared.
     """
     report = Report("neighbours")
-    table, identity = _open(spark, vectors)
+    table, content = _open(spark, vectors)
     store = Store(spark, out, format)
     if "code" in table.columns and dict(table.dtypes)["code"] == "binary" and settings.metric != "hamming":
         raise InputError("--vectors", "packed bits", f"arrays of floats for --metric {settings.metric}, or hamming")
     codes = table.select(*[c for c in ("image_id", "code") if c in table.columns])
-    search(store, report, Input(codes, table, vectors, vectors, identity, ""), settings, seed)
+    search(store, report, Input(codes, table, vectors, vectors, content, ""), settings, seed)
     return report
 
 
 def _open(spark: SparkSession, path: str) -> tuple[DataFrame, str]:
-    """The table at a path, and what tells its present content from another."""
+    """The table at a path, and a text that changes with its content."""
     from pyspark.errors import AnalysisException
 
-    kind = "delta" if (Path(path) / "_delta_log").is_dir() else "parquet"
+    kind = "delta" if is_delta(path) else "parquet"
     try:
         table = spark.read.format(kind).load(path)
         files = sorted(table.inputFiles())
     except AnalysisException as error:
-        told = "no such file or folder" if "PATH_NOT_FOUND" in str(error) else " ".join(str(error).split())[:160]
-        raise InputError("--vectors", f"{path}: {told}", "a Parquet or Delta table") from None
-    local = [Path(file.removeprefix("file:").replace("///", "/", 1)) for file in files]
-    stats = [(f.stat().st_size, f.stat().st_mtime_ns) for f in local if f.is_file()]
-    return table, f"{files} {stats}"
+        found = "no such file or folder" if "PATH_NOT_FOUND" in str(error) else " ".join(str(error).split())[:160]
+        raise InputError("--vectors", f"{path}: {found}", "a Parquet or Delta table") from None
+    return table, identity(files)

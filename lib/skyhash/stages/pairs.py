@@ -15,13 +15,12 @@ writes  the CSV
 from __future__ import annotations
 
 import csv
-import hashlib
-import os
-from pathlib import Path
+import io
 from typing import Any
 
 from skyhash.config import Config, NeighbourSettings
-from skyhash.errors import ConfigError
+from skyhash.errors import BadFile, ConfigError
+from skyhash.files import FileSource, content_digest, read_text, write_text
 from skyhash.stages.report import Report
 from skyhash.topk.filters.co_use import CategoryPair, category_pairs
 
@@ -40,15 +39,16 @@ def write(config: Config, records: str, out: str) -> Report:
     report = Report("pairs")
     made = of_records(records, config.neighbours, "--records")
     accepted = [pair for pair in made if pair.accepted]
-    target = Path(out)
-    if not out or not target.parent.is_dir():
-        raise ConfigError("--out", out or "nothing", "a file in a folder that exists")
-    part = target.with_name(f".{target.name}.part")
-    with part.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(CategoryPair._fields[:-1])
-        table.writerows(pair[:-1] for pair in accepted)
-    os.replace(part, target)
+    if not out:
+        raise ConfigError("--out", "nothing", "the file to write")
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(CategoryPair._fields[:-1])
+    table.writerows(pair[:-1] for pair in accepted)
+    try:
+        write_text(out, text.getvalue())
+    except OSError as error:
+        raise ConfigError("--out", f"{out} ({error.strerror or error})", "a file in a folder that exists") from None
     report.rows_in, report.rows_out = len({pair.query_category for pair in made}), len(accepted)
     report.facts |= {"categories": report.rows_in, "pairs used together": len(made), "accepted pairs": len(accepted)}
     rows = [[p.query_category, p.neighbour_category, f"{p.together:,}", f"{p.share:.3f}", f"{p.lift:.2f}",
@@ -76,15 +76,13 @@ def of_settings(settings: NeighbourSettings) -> list[CategoryPair] | None:
 
 def digest(settings: NeighbourSettings) -> str:
     """Fingerprint of the file that pairs come from; '' where there is none."""
-    path = Path(settings.co_use or settings.category_pairs or "/nothing")
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else ""
+    path = settings.co_use or settings.category_pairs
+    return (content_digest(path) or "") if path else ""
 
 
 def of_records(path: str, settings: NeighbourSettings, what: str) -> list[CategoryPair]:
     """All pairs of a CSV or Parquet file of records."""
-    if not path or not Path(path).is_file():
-        raise ConfigError(what, f"{path or 'nothing'}, no such file", "a CSV or Parquet file of records")
-    rows = _rows(path)
+    rows = _rows(path, what)
     if not rows or any(row.get(column) in (None, "") for row in rows for column in COLUMNS):
         found = ", ".join(map(str, rows[0])) if rows else "no rows"
         raise ConfigError(what, f"{path} with {found}", "a value in every row of the columns " + ", ".join(COLUMNS))
@@ -94,28 +92,31 @@ def of_records(path: str, settings: NeighbourSettings, what: str) -> list[Catego
 
 def read_pairs(path: str) -> list[tuple[str, str]]:
     """Acceptable (category of the query, category of the neighbour), from a CSV with these two columns."""
-    if not Path(path).is_file():
-        raise ConfigError("neighbours.category_pairs", f"{path}, no such file", "a CSV file")
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = list(csv.DictReader(read_text(path, "neighbours.category_pairs").splitlines()))
     if not rows or any(row.get(column) is None for row in rows for column in PAIR_COLUMNS):
         found = ", ".join(rows[0]) if rows else "no rows"
         raise ConfigError("neighbours.category_pairs", f"{path} with {found}", "columns " + ", ".join(PAIR_COLUMNS))
     return [(row["query_category"], row["neighbour_category"]) for row in rows]
 
 
-def _rows(path: str) -> list[dict[str, Any]]:
-    with open(path, "rb") as file:
-        is_parquet = file.read(4) == b"PAR1"
-    if is_parquet:
+def _rows(path: str, what: str) -> list[dict[str, Any]]:
+    expected = "a CSV or Parquet file of records"
+    if not path:
+        raise ConfigError(what, "nothing", expected)
+    try:
+        content = FileSource(path).bytes()
+    except BadFile as error:
+        line = "no such file" if "FileNotFoundError" in str(error) else " ".join(str(error).split())[:200]
+        raise ConfigError(what, f"{path}, {line}", expected) from None
+    if content.startswith(b"PAR1"):
+        import pyarrow as pa
         import pyarrow.parquet
         import pyarrow_hotfix  # noqa: F401  (CVE-2023-47248: a Parquet file must not be able to run code)
 
-        table = pyarrow.parquet.read_table(path)
+        try:
+            table = pyarrow.parquet.read_table(pa.BufferReader(content))
+        except pa.ArrowException as error:
+            raise ConfigError(what, f"{path}, {' '.join(str(error).split())[:200]}", expected) from None
         rows: list[dict[str, Any]] = table.select([c for c in COLUMNS if c in table.column_names]).to_pylist()
         return rows
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            return list(csv.DictReader(file))
-    except UnicodeDecodeError:
-        raise ConfigError("records of co-use", f"{path}, not text", "CSV in UTF-8, or Parquet") from None
+    return list(csv.DictReader(read_text(path, what, expected=expected).splitlines()))

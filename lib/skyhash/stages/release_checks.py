@@ -1,4 +1,4 @@
-"""What must hold before readers see a release: whole tables, the recall asked for, no metric fallen.
+"""Checks before a release: complete tables, the recall that was set, no metric much lower than before.
 
 A release that fails is not published; the rebuild ends with exit code 4 and a line that says why, and readers go on
 seeing the last one.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def problems(store: Store, config: Config, before: dict[str, Any] | None) -> list[str]:
-    """What speaks against a release of the newest versions, a line each; none = it may be published.
+    """Problems of a release of the newest versions, one line each; empty = it can be published.
 
     Parameters
     ----------
@@ -29,10 +29,10 @@ def problems(store: Store, config: Config, before: dict[str, Any] | None) -> lis
     if build is None:
         return ["no neighbours were built"]
     found = _counts(store, build["model_id"])
-    # the interval is of chance: only a build that lies below the target with all of it is refused
+    # refused only if the whole confidence interval is below the target
     if build["recall_high"] < config.neighbours.recall:
-        told = f"{build['recall_at_k']:.4f} ({build['recall_low']:.4f} to {build['recall_high']:.4f})"
-        found.append(f"recall of the neighbours {told}, neighbours.recall asks for {config.neighbours.recall}")
+        measured = f"{build['recall_at_k']:.4f} ({build['recall_low']:.4f} to {build['recall_high']:.4f})"
+        found.append(f"recall of the neighbours {measured}, neighbours.recall asks for {config.neighbours.recall}")
     return found + (_fallen(store, config, before) if before else [])
 
 

@@ -44,7 +44,7 @@ def publish(store: Store, report: Report, versions: dict[str, int], model_id: st
     release_id = 1 if last is None else last["release_id"] + 1
     now = datetime.now(UTC).replace(tzinfo=None)
     row = (release_id, now, json.dumps(versions, sort_keys=True), model_id, of, report.run_id)
-    report.wrote(store.append("releases", store.spark.createDataFrame([row], RELEASES.ddl), expected=1))
+    report.note_output(store.append("releases", store.spark.createDataFrame([row], RELEASES.ddl), expected=1))
     return release_id
 
 

@@ -1,4 +1,4 @@
-"""What a job did: the closing table, and the row of `runs`."""
+"""The record of a job: its closing table, and its row of `runs`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Report:
-    """Filled while a job runs.
+    """Record of a job, filled while it runs.
 
     Attributes
     ----------
     job : str
     run_id : str
-        Of every row that the job writes.
+        Stored in every row that the job writes.
     rows_in, rows_out : int
     facts : dict
         Lines of the closing table, in order: name to number or text.
@@ -50,15 +50,15 @@ class Report:
         if not self.run_id:
             self.run_id = f"{self.started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}-{self.job}"
 
-    def took_in(self, store: Store, *names: str) -> None:
-        """Note the versions that the job reads, before it reads them."""
+    def note_inputs(self, store: Store, *names: str) -> None:
+        """Record the versions of tables that the job is about to read."""
         for name in names:
             version = store.version(name)
             if version is not None:
                 self.inputs[name] = version
 
-    def wrote(self, written: Written) -> None:
-        """Note one write."""
+    def note_output(self, written: Written) -> None:
+        """Record the result of a write."""
         self.outputs[written.table] = written.version
         self.rows_out += written.rows
 

@@ -1,4 +1,4 @@
-"""Running a job: session, stage, record, closing table."""
+"""Running a job: lease, stage, rows of `runs`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def stage(job: str):
 
 
 def run_job(spark: SparkSession, config: Config, job: str, announce: bool = True, **options: Any) -> Report:
-    """Do one job; its rows of `runs` tell its start and its end, a failed one's error too.
+    """Run one job; rows of `runs` record its start, its end and the error of a failure.
 
     Parameters
     ----------

@@ -26,12 +26,12 @@ def write(config: Config, folder: str) -> Report:
     """
     if not folder:
         raise ConfigError("archive.path", "nothing", "the folder that the simulated archive is written to")
-    asked = config.simulate
-    if not asked.images:
+    settings = config.simulate
+    if not settings.images:
         raise ConfigError("simulate.images", 0, "how many images to simulate")
     report = Report("simulate")
-    told = SIMULATORS.make(asked).write(Path(folder), config.seed)
-    report.rows_out = asked.images
-    report.facts |= {"simulated archive": folder, "simulated images": asked.images}
-    report.facts |= {f"  {name}": value for name, value in told.items()}
+    facts = SIMULATORS.make(settings).write(Path(folder), config.seed)
+    report.rows_out = settings.images
+    report.facts |= {"simulated archive": folder, "simulated images": settings.images}
+    report.facts |= {f"  {name}": value for name, value in facts.items()}
     return report.finish()

@@ -13,12 +13,12 @@ writes  nothing
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skyhash.archives import ARCHIVES
 from skyhash.config import Config
 from skyhash.errors import InputError, UserError
+from skyhash.files import read_text
 from skyhash.spark.storage.store import Store
 from skyhash.stages import releases
 
@@ -39,9 +39,7 @@ def query(spark: SparkSession, config: Config, text: str, limit: int) -> tuple[l
     from pyspark.errors import AnalysisException, ParseException
 
     if text.startswith("@"):
-        if not Path(text[1:]).is_file():
-            raise InputError("query", text[1:], "a file with one SQL statement")
-        text = Path(text[1:]).read_text(encoding="utf-8")
+        text = read_text(text[1:], "query", expected="a file with one SQL statement")
     store = Store(spark, config.warehouse, config.format)
     released = releases.newest(store) if store.version("releases") is not None else None
     views = store.register(released["versions"] if released else None, ARCHIVES.get(config.archive.kind).fact_columns)

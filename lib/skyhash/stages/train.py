@@ -2,9 +2,9 @@
 
 The training part (train.split) is exported as a snapshot, shared among the ranks by row groups and read through
 Petastorm (train.reader); Horovod (train.launcher) averages the gradients. Every epoch's rows are counted on every rank.
-A killed training is taken up from its last checkpoint and ends with the same weights. A model of the same settings is
+A killed training is resumed from its last checkpoint and ends with the same weights. A model of the same settings is
 kept while the archive grows, so that similarities stay comparable from night to night; train.retrain=always trains anew
-whenever the training part has changed. With hash.model that model is taken in instead.
+whenever the training part has changed. With hash.model that model is imported instead.
 
   spark-submit jobs/train.py --config conf/solar_hmi.yaml --set warehouse=/data/tables
   spark-submit jobs/train.py --config conf/solar_hmi.yaml --set hash.model=/data/other_tables
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     from skyhash.spark.training.shards import Manifest
     from skyhash.spark.training.snapshot import TrainingPart
 
-# settings that choose when to train or how the work is done, not what comes out
+# settings of when and where to train, which do not change the result
 _NOT_IN_KEY = {"launcher", "reader", "checkpoint_epochs", "threads", "retrain", "device"}
 
 
 def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
-    """Train, or take in, the model of these settings.
+    """Train the model of these settings, or import it.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
         models.take_in(store, config, report)
         return report
     launch, _ = launcher.get(config.train.launcher), reader.get(config.train.reader)
-    report.took_in(store, "descriptors", "observations")
+    report.note_inputs(store, "descriptors", "observations")
     of_settings = settings_key(config)
     if config.train.retrain != "always" and models.keep_trained(store, config, report, of_settings):
         return report
@@ -95,7 +95,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
 
 
 def settings_key(config: Config) -> str:
-    """Fingerprint of all settings that fix a training but its rows: encoder, descriptor, recipe, split, seed."""
+    """Fingerprint of all that determines a training except its rows: encoder, descriptor, recipe, split, seed."""
     recipe = config.train.model_dump(mode="json", exclude=_NOT_IN_KEY)
     facts = [recipe, encoder_key(config.encoder), config.seed, descriptor_id(config.describe)]
     return digest(facts, 16)

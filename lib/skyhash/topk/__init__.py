@@ -1,1 +1,1 @@
-"""Exact and blocked top-k over blocks of codes; knows no Spark, no paths, no settings."""
+"""Exact and blocked top-k over blocks of codes; imports neither Spark nor settings, and reads no files."""

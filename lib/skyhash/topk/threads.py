@@ -1,4 +1,4 @@
-"""Work shared out among the threads of one process; libraries below it keep to the calling thread."""
+"""Threads of one process: pieces of work run in parallel, while BLAS and torch are held to one thread each."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
-Piece = TypeVar("Piece")
-Made = TypeVar("Made")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """Processors at hand."""
+    """Number of processors that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 @contextmanager
 def single_threaded() -> Iterator[None]:
-    """Matrix products on the calling thread alone: the tiles are what is shared out among cores."""
+    """Limit BLAS and torch to one thread inside the block: parallelism comes from the tiles, one per thread."""
     torch = sys.modules.get("torch")
     before = torch.get_num_threads() if torch else 0
     with threadpool_limits(1, user_api="blas"):
@@ -35,19 +35,19 @@ def single_threaded() -> Iterator[None]:
                 torch.set_num_threads(before)
 
 
-def for_each(work: Callable[[Piece], Made], pieces: Sequence[Piece], threads: int = 0) -> list[Made]:
-    """``work`` of every piece, in the order of the pieces.
+def for_each(function: Callable[[Item], Result], items: Sequence[Item], threads: int = 0) -> list[Result]:
+    """``function`` of every item, in the order of the items.
 
     Parameters
     ----------
-    work : callable
-        Spends its time in compiled code, which does not hold Python's lock.
-    pieces : sequence
+    function : callable
+        Should spend its time in compiled code, which releases Python's global lock.
+    items : sequence
     threads : int
-        0 = one for each processor at hand.
+        0 = one for each processor.
     """
     with single_threaded():
-        if len(pieces) < 2 or threads == 1:
-            return [work(piece) for piece in pieces]
+        if len(items) < 2 or threads == 1:
+            return [function(item) for item in items]
         with ThreadPoolExecutor(threads or cores()) as pool:
-            return list(pool.map(work, pieces))
+            return list(pool.map(function, items))

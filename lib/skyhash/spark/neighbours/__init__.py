@@ -1,1 +1,1 @@
-"""The all-pairs search as Spark tasks: codes in files, a task per pair of blocks, lists as a table."""
+"""The neighbour search as Spark tasks: codes in shared files, a task per pair of blocks, lists written as a table."""

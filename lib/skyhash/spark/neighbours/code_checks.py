@@ -1,4 +1,4 @@
-"""A look at codes while they are laid out: what cannot be compared is found, and named."""
+"""Checks of codes while they are copied to files: null, NaN, infinity and unequal lengths are found and named."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-SEEN = "rows bigint, shortest bigint, longest bigint, largest double, bad_id bigint, bad string"
+SUMMARY = "rows bigint, shortest bigint, longest bigint, largest double, bad_id bigint, bad string"
 _FLOATS = ("array<float>", "array<double>")
 
 
-def columns(frame: DataFrame, metric: str, name: str) -> None:
-    """Refuse a table whose columns cannot be codes.
+def check_columns(frame: DataFrame, metric: str, name: str) -> None:
+    """Refuse a table without the columns of codes.
 
     Parameters
     ----------
     frame : DataFrame
     metric : str
     name : str
-        What the user knows the table by.
+        Name of the table in messages.
 
     Raises
     ------
     InputError
-        No image_id or code, or another type than the metric compares.
+        image_id or code is missing, or has a type that the metric does not compare.
     """
     types = dict(frame.dtypes)
     for column in ("image_id", "code"):
@@ -45,8 +45,19 @@ def columns(frame: DataFrame, metric: str, name: str) -> None:
 
 
 @dataclass
-class Look:
-    """What one task has seen of codes; its attributes are the columns of `SEEN`."""
+class CodeSummary:
+    """Summary of the codes that one task has read; its attributes are the columns of `SUMMARY`.
+
+    Attributes
+    ----------
+    rows : int
+    shortest, longest : int
+        Length of a code.
+    largest : float
+        Magnitude; computed for the metrics that are scaled by it (euclidean, blend).
+    bad_id, bad : int or None, str or None
+        The first code that cannot be compared, and why.
+    """
 
     metric: str
     rows: int = 0
@@ -56,8 +67,8 @@ class Look:
     bad_id: int | None = None
     bad: str | None = None
 
-    def accepts(self, ids: pa.Array, codes: pa.Array) -> bool:
-        """Take a batch into account; False once anything cannot be laid out beside what was before it."""
+    def add(self, ids: pa.Array, codes: pa.Array) -> bool:
+        """Include a batch; False once a code is bad or differs in length, so that nothing more needs to be copied."""
         self.rows += len(ids)
         if self.bad is None:
             self.bad_id, self.bad = _bad(ids, codes, self.metric) or (None, None)
@@ -71,33 +82,33 @@ class Look:
         return self.bad is None and self.shortest == self.longest > 0
 
 
-def refuse(seen: Sequence[Any], name: str) -> tuple[int, float]:
-    """Refuse codes that cannot be compared, by what all tasks have seen.
+def check_summaries(summaries: Sequence[Any], name: str) -> tuple[int, float]:
+    """Refuse codes that cannot be compared, from the summaries of all tasks.
 
     Returns
     -------
     length : int
         Numbers (or bytes) of every code.
     largest : float
-        Magnitude; 0 where no metric asks.
+        Magnitude; 0 where the metric does not need it.
 
     Raises
     ------
     InputError
         No code or no id, NaN or infinity (the id is named), codes of different length, fewer than two rows.
     """
-    bad = sorted((row["bad_id"] is not None, row["bad_id"] or 0, row["bad"]) for row in seen if row["bad"])
+    bad = sorted((row["bad_id"] is not None, row["bad_id"] or 0, row["bad"]) for row in summaries if row["bad"])
     if bad:
         raise InputError(f"{name}: code", bad[0][2], "finite numbers, as many in every row")
-    total = sum(row["rows"] for row in seen)
+    total = sum(row["rows"] for row in summaries)
     if total < 2:
         raise InputError(name, "no row" if not total else "one row", "2 or more: one image has no neighbours")
-    shortest, longest = min(row["shortest"] for row in seen), max(row["longest"] for row in seen)
+    shortest, longest = min(row["shortest"] for row in summaries), max(row["longest"] for row in summaries)
     if shortest != longest:
         raise InputError(f"{name}: code", f"lengths from {shortest} to {longest}", "codes of one length")
     if not longest:
         raise InputError(f"{name}: code", "empty codes", "1 number or more")
-    return longest, max(row["largest"] for row in seen)
+    return longest, max(row["largest"] for row in summaries)
 
 
 def _offsets(codes: pa.Array) -> np.ndarray:
@@ -106,6 +117,7 @@ def _offsets(codes: pa.Array) -> np.ndarray:
 
 
 def _bad(ids: pa.Array, codes: pa.Array, metric: str) -> tuple[int | None, str] | None:
+    """Id and description of the first code of a batch that cannot be compared; None if there is none."""
     if ids.null_count:
         return None, "a row without image_id"
     if codes.null_count:
@@ -119,5 +131,5 @@ def _bad(ids: pa.Array, codes: pa.Array, metric: str) -> tuple[int | None, str] 
     numbers = flat.to_numpy(zero_copy_only=False).astype(np.float64)
     at = int(np.flatnonzero(~np.isfinite(numbers))[0])
     row = int(np.searchsorted(_offsets(codes) - _offsets(codes)[0], at, side="right")) - 1
-    told = "null" if flat[at].as_py() is None else str(numbers[at])
-    return ids[row].as_py(), f"{told} in the code of image_id {ids[row].as_py()}"
+    value = "null" if flat[at].as_py() is None else str(numbers[at])
+    return ids[row].as_py(), f"{value} in the code of image_id {ids[row].as_py()}"

@@ -1,6 +1,6 @@
-"""Codes in the files that every task of a search maps and reads blocks of, and the rules beside them.
+"""Codes and the pair filter in files that every task of a search maps into memory.
 
-Nothing is broadcast, and a task holds only the blocks it scores. The folder is on the file system that driver and
+Nothing is broadcast, and a task reads only the blocks it scores. The folder is on the file system that driver and
 executors share, like the warehouse. `code_layout` writes the files.
 """
 
@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from skyhash.topk.filters.pair_filter import NONE, Rules
+from skyhash.topk.filters.pair_filter import NO_FILTER, PairFilter
 from skyhash.topk.vectors.rows import Rows
 
 
 @dataclass(frozen=True)
 class Codes:
-    """What the files of a folder hold: see `prepare.Rows` for metric, width, dimensions and scale."""
+    """The codes in a folder. For metric, width, dimensions and scale see `Rows`; `zeros` counts codes of zeros."""
 
     folder: str
     metric: str
@@ -31,34 +31,34 @@ class Codes:
     zeros: int
 
     def rows(self) -> Rows:
-        """All rows, mapped and not read."""
+        """All rows, memory-mapped."""
         return _mapped(self)
 
-    def rules(self) -> Rules:
-        """The rules stored beside the codes."""
-        return _rules(self.folder)
+    def pair_filter(self) -> PairFilter:
+        """The filter stored beside the codes, memory-mapped."""
+        return _pair_filter(self.folder)
 
 
-def store_rules(folder: Path, rules: Rules) -> None:
-    """Lay rules beside the codes, for tasks to map."""
-    arrays = {name: part for name, part in rules._asdict().items() if isinstance(part, np.ndarray)}
-    numbers = {name: part for name, part in rules._asdict().items() if not isinstance(part, np.ndarray)}
-    (folder / "rules").mkdir(exist_ok=True)
+def store_pair_filter(folder: Path, pair_filter: PairFilter) -> None:
+    """Store the filter beside the codes."""
+    arrays = {name: part for name, part in pair_filter._asdict().items() if isinstance(part, np.ndarray)}
+    numbers = {name: part for name, part in pair_filter._asdict().items() if not isinstance(part, np.ndarray)}
+    (folder / "pair_filter").mkdir(exist_ok=True)
     for name, part in arrays.items():
-        np.save(folder / "rules" / f"{name}.npy", part)
-    (folder / "rules" / "numbers.json").write_text(json.dumps(numbers), encoding="utf-8")
+        np.save(folder / "pair_filter" / f"{name}.npy", part)
+    (folder / "pair_filter" / "numbers.json").write_text(json.dumps(numbers), encoding="utf-8")
 
 
 @lru_cache(maxsize=2)
-def _rules(folder: str) -> Rules:
-    kept: dict[str, Any] = NONE._asdict()
-    kept |= json.loads((Path(folder) / "rules" / "numbers.json").read_text(encoding="utf-8"))
-    for name, part in kept.items():
+def _pair_filter(folder: str) -> PairFilter:
+    fields: dict[str, Any] = NO_FILTER._asdict()
+    fields |= json.loads((Path(folder) / "pair_filter" / "numbers.json").read_text(encoding="utf-8"))
+    for name, part in fields.items():
         if isinstance(part, np.ndarray):
-            # compiled code asks for writable arrays: a private map, never written back
-            path = Path(folder) / "rules" / f"{name}.npy"
-            kept[name] = np.asarray(np.load(path, mmap_mode="c")) if _size(path) else np.load(path)
-    return Rules(**kept)
+            # compiled code requires writable arrays: a private map, never written back
+            path = Path(folder) / "pair_filter" / f"{name}.npy"
+            fields[name] = np.asarray(np.load(path, mmap_mode="c")) if _size(path) else np.load(path)
+    return PairFilter(**fields)
 
 
 def _size(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""Finished lists as files of `neighbours`: one task, one file, one stretch of query ids."""
+"""Finished lists as Parquet files of the table `neighbours`: one file per task, with one range of query ids."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyhash.spark.neighbours.tasks import Search, merged, pair_name
+from skyhash.spark.neighbours.tasks import Search, merged
 from skyhash.tables import NEIGHBOURS
 from skyhash.topk.candidates import merge
 from skyhash.topk.filters.short_lists import short_reasons
@@ -21,24 +21,22 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 WRITTEN = "name string, size bigint, rows bigint, first bigint, last bigint, short bigint, reasons string"
-NEIGHBOURS_PER_GROUP = 1 << 20  # of a Parquet row group: what a reader of one query has to read
+NEIGHBOURS_PER_GROUP = 1 << 20  # per Parquet row group: what a query for one image has to read
 
 
 def files_of(
-    search: Search, groups: int, folder: str, model_id: str, run_id: str
+    search: Search, folder: str, model_id: str, run_id: str
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Function for `mapInArrow` over numbers of blocks: writes each block's lists, and says so by a row of `WRITTEN`.
+    """Function for `mapInArrow` over block numbers: writes each block's lists to a file and yields a row of `WRITTEN`.
 
-    The row also says how many of the lists are short, and for which reasons (JSON: reason -> lists). Spark's own writer
-    would take every list through the JVM, which costs several times as much.
+    The row also counts short lists by reason (JSON). Spark's own writer would pass every list through the JVM, which
+    takes several times as long.
 
     Parameters
     ----------
     search : Search
-    groups : int
-        Groups of an LSH-blocked search; 0 = exact.
     folder : str
-        Of the table `neighbours`.
+        Of the table.
     model_id, run_id : str
         Of every row.
     """
@@ -48,8 +46,8 @@ def files_of(
 
         for batch in batches:
             for block in batch.column(0).to_pylist():
-                offsets, found = merged(search, pieces_of(search, block, groups), block, exact=not groups)
-                # attempts of one task, and runs, may overlap: each has its own name
+                offsets, found = merged(search, block)
+                # attempts of one task, and runs, may overlap: each writes a file of its own
                 name = f"part-{block:05d}-{run_id}-{secrets.token_hex(4)}.snappy.parquet"
                 lists = _batches(search, block, offsets, found, model_id, run_id)
                 rows, size = _write(Path(folder) / name, lists)
@@ -62,7 +60,7 @@ def files_of(
 
 
 def _write(path: Path, batches: Iterator[pa.RecordBatch]) -> tuple[int, int]:
-    """Rows that the file's footer counts, and bytes; the file appears whole."""
+    """Write a file that appears complete or not at all; returns the rows in its footer, and its size in bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -70,7 +68,7 @@ def _write(path: Path, batches: Iterator[pa.RecordBatch]) -> tuple[int, int]:
     first = next(batches)
     with pq.ParquetWriter(
         scratch, first.schema, compression="snappy", use_compliant_nested_type=True,
-        # ids and similarities of lists hardly repeat: a dictionary of them is tried in vain
+        # ids and similarities hardly repeat, so that dictionaries of them would save nothing
         use_dictionary=["model_id", "run_id"], write_statistics=["query_id", "model_id", "run_id"],
     ) as writer:  # fmt: skip
         for batch in chain([first], batches):
@@ -80,19 +78,12 @@ def _write(path: Path, batches: Iterator[pa.RecordBatch]) -> tuple[int, int]:
     return rows, path.stat().st_size
 
 
-def pieces_of(search: Search, block: int, groups: int) -> list[str]:
-    """Names of the pieces that may hold lists of a block's queries."""
-    if groups:
-        return [f"group-{group}" for group in range(groups)]
-    return [pair_name((min(block, other), max(block, other))) for other in range(search.blocks)]
-
-
 def _shortfall(search: Search, block: int, offsets: np.ndarray) -> dict[str, Any]:
-    """How many lists are short, and why."""
+    """Number of short lists, and of each reason."""
     start, _ = search.span(block)
     lengths = np.diff(offsets)
     short = np.flatnonzero(lengths < search.k)
-    reasons = short_reasons(search.codes.rules(), search.codes.n, start + short, lengths[short], search.k)
+    reasons = short_reasons(search.codes.pair_filter(), search.codes.n, start + short, lengths[short], search.k)
     return {"short": len(short), "reasons": json.dumps(reasons)}
 
 

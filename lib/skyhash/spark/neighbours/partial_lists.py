@@ -1,7 +1,7 @@
-"""Lists found by one finished piece of work: a folder that appears whole or not at all.
+"""Lists found by one finished piece of a search, as a folder of files that appears complete or not at all.
 
-What is finished survives the executor and the driver that made it; a run that follows takes it up. Files are mapped,
-so that a merge reads only the stretch of queries that it merges.
+A finished piece survives the executor and the driver that made it, and the next run reuses it. Files are
+memory-mapped, so that a merge reads only the queries that it merges.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skyhash.topk.candidates.merge import Lists
+from skyhash.topk.candidates.merge import Lists, offsets_of
 
 
 class Partial(NamedTuple):
@@ -25,14 +25,24 @@ class Partial(NamedTuple):
     offsets: np.ndarray
     keys: np.ndarray
 
+    def lists(self, start: int, stop: int) -> Lists | None:
+        """Lists of the rows start..stop, empty for those that the piece does not hold; None if it holds none."""
+        first, last = np.searchsorted(self.rows, [start, stop])
+        if first == last:
+            return None
+        lengths = np.zeros(stop - start, np.int64)
+        lengths[self.rows[first:last].astype(np.int64) - start] = np.diff(self.offsets[first : last + 1])
+        keys = self.keys[self.offsets[first] : self.offsets[last]]
+        return offsets_of(lengths), np.ascontiguousarray(keys)
+
 
 def done(folder: Path, name: str) -> bool:
-    """Whether that piece is finished."""
+    """Whether a piece is finished."""
     return (folder / name / "facts.json").exists()
 
 
 def save(folder: Path, name: str, partial: Partial, facts: dict[str, Any]) -> None:
-    """Write a finished piece; a second attempt at the same piece leaves the first one in place."""
+    """Write a finished piece; if another attempt has finished it already, that one stays."""
     scratch = folder / f".{name}-{secrets.token_hex(4)}"
     scratch.mkdir(parents=True)
     for part, values in partial._asdict().items():
@@ -47,29 +57,18 @@ def save(folder: Path, name: str, partial: Partial, facts: dict[str, Any]) -> No
 
 
 def facts(folder: Path, name: str) -> dict[str, Any]:
-    """What was noted about a finished piece."""
-    noted: dict[str, Any] = json.loads((folder / name / "facts.json").read_text(encoding="utf-8"))
-    return noted
+    """The facts saved with a piece."""
+    saved: dict[str, Any] = json.loads((folder / name / "facts.json").read_text(encoding="utf-8"))
+    return saved
 
 
 def load(folder: Path, name: str) -> Partial:
-    """A finished piece, mapped."""
+    """A finished piece, memory-mapped."""
     return Partial(*(_mapped(folder / name / f"{part}.npy") for part in Partial._fields))
 
 
 def _mapped(path: Path) -> np.ndarray:
     try:
         return np.asarray(np.load(path, mmap_mode="r"))
-    except ValueError:  # numpy cannot map an array of no elements
+    except ValueError:  # numpy cannot map an empty array
         return np.load(path)
-
-
-def stretch(partial: Partial, start: int, stop: int) -> Lists | None:
-    """The lists of the rows start..stop as offsets (stop - start + 1,) and keys; None where the piece has none."""
-    first, last = np.searchsorted(partial.rows, [start, stop])
-    if first == last:
-        return None
-    lengths = np.zeros(stop - start, np.int64)
-    lengths[partial.rows[first:last].astype(np.int64) - start] = np.diff(partial.offsets[first : last + 1])
-    keys = partial.keys[partial.offsets[first] : partial.offsets[last]]
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), np.ascontiguousarray(keys)

@@ -1,6 +1,6 @@
-"""What one task of a neighbour search does, on an executor: map the codes, search its piece, leave the lists.
+"""The tasks of a neighbour search, as executors run them: map the codes, search one piece, save its lists.
 
-All of it is told by a `Search` of some hundred bytes; codes, rules and lists stay in the work folder.
+A task is sent a `Search` of a few hundred bytes; codes, pair filter and lists are in the work folder.
 """
 
 from __future__ import annotations
@@ -11,23 +11,24 @@ from pathlib import Path
 
 import numpy as np
 
-from skyhash.spark.neighbours import partial_lists, table_files
+from skyhash.spark.neighbours import hash_tables, partial_lists
 from skyhash.spark.neighbours.code_files import Codes
 from skyhash.spark.neighbours.partial_lists import Partial
-from skyhash.topk.blocked import search as blocking
-from skyhash.topk.blocked.tune import Table
+from skyhash.topk.blocked import recall, tiles
+from skyhash.topk.blocked.search import BlockedSearch
 from skyhash.topk.candidates import merge
-from skyhash.topk.exact import limits as threshold
 from skyhash.topk.exact.backend import Arithmetic
-from skyhash.topk.exact.knn import lists_of
-from skyhash.topk.exact.tile_join import Work
+from skyhash.topk.exact.knn import lists_of, retry_underfull
+from skyhash.topk.exact.limits import Sample, estimate_kth_similarity
+from skyhash.topk.exact.lookup import lookup
+from skyhash.topk.exact.tile_join import TileJoin
 from skyhash.topk.vectors.rows import Rows
 from skyhash.topk.vectors.similarity import WEIGHTS
 
 
 @dataclass(frozen=True)
 class Search:
-    """One search, as tasks are told it.
+    """One search.
 
     Attributes
     ----------
@@ -35,12 +36,14 @@ class Search:
     k : int
     arithmetic : Arithmetic
     block : int
-        Rows of a block of queries; block i is the rows from i * block.
+        Rows per block; block i starts at row i * block.
     memory_mb : int
         Of one task.
     seed : int
     weights : three floats
         Of the blend.
+    tables : str
+        Path of the hash tables of a blocked search; "" = exact.
     """
 
     codes: Codes
@@ -50,57 +53,58 @@ class Search:
     memory_mb: int
     seed: int
     weights: tuple[float, float, float] = WEIGHTS
+    tables: str = ""
 
     @property
     def folder(self) -> Path:
-        """Where finished pieces lie."""
+        """Where finished pieces are saved."""
         return Path(self.codes.folder) / f"{self.block}"
 
     @property
     def blocks(self) -> int:
         return -(-self.codes.n // self.block)
 
+    @property
+    def groups(self) -> int:
+        """Groups of buckets of a blocked search; 0 = exact."""
+        return len(tiles.groups(hash_tables.load(self.tables)[0], self.block)) if self.tables else 0
+
     def span(self, block: int) -> tuple[int, int]:
         return block * self.block, min(self.codes.n, (block + 1) * self.block)
 
 
-def guess_limits(search: Search) -> Callable[[Iterable[int]], Iterator[int]]:
-    """Task over numbers of blocks: the limit of every query, guessed from a sample, for all that meet the block."""
+def estimate_limits(search: Search) -> Callable[[Iterable[int]], Iterator[int]]:
+    """Task over block numbers: estimate the limit of every query of a block, once for all pairs of blocks."""
 
-    def guess(blocks: Iterable[int]) -> Iterator[int]:
-        rows, n = search.codes.rows(), search.codes.n
-        places = threshold.draw(n, search.k, search.seed)
-        sample = rows.take(places)
-        screen = search.arithmetic.screen()
+    def estimate(blocks: Iterable[int]) -> Iterator[int]:
+        rows = search.codes.rows()
+        sample = Sample.draw(rows, search.k, search.seed)
+        prefilter = search.arithmetic.prefilter()
         for block in blocks:
             if not partial_lists.done(search.folder, f"limits-{block}"):
                 start, stop = search.span(block)
-                limits = threshold.guess(
-                    rows.slice(start, stop), sample, places, start, n, search.k, screen, search.codes.rules(),
-                    search.weights,
-                )  # fmt: skip
-                nothing = Partial(np.empty(0, np.uint32), np.zeros(1, np.int64), limits)
-                partial_lists.save(search.folder, f"limits-{block}", nothing, {})
+                numbers = np.arange(start, stop, dtype=np.uint32)
+                limits = estimate_kth_similarity(
+                    rows.slice(start, stop), numbers, sample, prefilter, search.codes.pair_filter(), search.weights
+                )
+                one_each = Partial(numbers, np.arange(len(numbers) + 1), limits)
+                partial_lists.save(search.folder, f"limits-{block}", one_each, {})
             yield block
 
-    return guess
+    return estimate
 
 
 def limits_of(search: Search, block: int) -> np.ndarray:
-    """The guessed limits of a block's queries, uint64, a copy."""
+    """The estimated limits of a block's queries, uint64, a copy."""
     return np.array(partial_lists.load(search.folder, f"limits-{block}").keys)
 
 
-def pair_name(pair: tuple[int, int]) -> str:
-    return f"pair-{pair[0]}-{pair[1]}"
-
-
 def score_pairs(search: Search) -> Callable[[Iterable[tuple[int, int]]], Iterator[tuple[int, int]]]:
-    """Task over pairs of blocks (i <= j): each pair of rows scored once, lists left for both sides."""
+    """Task over pairs of blocks (i <= j): score each pair of rows once and save the lists of both sides."""
 
     def score(pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         for pair in pairs:
-            if not partial_lists.done(search.folder, pair_name(pair)):
+            if not partial_lists.done(search.folder, pair_name(*pair)):
                 _score(search, *pair)
             yield pair
 
@@ -109,99 +113,88 @@ def score_pairs(search: Search) -> Callable[[Iterable[tuple[int, int]]], Iterato
 
 def _score(search: Search, first: int, second: int) -> None:
     rows = search.codes.rows()
-    spans = [search.span(block) for block in dict.fromkeys((first, second))]
-    here = rows.slice(*spans[0]) if len(spans) == 1 else joined([rows.slice(*span) for span in spans])
+    blocks = list(dict.fromkeys((first, second)))
+    spans = [search.span(block) for block in blocks]
+    here = rows.slice(*spans[0]) if len(spans) == 1 else Rows.concat([rows.slice(*span) for span in spans])
     numbers = np.concatenate([np.arange(*span, dtype=np.uint32) for span in spans])
-    limits = np.concatenate([limits_of(search, block) for block in dict.fromkeys((first, second))])
-    work = Work(
-        here, limits, search.arithmetic.screen(), search.k, numbers, search.codes.rules(), search.weights,
-        memory_mb=search.memory_mb,
+    limits = np.concatenate([limits_of(search, block) for block in blocks])
+    join = TileJoin(
+        here, limits, search.arithmetic.prefilter(), search.k, numbers, search.codes.pair_filter(),
+        search.weights, memory_mb=search.memory_mb,
     )  # fmt: skip
     split = spans[0][1] - spans[0][0]
-    work.score([(slice(None), None)] if len(spans) == 1 else [(slice(0, split), slice(split, len(numbers)))])
-    offsets, found = merge.concatenated(list(lists_of(work, search.k)))
-    facts = {"screened": work.pairs, "scored": work.scored}
-    partial_lists.save(search.folder, pair_name((first, second)), Partial(numbers, offsets, found), facts)
+    join.run([(slice(None), None)] if len(spans) == 1 else [(slice(0, split), slice(split, len(numbers)))])
+    offsets, found = merge.concat(list(lists_of(join, search.k)))
+    facts = {"pairs_scored": join.pairs_scored, "pairs_rescored": join.pairs_rescored}
+    partial_lists.save(search.folder, pair_name(first, second), Partial(numbers, offsets, found), facts)
 
 
-def joined(parts: Sequence[Rows]) -> Rows:
-    """Rows of several blocks as one."""
-    one = parts[0]
-    ids, values, norms = (np.concatenate([getattr(p, name) for p in parts]) for name in ("ids", "values", "norms"))
-    return Rows(one.metric, ids, values, norms, one.dimensions, one.scale)
-
-
-def search_groups(search: Search, tables: str) -> Callable[[Iterable[int]], Iterator[int]]:
-    """Task over numbers of groups of buckets: final lists of the group's rows, by LSH blocking.
-
-    Parameters
-    ----------
-    tables : str
-        Their place; see `table_files`.
-    """
+def search_groups(search: Search) -> Callable[[Iterable[int]], Iterator[int]]:
+    """Task over group numbers of a blocked search: save the final lists of the group's rows."""
 
     def run(groups: Iterable[int]) -> Iterator[int]:
-        job = _job(search, table_files.load(tables))
+        job = BlockedSearch(
+            search.codes.rows(), search.k, search.arithmetic, hash_tables.load(search.tables),
+            search.codes.pair_filter(), search.weights, memory_mb=search.memory_mb, seed=search.seed,
+        )  # fmt: skip
         for group in groups:
-            if not partial_lists.done(search.folder, f"group-{group}"):
+            if not partial_lists.done(search.folder, group_name(group)):
                 members = job.groups(search.block)[group]
                 order = np.argsort(members)
-                before = job.pairs, job.fallbacks
-                offsets, found = job.search(members, order)
-                facts = {"screened": job.pairs - before[0], "scored": 0, "fallbacks": job.fallbacks - before[1]}
-                partial_lists.save(search.folder, f"group-{group}", Partial(members[order], offsets, found), facts)
+                before = job.pairs_scored, job.fallbacks
+                lists = job.search(members, order)
+                facts = {"pairs_scored": job.pairs_scored - before[0], "fallbacks": job.fallbacks - before[1]}
+                partial_lists.save(search.folder, group_name(group), Partial(members[order], *lists), facts)
             yield group
 
     return run
 
 
-def _job(search: Search, tables: Sequence[Table]) -> blocking.Job:
-    return blocking.Job(
-        search.codes.rows(), search.k, search.arithmetic, tables, search.codes.rules(), search.weights,
-        memory_mb=search.memory_mb, seed=search.seed,
-    )  # fmt: skip
+def pair_name(first: int, second: int) -> str:
+    return f"pair-{min(first, second)}-{max(first, second)}"
 
 
-def merged(search: Search, pieces: Sequence[str], block: int, exact: bool) -> merge.Lists:
+def group_name(group: int) -> str:
+    return f"group-{group}"
+
+
+def pieces_of(search: Search, block: int) -> list[str]:
+    """Names of the pieces that may hold lists of a block's queries."""
+    if search.tables:
+        return [group_name(group) for group in range(search.groups)]
+    return [pair_name(block, other) for other in range(search.blocks)]
+
+
+def merged(search: Search, block: int) -> merge.Lists:
     """The final lists of a block's queries, from all pieces that hold some of them."""
     start, stop = search.span(block)
-    found = [partial_lists.stretch(partial_lists.load(search.folder, piece), start, stop) for piece in pieces]
+    found = [partial_lists.load(search.folder, piece).lists(start, stop) for piece in pieces_of(search, block)]
     parts = [lists for lists in found if lists is not None]
-    if not exact:
-        return merge.together(parts)  # each query is of one group alone
-    offsets, kept = merge.merge(parts, search.k)
-    from skyhash.topk.exact.knn import complete
-
-    rows, n = search.codes.rows(), search.codes.n
-    spans = [search.span(b) for b in range(search.blocks)]
-    tried = limits_of(search, block)
-    return complete(
-        rows.slice(start, stop), offsets, kept, tried, start, n, search.k,
-        [(first, rows.slice(first, last)) for first, last in spans], search.arithmetic.screen(),
-        search.codes.rules(), search.weights, memory_mb=search.memory_mb,
+    if search.tables:
+        return merge.join(parts)  # each query belongs to one group
+    return retry_underfull(
+        search.codes.rows(), np.arange(start, stop), merge.merge(parts, search.k), limits_of(search, block), search.k,
+        search.codes.pair_filter(), search.weights,
     )  # fmt: skip
 
 
-def truth(search: Search, pieces: Sequence[str]) -> Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]]:
-    """Task over rows: the recall of each one's finished list against an exact search, float64."""
-    from skyhash.topk.blocked import recall
+def recall_of(search: Search) -> Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]]:
+    """Task over arrays of row numbers: recall of each row's saved list against an exact lookup, float64."""
 
-    def measure(asked: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        partials = [partial_lists.load(search.folder, piece) for piece in pieces]
-        job = _job(search, ())
-        for places in asked:
-            exact = job.exact(places.astype(np.uint32))
-            lists = [_list_of(partials, int(place)) for place in places]
-            lengths = np.array([len(one) for one in lists], np.int64)
-            found = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), np.concatenate(lists)
+    def measure(parts: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        partials = [partial_lists.load(search.folder, piece) for piece in pieces_of(search, 0)]
+        for rows in parts:
+            exact = lookup(search.codes.rows(), rows, search.k, search.codes.pair_filter(), search.weights)
+            lists = [_list_of(partials, int(row)) for row in rows]
+            found = merge.offsets_of(np.array([len(one) for one in lists], np.int64)), np.concatenate(lists)
             yield recall.per_query(found, exact)
 
     return measure
 
 
-def _list_of(partials: Sequence[Partial], place: int) -> np.ndarray:
+def _list_of(partials: Sequence[Partial], row: int) -> np.ndarray:
     for partial in partials:
-        at = int(np.searchsorted(partial.rows, place))
-        if at < len(partial.rows) and partial.rows[at] == place:
+        at = int(np.searchsorted(partial.rows, row))
+        if at < len(partial.rows) and partial.rows[at] == row:
             return partial.keys[partial.offsets[at] : partial.offsets[at + 1]]
     return np.empty(0, np.uint64)

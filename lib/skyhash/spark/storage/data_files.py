@@ -1,4 +1,4 @@
-"""Parquet files that tasks wrote into a table's folder, before a layout makes them a version of the table."""
+"""Parquet files that tasks wrote into a table's folder and that are not yet part of a table version."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class DataFile:
-    """One finished file.
+    """One written file.
 
     Attributes
     ----------
     name : str
-        In the table's folder.
+        File name within the table's folder.
     size : int
         Bytes.
     rows : int
-        As its footer says.
+        From the file's footer.
     least, most : dict
-        Column -> smallest and largest value, for engines to pass over the file.
+        Column -> smallest and largest value, so that query engines can skip the file.
     """
 
     name: str
@@ -31,7 +31,7 @@ class DataFile:
 
     @property
     def statistics(self) -> str:
-        """As JSON of Delta's protocol, section Per-file Statistics."""
+        """JSON in the form of Delta's protocol, section Per-file Statistics."""
         nulls = dict.fromkeys(self.least, 0)
-        told = {"numRecords": self.rows, "minValues": self.least, "maxValues": self.most, "nullCount": nulls}
-        return json.dumps(told)
+        statistics = {"numRecords": self.rows, "minValues": self.least, "maxValues": self.most, "nullCount": nulls}
+        return json.dumps(statistics)

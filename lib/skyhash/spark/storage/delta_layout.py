@@ -1,4 +1,4 @@
-"""Tables as Delta: the transaction log keeps versions, statistics and atomic replacement."""
+"""Tables in Delta format: its transaction log provides versions, file statistics and atomic replacement."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class DeltaLayout:
         self.spark = spark
 
     def version(self, folder: Path) -> int | None:
-        # a commit is the file NNN.json, its name the version: listing is a thousand times faster than asking Spark
+        # a commit is a file whose name is the version number: listing is a thousand times faster than a Spark query
         commits = [file.stem for file in (folder / "_delta_log").glob("*.json") if file.stem.isdigit()]
         return int(max(commits)) if commits else None
 
@@ -31,19 +31,19 @@ class DeltaLayout:
 
     def write(self, folder: Path, table: Table, rows: DataFrame, mode: str) -> None:
         writer = rows.write.format("delta").mode(mode)
-        # columns that a table of an earlier version lacks are added
+        # adds columns that a table written by an older release lacks
         writer = writer.option("overwriteSchema" if mode == "overwrite" else "mergeSchema", "true")
         writer.save(str(folder))
 
     def replace(self, folder: Path, table: Table, files: Sequence[DataFile]) -> None:
-        # Spark's Delta commits only what its own writers wrote; delta-rs writes the same log
+        # Delta for Spark can only commit files of its own writers; delta-rs writes the same log
         from deltalake import DeltaTable, PostCommitHookProperties, Schema
         from deltalake.transaction import AddAction, create_table_with_add_actions
 
         schema = Schema.from_json(self.spark.createDataFrame([], table.ddl).schema.json())
         now = int(time.time() * 1000)
         actions = [AddAction(file.name, file.size, {}, now, True, file.statistics) for file in files]
-        # checkpoints and their cleaning stay Spark's
+        # checkpoints of the log are left to Spark
         quiet = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
         if self.version(folder) is None:
             create_table_with_add_actions(str(folder), schema, actions, "error", post_commithook_properties=quiet)

@@ -1,10 +1,11 @@
-"""The lease on a warehouse: one writer at a time, on any file system that can link files, NFS too.
+"""The lease on a warehouse: one writer at a time, on any file system with hard links, including NFS.
 
-A lease is the file ``_lease/NNNNNNNN.json`` of the highest number. To take it is to link a finished draft under the
-next number, which succeeds for one process only; nobody ever writes another's file. Its holder renews it by touching
-it; ages are differences of two times that the file server gave, so that clocks of different machines do not matter. A
-lease is taken over when it was given back, has not been renewed for its length, or its process on this machine is gone.
-A holder that was stopped longer than that finds out in `check`, which `Store` calls before every write.
+The lease is the file ``_lease/NNNNNNNN.json`` with the highest number. A process takes it by hard-linking a complete
+draft to the next number, which succeeds for one process only; no process writes another's file. The holder renews the
+lease by touching its file. Ages are differences of two file times set by the file server, so clocks of different
+machines do not matter. Another process takes over when the lease was given back, was not renewed for its length, or
+belongs to a process of this machine that no longer runs. A holder that was suspended for longer notices in `check`,
+which `Store` calls before every write.
 """
 
 from __future__ import annotations
@@ -28,19 +29,19 @@ from skyhash.spark.logs import say
 
 FOLDER = "_lease"
 SECONDS = 120.0
-RENEWALS = 6  # in a lease's length
-KEPT = 16  # files of earlier leases
+RENEWALS = 6  # per length of the lease
+KEPT = 16  # files of earlier leases that are kept
 _held: dict[Path, Lease] = {}
 
 
 def clock() -> float:
-    """Seconds that go on while the process or the machine sleeps."""
+    """Seconds of a clock that continues while the process or the machine is suspended."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lease, and how long ago it was renewed, in seconds of the file server."""
+    """The holder of a lease, and how many seconds ago it was renewed, by the file server's clock."""
 
     number: int
     facts: dict[str, Any]
@@ -52,8 +53,8 @@ class Holder:
         return given_back or self.age > float(self.facts.get("seconds", SECONDS)) or _is_gone(self.facts)
 
     def __str__(self) -> str:
-        told = {name: self.facts.get(name, "?") for name in ("job", "host", "pid", "since")}
-        return "{job} on {host} (process {pid}) since {since} UTC".format(**told) + f", renewed {self.age:.0f} s ago"
+        shown = {name: self.facts.get(name, "?") for name in ("job", "host", "pid", "since")}
+        return "{job} on {host} (process {pid}) since {since} UTC".format(**shown) + f", renewed {self.age:.0f} s ago"
 
 
 class Lease:
@@ -63,9 +64,9 @@ class Lease:
     ----------
     warehouse : Path
     job : str
-        Told to whoever finds the warehouse held.
+        Shown to processes that find the warehouse in use.
     seconds : float
-        Its length: how long a silent holder is believed in.
+        Length: a lease that is not renewed for so long is lost.
     """
 
     def __init__(self, warehouse: Path, job: str, seconds: float = SECONDS):
@@ -74,7 +75,7 @@ class Lease:
         self._lock, self._ended = threading.Lock(), threading.Event()
 
     def take(self) -> Holder | None:
-        """Take the lease; returns its holder where it is not free."""
+        """Take the lease; if another process holds it, return that holder."""
         self.folder.mkdir(parents=True, exist_ok=True)
         draft = self._draft()
         try:
@@ -90,14 +91,14 @@ class Lease:
             draft.unlink()
 
     def start(self) -> None:
-        """Renew it from now on, and forget files of leases long past."""
+        """Renew the lease in the background, and delete files of old leases."""
         for number in _numbers(self.folder):
             if number < self.number - KEPT:
                 self._file(number).unlink(missing_ok=True)
         threading.Thread(target=self._keep_renewing, daemon=True).start()
 
     def check(self) -> None:
-        """Make sure that the lease is still held.
+        """Raise LeaseLost unless this process still holds the lease.
 
         Raises
         ------
@@ -108,14 +109,14 @@ class Lease:
             if max(_numbers(self.folder), default=0) == self.number:
                 if clock() - self._renewed <= self.seconds:
                     return
-                # silent for too long, but nobody came: taking the next number proves it
+                # not renewed for too long; if the next number can be taken, no other process has taken over
                 if self.take() is None:
                     return
             holder = newest(self.folder)
         raise LeaseLost(f"warehouse {self.warehouse}: the lease of this job was taken over by {holder}")
 
     def give_back(self) -> None:
-        """Let the next one in at once."""
+        """Release the lease at once."""
         self._ended.set()
         with self._lock, contextlib.suppress(OSError):
             draft = self._draft(given_back=True)
@@ -125,7 +126,7 @@ class Lease:
         while not self._ended.wait(self.seconds / RENEWALS):
             with self._lock, contextlib.suppress(OSError):
                 now = clock()
-                # one that has run out is not revived here: `check` must see that it did
+                # an expired lease is not renewed here, so that `check` notices that it expired
                 if not self._ended.is_set() and now - self._renewed <= self.seconds:
                     os.utime(self._file(self.number))
                     self._renewed = now
@@ -147,7 +148,7 @@ def _linked(draft: Path, file: Path) -> bool:
     try:
         os.link(draft, file)
     except FileExistsError:
-        # NFS may repeat a request whose answer was lost: a second name says that the first one succeeded
+        # NFS may repeat a request whose reply was lost: a link count of two says that the first succeeded
         return draft.stat().st_nlink == 2
     return True
 
@@ -157,19 +158,19 @@ def _numbers(folder: Path) -> list[int]:
 
 
 def newest(folder: Path, fresh: Path | None = None) -> Holder | None:
-    """Who holds the lease, or held it last; `fresh` is a file just written, whose time is now on the file server."""
+    """The latest holder of the lease; `fresh` is a file just written, whose time is the file server's present time."""
     number = max(_numbers(folder), default=0)
     if not number:
         return None
     now = fresh.stat().st_mtime if fresh else time.time()
-    # opened, not only looked at: NFS asks its server for a file's time when it is opened
+    # opened, not only stat'ed: NFS clients update a file's time from the server when they open it
     with open(folder / f"{number:08d}.json", encoding="utf-8") as file:
         facts = json.load(file)
         return Holder(number, facts, max(0.0, now - os.fstat(file.fileno()).st_mtime))
 
 
 def _process(pid: int) -> str:
-    """What names a process of this machine for ever: boot, process namespace, start; '' where that is not known."""
+    """A permanent identity of a process of this machine: boot, process namespace, start time; '' if unknown."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
@@ -179,14 +180,14 @@ def _process(pid: int) -> str:
 
 
 def _is_gone(facts: dict[str, Any]) -> bool:
-    told, ours = str(facts.get("process", "")).split(), _process(os.getpid()).split()
-    here = bool(told) and bool(ours) and told[:2] == ours[:2]
-    return here and _process(int(facts["pid"])).split() != told
+    theirs, ours = str(facts.get("process", "")).split(), _process(os.getpid()).split()
+    here = bool(theirs) and bool(ours) and theirs[:2] == ours[:2]
+    return here and _process(int(facts["pid"])).split() != theirs
 
 
 @contextmanager
 def hold(warehouse: str | Path, job: str, wait: float = 0.0, seconds: float = SECONDS) -> Iterator[None]:
-    """Hold the lease on a warehouse during a block; within one that holds it already, nothing is done.
+    """Hold the lease on a warehouse during a block; does nothing where this process holds it already.
 
     Parameters
     ----------
@@ -196,30 +197,30 @@ def hold(warehouse: str | Path, job: str, wait: float = 0.0, seconds: float = SE
     Raises
     ------
     WarehouseBusy
-        Another process holds it, and still does after `wait` seconds.
+        Another process still holds it after `wait` seconds.
     """
-    place = Path(warehouse).absolute()
-    if place in _held:
+    folder = Path(warehouse).absolute()
+    if folder in _held:
         yield
         return
-    lease, until, told = Lease(place, job, seconds), clock() + wait, False
+    lease, until, announced = Lease(folder, job, seconds), clock() + wait, False
     while holder := lease.take():
         if clock() >= until:
-            raise WarehouseBusy(f"warehouse {place} is held by {holder}; --wait SECONDS waits for it")
-        if not told:
-            say(f"{job}: waiting for warehouse {place}, held by {holder}")
-            told = True
+            raise WarehouseBusy(f"warehouse {folder} is held by {holder}; --wait SECONDS waits for it")
+        if not announced:
+            say(f"{job}: waiting for warehouse {folder}, held by {holder}")
+            announced = True
         time.sleep(min(1.0, max(0.05, until - clock())))
     lease.start()
-    _held[place] = lease
+    _held[folder] = lease
     try:
         yield
     finally:
-        del _held[place]
+        del _held[folder]
         lease.give_back()
 
 
 def check(warehouse: Path) -> None:
-    """Before a write: the lease that this process took on the warehouse must still be its own."""
+    """Before a write: raise LeaseLost if this process has lost its lease on the warehouse."""
     if warehouse in _held:
         _held[warehouse].check()

@@ -1,7 +1,7 @@
 """Tables as plain Parquet: `_versions/NNNNNNNN.json` lists the files of each version.
 
-For clusters without Delta. A version's list is linked into place only after its files are written, and linking fails
-where another writer came first, so a reader sees a whole version or none of it.
+For clusters without Delta. A version's list is hard-linked only after its files are written, and linking fails where
+another writer was first, so a reader sees a complete version or none.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The checked store: tables are read by version and written, read back, counted, and only then reported as written."""
+"""The table store: tables are read by version; what is written is read back and counted before it counts as written."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 Mode = Literal["append", "overwrite"]
 
-# a row of these is written once: appending one whose key is there leaves it as it is
+# tables whose rows are never changed: appending a row whose key exists has no effect
 WRITTEN_ONCE = {"observations", "quarantine", "descriptors", "hashes", "models"}
 
 
 @dataclass(frozen=True)
 class Written:
-    """What one write did."""
+    """Result of a write."""
 
     table: str
     version: int
@@ -33,7 +33,7 @@ class Written:
 
 
 class Layout(Protocol):
-    """How a table lies on disk; `spark.delta_layout` and `spark.parquet_layout` are the two."""
+    """Format of a table on disk: `delta_layout` or `parquet_layout`."""
 
     def version(self, folder: Path) -> int | None: ...
     def read(self, folder: Path, table: Table, version: int | None) -> DataFrame: ...
@@ -49,7 +49,7 @@ class Store:
     ----------
     spark : SparkSession
     warehouse : str
-        Folder that the driver and every executor see under this name.
+        Folder that the driver and every executor mount under this path.
     layout : {"delta", "parquet"}
     """
 
@@ -65,14 +65,14 @@ class Store:
 
     @contextmanager
     def work_folder(self, work: str, name: str) -> Iterator[Path]:
-        """A folder for work in progress, which all nodes see; removed at the end of the block.
+        """A folder for work in progress, which all nodes mount; deleted at the end of the block.
 
         Parameters
         ----------
         work : str
             The setting of that name; '' = the folder ``work`` of the warehouse.
         name : str
-            Of the folder, by run: a run removes no other run's work.
+            Name of the folder, unique to the run, so that no run deletes another's work.
         """
         folder = (Path(work).absolute() if work else self.warehouse / "work") / name
         try:
@@ -81,15 +81,15 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
 
     def folder(self, name: str) -> Path:
-        """Where the table of that name lies."""
+        """Folder of a table."""
         return self.warehouse / name
 
     def version(self, name: str) -> int | None:
-        """Newest version; None where the table does not exist yet."""
+        """Newest version of a table; None if it does not exist."""
         return self.layout.version(self.folder(name))
 
     def read(self, name: str, version: int | None = None) -> DataFrame:
-        """The table's rows, newest or of one version; an empty frame where it does not exist yet."""
+        """Rows of a table's newest or given version; an empty frame if it does not exist."""
         table = BY_NAME[name]
         if self.version(name) is None:
             return self.spark.createDataFrame([], table.ddl)
@@ -104,16 +104,16 @@ class Store:
         return rows
 
     def live(self, version: int | None = None) -> DataFrame:
-        """Observations in use: those that no run has retired."""
+        """Observations that no run has retired."""
         return self.read("observations", version).where("retired_run IS NULL")
 
     def require(self, name: str, made_by: str) -> DataFrame:
-        """As `read`, but an absent or empty table is the user's mistake.
+        """As `read`, but raises InputError for an absent or empty table.
 
         Raises
         ------
         InputError
-            Names the table and the job that makes it.
+            The table is absent or empty; the message names the job that makes it.
         """
         rows = self.read(name)
         if rows.isEmpty():
@@ -121,19 +121,19 @@ class Store:
         return rows
 
     def files(self, name: str, version: int | None = None) -> list[str]:
-        """Parquet files that make up one version, superseded ones left out."""
+        """Parquet files of one version of a table."""
         return self.layout.files(self.folder(name), BY_NAME[name], version)
 
     def append(self, name: str, rows: DataFrame, expected: int | None = None) -> Written:
-        """Add rows; `expected` is how many there must be. Of `WRITTEN_ONCE`, those whose key is there are left out."""
+        """Add rows; `expected` is their number. For tables of `WRITTEN_ONCE`, rows whose key exists are left out."""
         return self._write(name, rows, "append", expected)
 
     def overwrite(self, name: str, rows: DataFrame, expected: int | None = None) -> Written:
-        """Replace all rows in one step; readers of the older version are not disturbed."""
+        """Replace all rows in one step; readers of older versions are not affected."""
         return self._write(name, rows, "overwrite", expected)
 
     def replace(self, name: str, files: Sequence[DataFile], expected: int) -> Written:
-        """Let files that tasks wrote into the table's folder take the place of all rows, in one step."""
+        """Replace all rows, in one step, by files that tasks have written into the table's folder."""
         table = BY_NAME[name]
         if sum(file.rows for file in files) != expected:
             raise DataLoss(f"table {name}: {sum(file.rows for file in files)} rows in its new files, not {expected}")
@@ -145,7 +145,7 @@ class Store:
         table = BY_NAME[name]
         version = self.version(name)
         before = self.read(name, version).count() if mode == "append" else 0
-        # an observation of nothing is no row; Spark's own null check names the key column
+        # rows without a key are dropped by the join; Spark's own null check names the column
         shaped = rows.selectExpr(*[f"cast(`{c.name}` as {c.type}) as `{c.name}`" for c in table.columns])
         once = mode == "append" and name in WRITTEN_ONCE and before > 0
         known = self.read(name, version).select(*table.key) if once else None
@@ -153,9 +153,9 @@ class Store:
         lease.check(self.warehouse)
         self.layout.write(self.folder(name), table, new, mode)
         if known is not None and self.version(name) != (version or 0) + 1:
-            self.mend(name)  # another writer came in between: it may have written the same rows
+            self.mend(name)  # another writer was first: it may have written the same rows
         if known is not None and expected is not None and self.read(name).count() - before < expected:
-            # counted only where rows are missing, because it computes them anew
+            # counted only if rows are missing, because counting recomputes them
             expected -= shaped.join(known, list(table.key), "left_semi").count()
         return self._read_back(name, before, expected)
 
@@ -167,7 +167,7 @@ class Store:
         return Written(name, version, written)
 
     def mend(self, name: str) -> int:
-        """Leave one row of each key, that of the earliest run; returns how many rows were too many."""
+        """Delete duplicate keys, keeping the row of the earliest run; returns the number of deleted rows."""
         from pyspark.sql import Window
         from pyspark.sql import functions as f
 
@@ -181,7 +181,7 @@ class Store:
         return surplus
 
     def register(self, versions: dict[str, int] | None = None, fact_columns: dict[str, str] | None = None) -> list[str]:
-        """Make views of the tables for SQL: ``NAME``, ``current_NAME`` (the released version), ``neighbour_pairs``.
+        """Register views of the tables for SQL: ``NAME``, ``current_NAME`` (the released version), ``neighbour_pairs``.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Upkeep of tables: sizes, compaction, and deleting the files of versions that nobody needs."""
+"""Maintenance of tables: size, compaction, and deleting files of old versions."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from skyhash.spark.storage import lease
 if TYPE_CHECKING:
     from skyhash.spark.storage.store import Store, Written
 
-# folders of a table that hold its versions
+# folders with a table's version history
 LOGS = ("_delta_log", "_versions")
-COMPACT_FROM = 8  # small files
+COMPACT_FROM = 8  # number of small files from which a table is compacted
 
 
 def size(folder: Path) -> tuple[int, int]:
-    """Files and bytes below a folder, those of all versions and of killed tasks too."""
+    """Number and total bytes of all files below a folder, including old versions and files of killed tasks."""
     sizes = [file.stat().st_size for file in folder.rglob("*") if file.is_file()]
     return len(sizes), sum(sizes)
 
 
 def local(file: str) -> Path:
-    """A file as Spark names it, as a path."""
+    """The local path of a file as Spark names it."""
     return Path(unquote(urlparse(file).path)) if file.startswith("file:") else Path(file)
 
 
 def is_scattered(store: Store, name: str, small_bytes: int) -> bool:
-    """Whether a table's newest version lies in many small files. Lists of neighbours are files by query on purpose."""
+    """Whether a table's newest version consists of many small files; never `neighbours`, a file per range of ids."""
     if name == "neighbours":
         return False
     files = [local(file) for file in store.files(name)]
@@ -39,7 +39,7 @@ def is_scattered(store: Store, name: str, small_bytes: int) -> bool:
 
 
 def compact(store: Store, name: str) -> Written:
-    """The same rows in few files, as a new version, in the order of the key."""
+    """Rewrite a table to fewer files as a new version, sorted by key."""
     from skyhash.tables import BY_NAME
 
     rows = store.read(name)
@@ -56,7 +56,7 @@ def vacuum(store: Store, name: str, versions: set[int], seconds: float) -> int:
     Returns
     -------
     int
-        How many.
+        Number of deleted files.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Checkpoints of a training: safetensors, written under a temporary name, then renamed.
 
 A checkpoint holds the weights, the optimiser's moments, and as text the epoch and the metrics so far. The order of
-rows and every other random draw follow from (seed, epoch, rank), so that nothing else needs keeping.
+rows and all random draws depend on (seed, epoch, rank) alone, so no state of a generator is needed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def save(
 
 
 def load(folder: Path, key: str) -> Checkpoint | None:
-    """The last checkpoint; None where there is none yet.
+    """The last checkpoint; None if there is none.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def load(folder: Path, key: str) -> Checkpoint | None:
 
 
 def restore(checkpoint: Checkpoint, module: torch.nn.Module, optimiser: torch.optim.Optimizer) -> None:
-    """Put a checkpoint's weights and moments back."""
+    """Load a checkpoint's weights and moments into model and optimiser."""
     module.load_state_dict(checkpoint.weights)
     state = optimiser.state_dict()
     optimiser.load_state_dict({"state": checkpoint.moments, "param_groups": state["param_groups"]})

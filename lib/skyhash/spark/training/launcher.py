@@ -23,14 +23,14 @@ LAUNCHERS = {
     "torch_distributor": "skyhash.spark.training.launcher_torch",
 }
 
-# for tasks to be scheduled and processes to find one another; not for the work itself
+# seconds for tasks to be scheduled and ranks to connect; the work itself has no limit
 START_SECONDS = 120
-# executors of a cluster sign on one by one after the session is up
+# seconds: executors of a cluster register one by one after the session has started
 SIGN_ON_SECONDS = 60
 
 
 class Group(Protocol):
-    """The ranks as one of them sees them; extends `skyhash.nets.encoder.Group`, which losses see.
+    """One rank's view of the group of ranks; extends `skyhash.nets.encoder.Group`, which losses see.
 
     Every rank must make the same calls in the same order.
     """
@@ -42,7 +42,7 @@ class Group(Protocol):
         """Give every rank the tensors of rank 0, in place."""
 
     def averaging(self, optimiser: torch.optim.Optimizer, module: torch.nn.Module) -> torch.optim.Optimizer:
-        """An optimiser whose step takes the mean gradient of all ranks. It starts without state."""
+        """Wrap an optimiser so that its step uses the mean gradient of all ranks; its state starts empty."""
 
     def all_gather(self, rows: torch.Tensor) -> torch.Tensor:
         """Rows of all ranks, in the order of ranks; differentiable, and the gradient is summed over all ranks."""
@@ -51,14 +51,14 @@ class Group(Protocol):
         """Sum over all ranks, without gradient."""
 
     def gather(self, numbers: list[int]) -> list[list[int]]:
-        """Every rank's numbers, in the order of ranks."""
+        """The numbers of every rank, in the order of ranks."""
 
 
-Work = Callable[[Group], Any]
+RankFunction = Callable[[Group], Any]
 
 
 class Launcher(Protocol):
-    def __call__(self, spark: SparkSession, work: Work, ranks: int) -> list[Any]: ...
+    def __call__(self, spark: SparkSession, function: RankFunction, ranks: int) -> list[Any]: ...
 
 
 def get(name: str) -> Launcher:
@@ -74,16 +74,16 @@ def get(name: str) -> Launcher:
     return importlib.import_module(LAUNCHERS[name]).run
 
 
-def guarded(work: Work, group: Group) -> tuple[str, Any]:
-    """Call the work; an error of ours travels as a result, so that it arrives whole on the driver."""
+def guarded(function: RankFunction, group: Group) -> tuple[str, Any]:
+    """Call the function; return a SkyhashError as a result, so that the driver gets it with its type and attributes."""
     try:
-        return "done", work(group)
+        return "done", function(group)
     except SkyhashError as error:
         return "failed", error
 
 
 def unpacked(results: list[tuple[str, Any]] | None) -> list[Any]:
-    """What the ranks returned; raises the first rank's error."""
+    """The results of all ranks; raises the first rank's error."""
     if results is None:
         raise SkyhashError("training: the ranks ended without a result; a rank was killed or could not start")
     for state, result in results:
@@ -93,7 +93,7 @@ def unpacked(results: list[tuple[str, Any]] | None) -> list[Any]:
 
 
 def require_slots(spark: SparkSession, ranks: int, seconds: float = SIGN_ON_SECONDS) -> None:
-    """Wait until the cluster can run `ranks` tasks at once, which a launcher would else wait for without end.
+    """Wait until the cluster can run `ranks` tasks at once; the launchers themselves would wait without limit.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def require_slots(spark: SparkSession, ranks: int, seconds: float = SIGN_ON_SECO
 
 
 def one_machine(spark: SparkSession) -> bool:
-    """Whether the driver and all executors stand on one machine, so that ranks talk over its loopback."""
+    """Whether the driver and all executors run on one machine, so that ranks can use its loopback interface."""
     if spark.sparkContext.master.startswith("local"):
         return True
     addresses = spark.sparkContext._jsc.sc().getExecutorMemoryStatus().keySet().mkString(" ").split()
@@ -130,7 +130,7 @@ def loopback() -> str:
 
 
 def own_archive() -> Path | None:
-    """The zip that this package was imported from (``--py-files``); None where it lies in a folder."""
+    """The zip that this package was imported from (``--py-files``); None if it was imported from a folder."""
     import skyhash
 
     return next((parent for parent in Path(skyhash.__file__).parents if parent.is_file()), None)
@@ -139,9 +139,9 @@ def own_archive() -> Path | None:
 def with_code(call: Callable[[], Any]) -> Callable[[], Any]:
     """A function that makes our code importable where it runs, then calls `call`.
 
-    Ranks are processes of their own, which do not see what ``--py-files`` brought to Spark's workers: the zip travels
-    with the function (a third of a megabyte). It is pickled by value and `call` within it by bytes, so that a rank
-    needs none of our code to read it.
+    Ranks are separate processes and do not see the ``--py-files`` of Spark's workers: the zip (a third of a megabyte)
+    is sent with the function. The function is pickled by value and `call` within it as bytes, so that a rank can load
+    it without our code.
     """
     from pyspark import cloudpickle
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from skyhash.spark.training.launcher import (
     START_SECONDS,
-    Work,
+    RankFunction,
     guarded,
     loopback,
     one_machine,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
     from pyspark.sql import SparkSession
 
-# Horovod's background thread looks for gradients every so many milliseconds: its own 1 ms costs more than a small step
+# interval of Horovod's background thread, milliseconds: its default of 1 ms takes longer than a small step
 CYCLE_MILLISECONDS = "0.1"
 
 
@@ -41,7 +41,7 @@ class HorovodGroup:
         self.hvd.broadcast_parameters(tensors, root_rank=0)
 
     def averaging(self, optimiser: torch.optim.Optimizer, module: torch.nn.Module) -> torch.optim.Optimizer:
-        # one group: all gradients always travel as one message, so that sums do not depend on timing
+        # one group: all gradients are sent as one message, so that sums do not depend on timing
         return self.hvd.DistributedOptimizer(optimiser, named_parameters=module.named_parameters(), groups=1)
 
     def all_gather(self, rows: torch.Tensor) -> torch.Tensor:
@@ -56,7 +56,7 @@ class HorovodGroup:
         return self.hvd.allgather(torch.tensor([numbers], dtype=torch.int64), name="gather").tolist()
 
 
-def run(spark: SparkSession, work: Work, ranks: int) -> list[Any]:
+def run(spark: SparkSession, function: RankFunction, ranks: int) -> list[Any]:
     """See `skyhash.spark.training.launcher`.
 
     Raises
@@ -68,8 +68,8 @@ def run(spark: SparkSession, work: Work, ranks: int) -> list[Any]:
 
     require_slots(spark, ranks)
     logging.getLogger("horovod").setLevel(logging.WARNING)
-    call = with_code(partial(_on_rank, work))
-    # executors may have another interpreter than the driver, by another path
+    call = with_code(partial(_on_rank, function))
+    # executors may have an interpreter at another path than the driver's
     results = horovod.spark.run(
         call,
         num_proc=ranks,
@@ -84,10 +84,10 @@ def run(spark: SparkSession, work: Work, ranks: int) -> list[Any]:
     return unpacked(results)
 
 
-def _on_rank(work: Work) -> tuple[str, Any]:
+def _on_rank(function: RankFunction) -> tuple[str, Any]:
     group = HorovodGroup()
     try:
         with contextlib.redirect_stdout(None):
-            return guarded(work, group)
+            return guarded(function, group)
     finally:
         group.hvd.shutdown()

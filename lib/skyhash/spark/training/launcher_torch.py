@@ -11,7 +11,15 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from skyhash.spark.training.launcher import Work, guarded, loopback, one_machine, require_slots, unpacked, with_code
+from skyhash.spark.training.launcher import (
+    RankFunction,
+    guarded,
+    loopback,
+    one_machine,
+    require_slots,
+    unpacked,
+    with_code,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +47,7 @@ class TorchGroup:
 
         def average(optimiser: torch.optim.Optimizer, *_: Any) -> None:
             gradients = [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
-            # one message for all gradients: a message each would cost more than the step
+            # one message for all gradients: one message each would take longer than the step
             flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
             self.dist.all_reduce(flat)
             flat /= self.size
@@ -68,7 +76,7 @@ class TorchGroup:
         return [part.tolist() for part in parts]
 
 
-def run(spark: SparkSession, work: Work, ranks: int) -> list[Any]:
+def run(spark: SparkSession, function: RankFunction, ranks: int) -> list[Any]:
     """See `skyhash.spark.training.launcher`.
 
     Raises
@@ -84,15 +92,15 @@ def run(spark: SparkSession, work: Work, ranks: int) -> list[Any]:
     distributor = TorchDistributor(num_processes=ranks, local_mode=local, use_gpu=False)
     distributor.logger.setLevel(logging.WARNING)
     interface = loopback() if one_machine(spark) else ""
-    return unpacked(distributor.run(with_code(partial(_on_rank, work, interface))))
+    return unpacked(distributor.run(with_code(partial(_on_rank, function, interface))))
 
 
-def _on_rank(work: Work, interface: str) -> list[tuple[str, Any]] | None:
+def _on_rank(function: RankFunction, interface: str) -> list[tuple[str, Any]] | None:
     group = TorchGroup(interface)
     try:
         with contextlib.redirect_stdout(None):
-            result = guarded(work, group)
-        # TorchDistributor brings back what rank 0 returns
+            result = guarded(function, group)
+        # TorchDistributor returns the result of rank 0 only
         gathered: list[Any] | None = [None] * group.size if group.rank == 0 else None
         group.dist.gather_object(result, gathered, dst=0)
         return gathered

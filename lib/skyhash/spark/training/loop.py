@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PROGRESS = "progress.jsonl"
 FINAL = "weights.safetensors"
 
-# rows of all ranks on which the thresholds of packed bits are found
+# rows of all ranks from which the thresholds of packed bits are computed
 SAMPLE_ROWS = 131072
 SAMPLE_NUMBERS = 16 << 20
 # rows of rank 0 that the encoder monitors after every epoch, and their bytes at most
@@ -37,12 +37,12 @@ ENCODED_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a rank needs to know; it travels to the ranks, no data and no weights do.
+    """What is sent to every rank; it contains neither data nor weights.
 
     Attributes
     ----------
     snapshot : str
-        Folder of the training rows, as every rank sees it.
+        Folder of the training rows, mounted by every rank.
     key : str
         Fingerprint of the training.
     encoder, settings : dict
@@ -71,8 +71,8 @@ class Trained:
 def train(plan: Plan, group: Group) -> Trained:
     """Train from the last checkpoint, or from the start, to the last epoch; rank 0 writes the weights.
 
-    Running statistics (of batch normalisation) that ranks do not share are rank 0's: they are given to all after every
-    epoch, before anything is monitored or written.
+    Running statistics of batch normalisation differ between ranks: those of rank 0 are sent to all after every epoch,
+    before anything is monitored or written.
 
     Raises
     ------
@@ -152,12 +152,12 @@ def _epoch(
     from skyhash.nets import train_loop
 
     began = time.monotonic()
-    # draws inside the loss follow from these three alone, so that a resumed training makes the same
+    # random draws inside the loss depend on these three alone, so that a resumed training repeats them
     torch.manual_seed(int(np.random.SeedSequence([plan.seed, epoch, group.rank]).generate_state(1)[0]))
     encoder.train()
     batches = _batches(plan, group, read, epoch, device)
     losses, rows = train_loop.train_epoch(encoder, optimiser, batches, epoch, plan.settings, group)
-    # the last word on rows is what went through steps, not what was read
+    # counts the rows that went through training steps, not only those that were read
     manifest = shards.load(Path(plan.snapshot))
     counts = group.gather([rows, manifest.shard_rows(group.rank)])
     for rank, (found, expected) in enumerate(counts):
@@ -204,7 +204,7 @@ def _batches_in_order(plan: Plan, rank: int) -> Iterator[Batch]:
 
 
 def _watched(plan: Plan, rank: int, device: torch.device) -> Batch:
-    """Some rows of the rank, evenly over its shard."""
+    """A sample of the rank's rows, evenly spread over its shard."""
     import torch
 
     from skyhash.nets.encoder import Batch

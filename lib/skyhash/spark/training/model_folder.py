@@ -28,7 +28,7 @@ DESCRIPTION = "model.json"
 
 @dataclass(frozen=True)
 class Model:
-    """What `model.json` says.
+    """The content of `model.json`.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Model:
     weights_checksum : str
         SHA-256 of the weights file.
     facts : dict
-        Where it comes from: columns of `models` that a model trained elsewhere brings along.
+        Provenance: columns of `models` that a model trained elsewhere brings along.
     """
 
     model_id: str
@@ -81,7 +81,7 @@ def model_id(weights_checksum: str, descriptor_id: str, threshold: str) -> str:
 
 
 def keep(warehouse: Path, model: Model, weights: Path) -> Path:
-    """Copy weights and description into the warehouse; returns the weights' path there. A whole one is kept."""
+    """Copy weights and description into the warehouse, unless they are there; returns the path of the weights there."""
     folder = warehouse / FOLDER / model.model_id
     if not (folder / DESCRIPTION).exists():
         draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")

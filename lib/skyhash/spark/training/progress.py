@@ -1,4 +1,4 @@
-"""Progress of training: the lines that rank 0 appends to a file, shown on the driver while the ranks work."""
+"""Progress of training: rank 0 appends lines to a file, and the driver shows them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SECONDS = 0.5
 
 @contextmanager
 def shown(file: Path, epochs: int) -> Iterator[None]:
-    """Show epochs as they end: in place on a terminal, a line each in a log.
+    """Show every finished epoch: in place on a terminal, a line each in a log file.
 
     Parameters
     ----------
     file : Path
-        JSON lines of an epoch's metrics; what it holds already is not shown again.
+        A line of JSON per epoch with its metrics; lines that exist at the start are not shown.
     """
     done = threading.Event()
     start = file.stat().st_size if file.exists() else 0
@@ -45,23 +45,23 @@ def _watch(file: Path, position: int, epochs: int, done: threading.Event) -> Non
         with file.open(encoding="utf-8") as lines:
             lines.seek(position)
             new = lines.read()
-        # rank 0 may be in the middle of a line
+        # rank 0 may not have finished writing the line
         whole = new[: new.rfind("\n") + 1]
         position += len(whole.encode())
         for line in whole.splitlines():
-            told = told_of(json.loads(line), epochs)
+            text = epoch_line(json.loads(line), epochs)
             if terminal:
-                sys.stderr.write(f"\r{told.ljust(shown)}")
+                sys.stderr.write(f"\r{text.ljust(shown)}")
             else:
-                say(told)
-            shown = len(told)
+                say(text)
+            shown = len(text)
         sys.stderr.flush()
     if terminal and shown:
         sys.stderr.write("\n")
 
 
-def told_of(epoch: dict, epochs: int) -> str:
+def epoch_line(epoch: dict, epochs: int) -> str:
     """An epoch's metrics as one line: loss, seconds, and what the encoder monitors."""
     watched = {k: v for k, v in epoch.items() if k not in ("epoch", "loss", "rows", "seconds") and k[:5] != "loss_"}
-    told = "".join(f" {name.replace('_', ' ')} {value:.4g}" for name, value in watched.items())
-    return f"train: epoch {epoch['epoch']}/{epochs} loss {epoch['loss']:.4g}{told} ({epoch['seconds']:.1f} s)"
+    monitored = "".join(f" {name.replace('_', ' ')} {value:.4g}" for name, value in watched.items())
+    return f"train: epoch {epoch['epoch']}/{epochs} loss {epoch['loss']:.4g}{monitored} ({epoch['seconds']:.1f} s)"

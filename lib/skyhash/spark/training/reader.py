@@ -1,8 +1,8 @@
 """Reading a rank's rows, one epoch at a time: the one interface of both readers.
 
-A reader only decodes row groups. What is common is here, so that both readers give the same batches: the order of an
-epoch, the count of its rows, the cutting into steps. A shard larger than `WINDOW_BYTES` is read window by window, with
-the row groups of a window drawn anew in every epoch and their rows shuffled among themselves.
+A reader only decodes row groups. The order of an epoch, the count of its rows and the cutting into steps are here, so
+that both readers give the same batches. A shard larger than `WINDOW_BYTES` is read window by window: the row groups of
+a window are drawn anew in every epoch, and rows are shuffled within the window.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Rows(NamedTuple):
     Parameters
     ----------
     position : ndarray of int64, shape (n,)
-        Place in the snapshot's order.
+        Position in the snapshot's order.
     ids : ndarray of int64, shape (n,)
         Image ids.
     hours : ndarray of float64, shape (n,)
@@ -54,15 +54,15 @@ class Rows(NamedTuple):
 
 
 class Reader(Protocol):
-    """Decodes the row groups of one rank that lie in `turns`, in the order of file names.
+    """Decodes the row groups of one rank in some `turns`, in the order of file names.
 
-    Row group ``turn * ranks + rank`` is a rank's row group of that turn.
+    Row group ``turn * ranks + rank`` is the rank's row group of a turn.
     """
 
     def __call__(self, folder: Path, manifest: Manifest, rank: int, turns: list[int]) -> Rows: ...
 
 
-# every rank's count of a window's rows, gathered: (found, expected) of each rank
+# gathers (found, expected) rows of a window from all ranks
 Agree = Callable[[int, int], list[tuple[int, int]]]
 
 
@@ -90,7 +90,7 @@ def rows_of(columns: Mapping[str, np.ndarray], data: Sequence[bytes], manifest: 
 
 
 def concatenated(parts: list[Rows], manifest: Manifest) -> Rows:
-    """Rows of several row groups; none give no rows."""
+    """Rows of several row groups; no rows if there are none."""
     nothing = rows_of({name: np.empty(0, np.int64) for name in shards.FIELDS}, [], manifest)
     return Rows(*(np.concatenate(column) for column in zip(*(parts or [nothing]), strict=True)))
 
@@ -101,24 +101,24 @@ def alone(found: int, expected: int) -> list[tuple[int, int]]:
 
 
 def kept(read: Reader) -> Reader:
-    """The same reader, which keeps the last window: a shard of one window is decoded once, not once an epoch."""
-    held: dict[tuple[Path, int, tuple[int, ...]], Rows] = {}
+    """The same reader with a cache of the last window: a shard of one window is decoded once, not once per epoch."""
+    cache: dict[tuple[Path, int, tuple[int, ...]], Rows] = {}
 
     def again(folder: Path, manifest: Manifest, rank: int, turns: list[int]) -> Rows:
         key = (folder, rank, tuple(turns))
-        if key not in held:
-            held.clear()  # before the next window is read: never two in memory
-            held[key] = read(folder, manifest, rank, turns)
-        return held[key]
+        if key not in cache:
+            cache.clear()  # before reading the next window, so that only one is in memory
+            cache[key] = read(folder, manifest, rank, turns)
+        return cache[key]
 
     return again
 
 
 def batch_of(manifest: Manifest, batch: int) -> int:
-    """Rows of a step: `batch`, or where that is 0, the power of two with which an epoch takes about `STEPS` steps.
+    """Rows per step: `batch`; if that is 0, the power of two with which an epoch takes about `STEPS` steps.
 
-    Few rows keep `SMALLEST`, so that weights of a small archive see many steps; a large one sees rows enough, and
-    steps of few rows would spend their time on calls, not on arithmetic.
+    A small archive gets at least `SMALLEST`, so that there are enough steps; in a large one steps of few rows would
+    spend their time on calls rather than on arithmetic.
     """
     if batch:
         return batch
@@ -132,7 +132,7 @@ def batch_of(manifest: Manifest, batch: int) -> int:
 def epoch(
     read: Reader, folder: Path, rank: int, epoch: int, seed: int, batch: int, agree: Agree = alone
 ) -> Iterator[Rows]:
-    """The batches of one epoch of one rank: every row of its shard once, in an order of (seed, epoch, rank) alone.
+    """The batches of one epoch of one rank: its shard's rows once each, in an order fixed by (seed, epoch, rank).
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def epoch(
     batch : int
         Most rows of a batch; a window's rows are cut into nearly equal batches.
     agree : callable
-        Gathers (found, expected) of all ranks, so that they stop together.
+        Gathers (found, expected) of all ranks, so that all stop together.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def epoch(
 
 
 def require_rows(read: Reader, folder: Path, rank: int, seed: int, agree: Agree = alone) -> None:
-    """Read a rank's whole shard once, so that no rank starts on rows that another one lacks.
+    """Read a rank's whole shard once, so that no rank starts training while another lacks rows.
 
     Raises
     ------
@@ -195,11 +195,11 @@ def _expected(manifest: Manifest, rank: int, turns: list[int]) -> int:
 
 def _check(rows: Rows, manifest: Manifest, rank: int, turns: list[int], epoch: int, agree: Agree) -> None:
     expected = _expected(manifest, rank, turns)
-    # a row group read twice may hide one that is missing: count each row of the snapshot's order once
+    # a row group read twice may hide a missing one: count each row of the snapshot's order once
     found = len(np.unique(rows.position)) if len(rows.position) == expected else len(rows.position)
     counts = agree(found, expected)
     wrong = [(r, f, e) for r, (f, e) in enumerate(counts) if f != e]
     if wrong:
-        told = "; ".join(f"rank {r} found {f} distinct rows, expected {e}" for r, f, e in wrong)
+        lost = "; ".join(f"rank {r} found {f} distinct rows, expected {e}" for r, f, e in wrong)
         total = f"{sum(f for f, _ in counts)} of {sum(e for _, e in counts)} rows in all"
-        raise DataLoss(f"training, epoch {epoch + 1}: {told} ({total})")
+        raise DataLoss(f"training, epoch {epoch + 1}: {lost} ({total})")

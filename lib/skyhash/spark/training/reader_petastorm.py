@@ -1,4 +1,4 @@
-"""Row groups decoded through Petastorm, which deals them to the ranks.
+"""Row groups decoded through Petastorm, which distributes them to the ranks.
 
 Only `reader_pool_type="dummy"`: the thread pool of Petastorm 0.13.1 loses row groups silently (0 rows in 11 tries of
 100 with one worker). Descriptors are stored as bytes, so that a row group becomes one array without a Python object
@@ -19,15 +19,15 @@ def read(folder: Path, manifest: Manifest, rank: int, turns: list[int]) -> Rows:
     from petastorm import make_batch_reader
 
     paths = [[folder / file_name(turn * manifest.ranks + other) for other in range(manifest.ranks)] for turn in turns]
-    # Petastorm deals what it finds: with one file gone every later row group would go to another rank. Such a turn is
-    # left out whole, and the count tells of it
+    # Petastorm distributes the files it finds: without one, every later row group would go to another rank. Such a
+    # turn is left out completely, and counting the rows reports it
     whole = [path for turn in paths if all(path.exists() for path in turn) for path in turn]
     parts: list[Rows] = []
     urls = [path.absolute().as_uri() for path in whole]
     if not urls:
         return concatenated([], manifest)
     with warnings.catch_warnings():
-        # petastorm calls what pyarrow 12 has declared old; that is why pyarrow is held at 12
+        # petastorm uses functions that pyarrow 12 deprecates and 13 removed, hence pyarrow 12
         warnings.simplefilter("ignore")
         with make_batch_reader(
             urls,

@@ -15,7 +15,7 @@ def read(folder: Path, manifest: Manifest, rank: int, turns: list[int]) -> Rows:
     parts: list[Rows] = []
     for turn in turns:
         path = folder / file_name(turn * manifest.ranks + rank)
-        # a missing file is a loss like any other, which the count tells of on every rank
+        # a missing file is reported on every rank by the count of rows
         if not path.exists():
             continue
         table = pq.read_table(path, use_threads=False)

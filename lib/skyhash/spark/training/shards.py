@@ -1,8 +1,8 @@
-"""A training snapshot on disk: Parquet files of one row group each, dealt evenly to the ranks, and their manifest.
+"""A training snapshot on disk: Parquet files of one row group each, shared evenly among the ranks, and a manifest.
 
-Row `i` of the snapshot's order belongs to rank ``i % ranks``, so that every rank's shard is an even sample of time
-and shards differ by one row at most. File ``part-00007.parquet`` is row group 7 and belongs to rank ``7 % ranks``:
-Petastorm deals row groups in the order of file names and in the same way.
+Row `i` of the snapshot's order belongs to rank ``i % ranks``, so that every rank's shard is an even sample in time
+and shards differ by at most one row. File ``part-00007.parquet`` is row group 7 and belongs to rank ``7 % ranks``:
+Petastorm distributes row groups in the same way, in the order of file names.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ MANIFEST = "manifest.json"
 FIELDS = ("position", "image_id", "hours", "label", "source", "data")
 ITEM_BYTES = {"float32": 4, "uint8": 1}
 
-# of one row group: large enough to be read in big columnar batches, small enough that several fit a rank's memory
+# of one row group: large enough for efficient columnar reads, small enough that several fit a rank's memory
 GROUP_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a snapshot must hold.
+    """The content of a snapshot.
 
     Attributes
     ----------
     ranks : int
-        Training processes that it is dealt to.
+        Number of training processes that it is made for.
     dtype : str
         Of a descriptor, numpy's name.
     shape : tuple of int
         Of a descriptor.
     classes : tuple of str
-        Labels of the rows, sorted; column `label` counts in it, -1 = none.
+        Labels of the rows, sorted; the column `label` holds indices into it, -1 = none.
     group_rows : tuple of int
         Rows of every row group, in the order of file names.
     table_version : int
@@ -115,7 +115,7 @@ def load(folder: Path) -> Manifest:
     Raises
     ------
     InputError
-        There is none, or it is of another form.
+        There is none, or it cannot be parsed.
     """
     try:
         fields = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
 """The training rows of one version of `descriptors`, exported to Parquet for the readers of training.
 
-Petastorm reads Parquet files, not Delta tables: a table's folder still holds superseded files. The export is written
+Petastorm reads Parquet files, not Delta tables, whose folders contain files of old versions too. The export is written
 under a temporary name, read back, counted, given its manifest and only then renamed.
 """
 
@@ -71,7 +71,7 @@ def choose(store: Store, descriptor_id: str, settings: TrainSettings, seed: int)
     Raises
     ------
     ConfigError
-        train.split.until is no time.
+        train.split.until is not a time.
     InputError
         There are no such descriptors, none of them is in the training part, or their shapes differ.
     """
@@ -94,7 +94,7 @@ def choose(store: Store, descriptor_id: str, settings: TrainSettings, seed: int)
         f.count("*").alias("n"),
         f.min("obs_time").alias("first"),
         f.max("obs_time").alias("last"),
-        f.collect_set(f.struct("dtype", "shape")).alias("forms"),
+        f.collect_set(f.struct("dtype", "shape")).alias("layouts"),
         f.collect_set("label").alias("labels"),
         f.sum(f.xxhash64("image_id", "obs_time", "label", "data").cast("decimal(20,0)")).alias("content"),
     ).first()
@@ -103,17 +103,17 @@ def choose(store: Store, descriptor_id: str, settings: TrainSettings, seed: int)
         raise InputError(
             "training part (train.split)", f"no {kind} of {images.count()} images", "some rows to train on"
         )
-    if len(facts["forms"]) != 1:
-        raise InputError("descriptors", f"{len(facts['forms'])} shapes of {descriptor_id}", "one shape")
+    if len(facts["layouts"]) != 1:
+        raise InputError("descriptors", f"{len(facts['layouts'])} shapes of {descriptor_id}", "one shape")
     return TrainingPart(
         rows.select("image_id", "obs_time", "label", "source_id", "data"),
-        facts["n"], facts["forms"][0]["dtype"], tuple(facts["forms"][0]["shape"]), tuple(sorted(facts["labels"])),
+        facts["n"], facts["layouts"][0]["dtype"], tuple(facts["layouts"][0]["shape"]), tuple(sorted(facts["labels"])),
         f"{facts['n']}:{facts['content']}", rule, version, descriptor_id, facts["first"], facts["last"],
     )  # fmt: skip
 
 
 def export(part: TrainingPart, folder: Path, ranks: int) -> Manifest:
-    """Write the part as a snapshot for `ranks` ranks; one that is already there is taken as it is.
+    """Write the rows as a snapshot for `ranks` ranks, unless it exists.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def _write(part: TrainingPart, folder: Path, manifest: Manifest) -> None:
 
     ranks, groups = manifest.ranks, len(manifest.group_rows)
     order = Window.orderBy(f.col("obs_time").asc_nulls_last(), "image_id")
-    # ids alone go through the one task that numbers them; arrays are joined to their numbers
+    # only ids pass through the single task that numbers rows; arrays are joined to the numbers afterwards
     numbered = part.rows.select("image_id", "obs_time", "label", "source_id")
     numbered = numbered.withColumn("position", f.row_number().over(order) - 1)
     turn = f.expr(f"(position div {ranks}) % {groups // ranks}")

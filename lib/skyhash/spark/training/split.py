@@ -1,7 +1,7 @@
-"""Which images train: a rule fixed at training time, which then tells for every image, new ones too.
+"""Which images train: a rule fixed at training time that applies to all images, including later ones.
 
-A rule is a dict that JSON can hold, kept with the model. It is a pure function of an observation's own columns, so that
-images that arrive later fall into a part by themselves, and an evaluation knows what the model has not seen.
+A rule is a JSON-serialisable dict, stored with the model. It depends on an observation's own columns only, so that
+images that arrive later are assigned to a part, and an evaluation knows which images the model has not seen.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def resolve(images: DataFrame, settings: SplitSettings, seed: int) -> dict[str, 
     Raises
     ------
     ConfigError
-        split.until is no time.
+        split.until is not a time.
     InputError
         The images have no times, labels or official parts to split by.
     """
@@ -85,7 +85,7 @@ def _part(trains: Column) -> Column:
 
 
 def _draw(seed: int, key: Column) -> Column:
-    """A number in [0, 1) that follows from seed and key alone."""
+    """A number in [0, 1) that depends on seed and key alone."""
     from pyspark.sql import functions as f
 
     digest = f.sha2(f.concat(f.lit(f"{seed}:"), key), 256)

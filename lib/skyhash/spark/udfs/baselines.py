@@ -1,8 +1,8 @@
-"""What the learned hash must beat: descriptors as they are, and codes that need no training of a network.
+"""Baselines of the learned hash: unchanged descriptors, and codes that need no training of a network.
 
-Each method is fitted on the encoder's training part and ranks the same images for the same queries, floats by cosine
-and bits by the number that differ (ties by id, as the hash's own lists are made). Queries are spread over tasks; a task
-reads the arrays from the tables' files, codes them, ranks them with the kernel of `topk` and judges the lists.
+Each method is fitted on the encoder's training part and ranks the same images for the same queries: floats by cosine,
+bits by Hamming distance, ties by id. A task reads the arrays from the tables' files, encodes them, ranks them by an
+exact lookup (`topk.exact.lookup`) and evaluates the lists of its queries.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ from skyhash.codes.pca_sign import PcaSign
 from skyhash.codes.standardised import Standardised
 from skyhash.scores.evaluation import Evaluation, SearchSet
 from skyhash.spark.udfs.evaluation import judged_rows, packed_left
-from skyhash.spark.udfs.query_search import nearest
 from skyhash.spark.udfs.table_arrays import CodeArrays, DescriptorArrays
+from skyhash.topk.candidates.merge import as_matrix
+from skyhash.topk.exact.lookup import lookup
 from skyhash.topk.vectors.rows import prepare
 from skyhash.topk.vectors.similarity import WEIGHTS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_FITTED = 50_000  # training rows that means, components and rotations are fitted on
+MOST_FITTED = 50_000  # training rows from which means, components and rotations are computed
 QUERIES_PER_TASK = 256
 
 
 @dataclass(frozen=True)
 class Method:
-    """One way to rank: `encode` takes the source's rows (m, width) to codes that `metric` compares.
+    """One way to rank: `encode` turns the source's rows (m, width) into codes that `metric` compares.
 
     `weights` are those of the metric ``blend``.
     """
@@ -47,7 +48,7 @@ class Method:
 
 
 def unchanged(rows: np.ndarray) -> np.ndarray:
-    """The rows as they are."""
+    """The rows themselves."""
     return rows
 
 
@@ -61,10 +62,10 @@ def sample(ids: np.ndarray, most: int, seed: int) -> np.ndarray:
 def training_rows(
     source: DescriptorArrays, trained: np.ndarray, searched: np.ndarray, seed: int
 ) -> tuple[np.ndarray, str]:
-    """Descriptors to fit on, and which they are.
+    """Descriptors to fit the baselines on, and a text that says which.
 
-    A model that was trained on another archive leaves no training part here; the baselines are then fitted on the
-    images that are searched, which is in their favour, and the text says so.
+    A model trained on another archive has no training part here. The baselines are then fitted on the images that are
+    searched, which is in their favour.
     """
     of_training = len(trained) >= 2
     ids = sample(trained if of_training else searched, MOST_FITTED, seed)
@@ -74,7 +75,7 @@ def training_rows(
 
 @dataclass(frozen=True)
 class Composed:
-    """One encoding after another."""
+    """Two encodings, one after the other."""
 
     first: Callable[[np.ndarray], np.ndarray]
     then: Callable[[np.ndarray], np.ndarray]
@@ -91,18 +92,18 @@ def fit(
     seed: int,
     untrained: Mapping[str, Callable[[np.ndarray], np.ndarray]],
 ) -> list[Method]:
-    """Every baseline of the encoded descriptor, fitted.
+    """All baselines of the descriptor that is encoded, fitted.
 
     Parameters
     ----------
     rows : (t, width) float32
         Descriptors of the training part.
     components, bits : int
-        Of the principal components, and of the binary coders; no more than the descriptor's length.
+        Number of principal components, and of bits of the binary coders; at most the descriptor's length.
     seed : int
         Of the rotation and the hyperplanes.
     untrained : mapping
-        The descriptor's own (`skyhash.pixels.descriptor.untrained_of`): each as it is, and its principal components.
+        The descriptor's own (`skyhash.pixels.descriptor.untrained_of`): each unchanged, and its principal components.
     """
     count, bits = min(components, rows.shape[1], len(rows)), min(bits, rows.shape[1], len(rows))
     methods = [
@@ -170,18 +171,19 @@ def _judged(
     evaluations: dict[str, Evaluation],
 ) -> pd.DataFrame:
     known = queries[np.isin(queries, ids)]
-    # images that may not be retrieved take places in the lists, which are that much longer
+    # lists are longer by the number of images that may not be retrieved, which are then removed
     longer = min(k + int(np.count_nonzero(~searched.retrievable)), max(len(ids) - 1, 1))
     codes = prepare(ids, method.encode(rows), method.metric)
-    found, similarities = nearest(codes, np.searchsorted(ids, known), longer, method.weights)
-    lists = np.where(found >= 0, searched.positions(found), -1)
-    lists = np.where((lists >= 0) & searched.retrievable[lists], lists, -1)
-    lists, similarities = packed_left(lists, similarities)
-    return judged_rows(searched, searched.positions(known), lists, similarities, evaluations, method.name)
+    lists = lookup(codes, np.searchsorted(ids, known), longer, weights=method.weights)
+    found, similarities = as_matrix(lists, codes.ids, longer)
+    retrieved = np.where(found >= 0, searched.positions(found), -1)
+    retrieved = np.where((retrieved >= 0) & searched.retrievable[retrieved], retrieved, -1)
+    retrieved, similarities = packed_left(retrieved, similarities)
+    return judged_rows(searched, searched.positions(known), retrieved, similarities, evaluations, method.name)
 
 
 def order_by_source(methods: Sequence[Method]) -> list[Method]:
-    """Methods of one source beside each other, so that a task reads each source once."""
+    """Methods grouped by source, so that a task reads each source once."""
     sources: list[Any] = []
     for method in methods:
         if method.source not in sources:

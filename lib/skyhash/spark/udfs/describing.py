@@ -28,7 +28,7 @@ _COLUMNS = [part.split()[0] for part in DESCRIBED.split(", ")]
 
 
 class Describer:
-    """One descriptor at work.
+    """A descriptor, applied with checks.
 
     Parameters
     ----------
@@ -48,13 +48,13 @@ class Describer:
         BadFile
             The image cannot be described, or a number is not finite.
         SkyhashError
-            The descriptor broke its own promise of shape and type.
+            The descriptor's array has another shape or type than it declares.
         """
         array, facts = self.descriptor(image)
         wanted = (tuple(self.descriptor.shape), self.descriptor.dtype)
         if (array.shape, array.dtype.name) != wanted:
             found = f"{array.dtype} of shape {array.shape}"
-            raise SkyhashError(f"descriptor {self.settings.kind} gave {found}, it promises {wanted[1]} of {wanted[0]}")
+            raise SkyhashError(f"descriptor {self.settings.kind} gave {found}, declared is {wanted[1]} of {wanted[0]}")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise BadFile("not_an_image", "its descriptor is not finite: too few measured pixels")
         preview = self.descriptor.preview(image, self.settings.preview_px) if self.settings.preview_px else None
@@ -75,8 +75,8 @@ def describer(
 ) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
     """Function for `mapInPandas` over (image_id, path, member, checksum), sorted by path: rows of `DESCRIBED`.
 
-    A file is opened once for all its images that follow each other. One whose content is no longer what ingest saw is
-    refused (`changed`).
+    A file is opened once for all its consecutive images. A file whose content differs from what ingest saw is refused
+    (`changed`).
     """
 
     def describe(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -91,7 +91,7 @@ def describer(
                 if source is None or source.path != path:
                     source = FileSource(str(path), archive_settings.storage, archive_settings.max_file_mb << 20)
                 rows += _describe_file(archive, source, group, describe_one)
-            # as objects, and nothing as None: missing bytes or shapes among others would become floats
+            # dtype object with None: pandas would convert columns with missing bytes or shapes to floats
             frame = pd.DataFrame(rows, columns=_COLUMNS, dtype=object)
             yield frame.where(frame.notna(), None)
 

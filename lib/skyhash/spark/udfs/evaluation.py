@@ -1,4 +1,4 @@
-"""Judging ranked lists in Spark workers: lists in, rows of `evaluation_queries` out."""
+"""Evaluation of ranked lists in Spark workers: lists in, rows of `evaluation_queries` out."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def judged_rows(
 
     parts = [pd.DataFrame(columns=COLUMNS)]
     times = images.facts["obs_time"][queries]
-    # numpy's not-a-time is the smallest int64, as the unknown time is
+    # numpy's NaT is the smallest int64, as is the unknown time
     obs_time = times.astype("datetime64[us]")
     for kind, evaluation in evaluations.items():
         blocks = evaluation.blocks(images, queries)
@@ -82,7 +82,7 @@ def judge_lists(
     ----------
     images : Broadcast of SearchSet
     is_query : Broadcast of (n,) bool
-        Which of the images are queries; lists of others are passed over.
+        Which of the images are queries; other lists are skipped.
     """
 
     def judge_batches(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -102,7 +102,7 @@ def judge_lists(
 
 
 def packed_left(lists: np.ndarray, similarities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lists whose entries of -1 (images that are not searched) are moved behind the others, in order."""
+    """Lists with entries of -1 (images that are not searched) moved to the end."""
     order = np.argsort(lists < 0, axis=1, kind="stable")
     lists = np.take_along_axis(lists, order, axis=1)
     similarities = np.where(lists < 0, np.nan, np.take_along_axis(similarities, order, axis=1))
@@ -110,7 +110,7 @@ def packed_left(lists: np.ndarray, similarities: np.ndarray) -> tuple[np.ndarray
 
 
 def as_matrix(lists: Sequence[np.ndarray], filler: Any, dtype: Any) -> np.ndarray:
-    """Lists of any lengths as one (m, longest) matrix, filled up."""
+    """Lists of any lengths as one matrix (m, longest), padded with `filler`."""
     lengths = np.fromiter((len(one) for one in lists), dtype=np.int64, count=len(lists))
     matrix = np.full((len(lists), int(lengths.max(initial=0))), filler, dtype=dtype)
     if lengths.any():

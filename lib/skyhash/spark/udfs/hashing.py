@@ -1,4 +1,4 @@
-"""Codes of descriptors by distributed inference: the model is loaded once per worker, from its files."""
+"""Encoding of descriptors in Spark workers; each loads the model once, from its files."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def hasher(
     Parameters
     ----------
     folder : str
-        The model's folder, as executors see it: neither weights nor model travel in the closure.
+        The model's folder, mounted by the executors.
     dtype, shape
-        Of a descriptor.
+        Of a descriptor's array.
     """
 
     def hash_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -41,7 +41,7 @@ def hasher(
         from skyhash.codes.packing import pack
         from skyhash.spark.training import model_folder
 
-        # Spark runs a worker per core already
+        # Spark runs one worker per core
         torch.set_num_threads(1)
         encoder, thresholds = model_folder.load(Path(folder))
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -75,12 +75,12 @@ def _finite_rows(code: np.ndarray) -> np.ndarray:
 
 
 def decoded(column: pa.Array, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
-    """A column of arrays stored as bytes as one array, (n, *shape), writable.
+    """A column of arrays, stored as bytes, as one writable array (n, *shape).
 
     Raises
     ------
     DataLoss
-        The bytes are not those of n arrays of that shape and type.
+        The number of bytes does not fit n arrays of that shape and type.
     """
     import numpy as np
 

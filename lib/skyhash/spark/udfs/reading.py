@@ -1,6 +1,6 @@
-"""Reading an archive's files in Spark workers: files in, a row of facts or a reason for each of their images out.
+"""Reading an archive's files in Spark workers: files in; for each image a row of facts, or the reason of its rejection.
 
-Only these functions run on executors; what they call (`archives`, `pixels`) knows nothing of Spark.
+What these functions call (`archives`, `pixels`) does not import Spark.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROWS_PER_BATCH = 256
 
 
 def read_schema(described: bool) -> str:
-    """Columns of `reader_of_files`: a reason where the image is unusable, the facts, and where asked the arrays."""
+    """Columns of `reader_of_files`: the reason if the image is unusable, its facts and, if `described`, its arrays."""
     facts = ", ".join(f"`{c.name}` {c.type}" for c in OBSERVATIONS.columns if c.name not in _NOT_READ)
     more = f", described array<struct<{ARRAYS}>>" if described else ""
     return f"reason string, message string, read_key string, modified_us bigint, {facts}{more}"
@@ -46,7 +46,7 @@ def reader_of_files(
     ----------
     settings : ArchiveSettings
     read_key : str
-        Fingerprint of those settings and the archive's version, kept with what is refused.
+        Fingerprint of those settings and the archive's version, stored with rejected files.
     describe : list of (descriptor_id, DescriptorSettings)
         Descriptors to compute in the same reading.
     """
@@ -60,7 +60,7 @@ def reader_of_files(
         names += ["described"] if describe else []
 
         def frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
-            # as objects: a batch without a single value would else become floats, which are no timestamps
+            # dtype object: pandas would convert a column without any value to floats, which are not timestamps
             made = pd.DataFrame(rows, columns=names, dtype=object)
             for time in TIMES:
                 made[time] = pd.to_datetime(made[time], utc=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from skyhash.spark.udfs.hashing import decoded
 
-# an image of more numbers is averaged down to about 32 x 32: pixels compared as they are
+# larger arrays are averaged down to about 32 x 32
 MOST_NUMBERS = 4096
 BLOCK_ROWS = 512
 

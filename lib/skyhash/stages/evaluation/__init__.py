@@ -1,1 +1,1 @@
-"""What the job evaluate is made of: the judged images, the summary, the report."""
+"""Parts of the job evaluate: the images evaluated, the summary, the report."""

@@ -1,4 +1,4 @@
-"""Where the judged table came from: the build of neighbours, the training, rejected files and the runs."""
+"""Report sections on provenance: the build of neighbours, the training, rejected files, and the runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RUNS_SHOWN = 20
 
 
 def epochs(model: dict[str, Any]) -> tuple[list[float], dict[str, list[float]]]:
-    """Training loss after each epoch, and the numbers that the encoder monitored; empty where the model tells none."""
+    """Training loss after each epoch, and the numbers that the encoder monitored; empty if the model has no metrics."""
     metrics = json.loads(model["metrics"] or "[]")
     known = ("epoch", "loss", "losses", "rows", "seconds")
     names = [name for name in (metrics[-1] if metrics else ()) if name not in known and not name.startswith("loss_")]
@@ -70,16 +70,16 @@ def _reasons(text: str | None) -> str:
 def _training(store: Store, subject: Subject, loss_png: bytes | None) -> Section:
     model = subject.model
     dead, units = dead_units(store, model["model_id"])
-    # a model taken in from elsewhere may not tell all of its training
+    # an imported model may lack facts of its training
     facts = {
         "encoder": f"{model['encoder']}, {model['parameters'] or 0:,} parameters",
-        "trained on": _told("{:,} images", model["training_rows"]),
-        "from": _told("{:%Y-%m-%d %H:%M} UTC", model["trained_from"]),
-        "until": _told("{:%Y-%m-%d %H:%M} UTC", model["trained_until"]),
-        "by": _told("{} ranks, {}, read through {}", model["ranks"], model["launcher"], model["reader"]),
-        "epochs, last loss": _told("{}, {:.5g}", model["epochs"], model["final_loss"]),
+        "trained on": _formatted("{:,} images", model["training_rows"]),
+        "from": _formatted("{:%Y-%m-%d %H:%M} UTC", model["trained_from"]),
+        "until": _formatted("{:%Y-%m-%d %H:%M} UTC", model["trained_until"]),
+        "by": _formatted("{} ranks, {}, read through {}", model["ranks"], model["launcher"], model["reader"]),
+        "epochs, last loss": _formatted("{}, {:.5g}", model["epochs"], model["final_loss"]),
         "dead code units": f"{dead} of {units} (0 for every image)",
-        "seconds": _told("{:.1f}", model["seconds"]),
+        "seconds": _formatted("{:.1f}", model["seconds"]),
     }
     parts: list[Picture | HtmlTable | dict[str, str]] = [facts]
     if loss_png:
@@ -87,8 +87,8 @@ def _training(store: Store, subject: Subject, loss_png: bytes | None) -> Section
     return Section("Training", "", parts)
 
 
-def _told(form: str, *values: Any) -> str:
-    return "not told" if None in values else form.format(*values)
+def _formatted(template: str, *values: Any) -> str:
+    return "not known" if None in values else template.format(*values)
 
 
 def _rejected(store: Store) -> Section:

@@ -1,4 +1,4 @@
-"""The report of an evaluation: what the tables say, as pictures and one HTML page."""
+"""The report of the job evaluate: results as pictures and one HTML page."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from skyhash.pages import plots
 from skyhash.pages.page import HtmlTable, Page, Picture, Section, render
 from skyhash.pages.theme import label
 from skyhash.scores.evaluation import Evaluation
-from skyhash.scores.time_windows import TimeWindows
 from skyhash.spark.storage.store import Store
-from skyhash.stages.evaluation import examples, lineage, summary, window_sections
+from skyhash.stages.evaluation import examples, findings, lineage, summary
+from skyhash.stages.evaluation.findings import Findings
 from skyhash.stages.evaluation.subject import Subject
 from skyhash.stages.report import Report
 
@@ -27,7 +27,7 @@ def write(
     store: Store, config: Config, report: Report, subject: Subject, evaluations: dict[str, Evaluation],
     rows: pd.DataFrame, blocks: pd.DataFrame,
 ) -> dict[str, str]:  # fmt: skip
-    """Write the folder of the run, and a copy of its page under a name that stays.
+    """Write the report into the run's folder, and copy its page to reports/latest.html.
 
     Parameters
     ----------
@@ -39,13 +39,17 @@ def write(
     Returns
     -------
     dict
-        ``picture`` and ``report``: where they lie.
+        ``picture`` and ``report``: their paths.
     """
     folder = store.warehouse / "reports" / report.run_id
     draft = folder.with_name(f".{report.run_id}")
     draft.mkdir(parents=True, exist_ok=True)
-    pictures = {"retrieved": examples.picture(store, config, subject)}
-    sections = [_retrieved(pictures["retrieved"], subject)]
+    from pyspark.sql import functions as f
+
+    queries = store.read("evaluation_queries", report.outputs["evaluation_queries"])
+    shown = examples.evaluation_of_examples(evaluations)
+    pictures = {"retrieved": examples.picture(store, config, subject, shown)}
+    sections = [_retrieved(pictures["retrieved"], subject, shown)]
     figures = [(f"{len(subject.queries):,}", "queries judged")]
     for kind, evaluation in evaluations.items():
         own = rows[rows["evaluation"] == kind]
@@ -53,8 +57,9 @@ def write(
             continue
         sections.append(_results(kind, evaluation, rows, own, subject, pictures))
         figures += _figures(evaluation, own)
-        if isinstance(evaluation, TimeWindows):
-            sections += window_sections.sections(store, report, evaluation, own, blocks, pictures)
+        own_queries = queries.where(f.col("evaluation") == kind)
+        own_blocks = blocks[blocks["evaluation"] == kind]
+        sections += findings.sections(Findings(evaluation, own, own_blocks, own_queries, pictures))
     sections += lineage.sections(store, subject, pictures)
     for name, png in pictures.items():
         (draft / f"{name}.png").write_bytes(png)
@@ -80,11 +85,11 @@ def _copy(page: Path, latest: Path) -> None:
     os.replace(draft, latest)
 
 
-def _retrieved(png: bytes, subject: Subject) -> Section:
+def _retrieved(png: bytes, subject: Subject, evaluation: Evaluation) -> Section:
     kind = "simulated images" if subject.simulated else "images"
     return Section(
         "What is retrieved",
-        f"Each row is a query and its nearest {kind}. Of images with times, those near in time are shown once.",
+        f"Each row is a query and its nearest {kind}. {evaluation.examples}".strip(),
         [Picture(png, f"Queries and the {kind} retrieved for them")],
     )
 
@@ -117,6 +122,6 @@ def _figures(evaluation: Evaluation, own: pd.DataFrame) -> list[tuple[str, str]]
     figures = []
     for metric in summary.shown_metrics(evaluation, own)[:3]:
         if metric in head.index:
-            told = f", published {evaluation.published[metric][0]:.4f}" if metric in evaluation.published else ""
-            figures.append((f"{head[metric]:.4f}", f"{plots.title(metric)}{told}"))
+            beside = f", published {evaluation.published[metric][0]:.4f}" if metric in evaluation.published else ""
+            figures.append((f"{head[metric]:.4f}", f"{plots.title(metric)}{beside}"))
     return figures

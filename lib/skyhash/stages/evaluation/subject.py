@@ -1,4 +1,4 @@
-"""What is judged: the newest build of neighbours, its model, and the images that count."""
+"""The subject of an evaluation: the newest build of neighbours, its model, queries and images searched."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNKNOWN_TIME = np.iinfo(np.int64).min
 
 @dataclass(frozen=True)
 class Subject:
-    """What is judged.
+    """The subject of an evaluation.
 
     Attributes
     ----------
@@ -36,9 +36,9 @@ class Subject:
     images : SearchSet
         Images that may be retrieved, and the queries.
     queries : (q,) int64
-        Ids of those of them that are judged, ascending.
+        Ids of the queries, ascending.
     split : str
-        Which images these are, in words.
+        Which images are queries and which are searched, in words.
     trained : (t,) int64
         Ids of the images inside the training part.
     simulated : bool
@@ -88,29 +88,29 @@ def find(store: Store, config: Config, evaluations: dict[str, Evaluation]) -> Su
     if len(table) < 2:
         raise InputError("table neighbours", f"{len(table)} image", "2 or more: one image has no neighbours to judge")
     part = table["part"].to_numpy()
-    asked = part == split.UNSEEN if config.evaluate.queries == "unseen" else np.ones(len(part), dtype=bool)
-    if asked.sum() < 2:
-        found = f"unseen, but {int(asked.sum())} of {len(part)} images lie outside the model's training part"
+    is_query = part == split.UNSEEN if config.evaluate.queries == "unseen" else np.ones(len(part), dtype=bool)
+    if is_query.sum() < 2:
+        found = f"unseen, but {int(is_query.sum())} of {len(part)} images lie outside the model's training part"
         raise UserError("evaluate.queries", found, "2 or more; set evaluate.queries=all to judge all images")
     ids = table["image_id"].to_numpy()
-    retrievable = {"archive": np.ones(len(part), dtype=bool), "queries": asked, "training": part == split.TRAIN}
+    retrievable = {"archive": np.ones(len(part), dtype=bool), "queries": is_query, "training": part == split.TRAIN}
     searched = retrievable[config.evaluate.searched]
-    kept = searched | asked
+    kept = searched | is_query
     facts = {name: _values(table[name])[kept] for name in table.columns if name not in ("image_id", "part")}
     return Subject(
         neighbours.select("query_id", "neighbour_ids", "similarities"),
         build.asDict() if build else {},
         model.asDict(),
         SearchSet(ids[kept], facts, searched[kept]),
-        ids[asked],
-        _words(config),
+        ids[is_query],
+        _description(config),
         ids[part == split.TRAIN],
         bool(table["simulated"][kept].any()),
     )
 
 
 def _columns(images: DataFrame, evaluations: dict[str, Evaluation], model: Any) -> pd.DataFrame:
-    """What the evaluations read of the images, by ascending id, and the part each image is in."""
+    """Columns that the evaluations read, by ascending id, and the part (train, unseen, gap) of each image."""
     from pyspark.sql import functions as f
 
     wanted = {"obs_time", *(name for evaluation in evaluations.values() for name in evaluation.columns)}
@@ -122,7 +122,7 @@ def _columns(images: DataFrame, evaluations: dict[str, Evaluation], model: Any) 
         f.coalesce(f.unix_micros(name), f.lit(UNKNOWN_TIME)).alias(name) if types[name] == "timestamp" else f.col(name)
         for name in sorted(wanted)
     ]
-    # a model that was trained on another archive has a split of its own there: all images are unseen here
+    # a model trained on another archive has no split here: all images are unseen
     rule = json.loads(model["split"]) if model["split"] else None
     part = split.part_of(rule) if rule else f.lit(split.UNSEEN)
     rows = images.select("image_id", f.coalesce("simulated", f.lit(False)).alias("simulated"), part.alias("part"),
@@ -136,7 +136,7 @@ def _values(column: pd.Series) -> np.ndarray:
     return column.astype(object).where(column.notna(), None).to_numpy()
 
 
-def _words(config: Config) -> str:
+def _description(config: Config) -> str:
     queries = "unseen" if config.evaluate.queries == "unseen" else "all"
     where = {
         "archive": "whole archive searched",

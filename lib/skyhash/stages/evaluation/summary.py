@@ -1,4 +1,4 @@
-"""From judged queries to means with intervals, and to the tables that people read."""
+"""Means over queries with confidence intervals, and the tables that show them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 GROUP = ["evaluation", "method", "model_id", "parameters", "metric"]
-# blocks that the bootstrap draws; more of them are drawn in fixed groups
+# most blocks of the bootstrap; more are combined into so many groups by hash
 MOST_BLOCKS = 4096
 PAIRED = "hash - "
 
 
 def write_queries(store: Store, report: Report, judged: DataFrame) -> Written:
-    """Write the rows of every query in place of the last run's."""
+    """Write the rows of every query, replacing those of the last run."""
     from pyspark.sql import functions as f
 
     rows = judged.withColumn("run_id", f.lit(report.run_id))
@@ -34,7 +34,7 @@ def write_queries(store: Store, report: Report, judged: DataFrame) -> Written:
 
 
 def _sums(values: DataFrame) -> pd.DataFrame:
-    """Sum and count of `value` per group and block; `block` is drawn into at most `MOST_BLOCKS` numbers.
+    """Sum and count of `value` per group and block; more than `MOST_BLOCKS` blocks are combined by hash.
 
     Sums are decimal, so that the order in which Spark adds cannot change a digit.
     """
@@ -55,7 +55,7 @@ def per_block(queries: DataFrame) -> pd.DataFrame:
 
 
 def paired(queries: DataFrame) -> pd.DataFrame:
-    """As `per_block`, of the hash's value less each baseline's, for queries that both judged."""
+    """As `per_block`, of the difference between the hash's value and each baseline's, over queries that have both."""
     from pyspark.sql import functions as f
 
     values = queries.select("*", f.explode("metrics").alias("metric", "value")).where("value IS NOT NULL")
@@ -86,7 +86,7 @@ def summarise(
 
 
 def _means(blocks: pd.DataFrame, config: Config) -> pd.DataFrame:
-    """Mean and interval of each group; all groups of one evaluation share the draws of blocks."""
+    """Mean and interval of each group; all groups of one evaluation use the same bootstrap samples."""
     import pandas as pd
 
     parts = []

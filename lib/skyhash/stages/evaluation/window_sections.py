@@ -1,4 +1,4 @@
-"""What the report says more of time windows: other windows and exclusions, days, example queries as in Table 2."""
+"""Report sections of the time windows: other windows and exclusions, results by day, example queries as in Table 2."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from skyhash.pages import plots
 from skyhash.pages.page import HtmlTable, Picture, Section
 from skyhash.pages.theme import label
 from skyhash.scores.time_windows import TimeWindows
-from skyhash.spark.storage.store import Store
 from skyhash.stages.evaluation import summary
 from skyhash.stages.evaluation.examples import spread
-from skyhash.stages.report import Report
+from skyhash.stages.evaluation.findings import Findings
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pyspark.sql import DataFrame
 
 EXAMPLES = 16
 COUNTS = ("ri", "si", "tp", "fp", "fn")
 RATIOS = ("precision", "recall", "f1")
 
 
-def sections(
-    store: Store, report: Report, evaluation: TimeWindows, own: pd.DataFrame, blocks: pd.DataFrame,
-    pictures: dict[str, bytes],
-) -> list[Section]:  # fmt: skip
-    """The sections, in order; their pictures are added to `pictures`."""
+def sections(findings: Findings) -> list[Section]:
+    """The sections, in order."""
+    evaluation, own, pictures = findings.evaluation, findings.summary, findings.pictures
+    assert isinstance(evaluation, TimeWindows)
     pictures["windows"] = plots.by_window(_f1_by_window(own))
     made = [
         Section(
@@ -37,17 +36,17 @@ def sections(
         )
     ]
     parameters = summary.headline_parameters(evaluation, own)
-    days = _days(blocks, parameters)
+    days = _days(findings.blocks, parameters)
     if len(days):
         others = summary.wide_of(evaluation, own, parameters)
         others = others[others["method"] != "hash"]
         pictures["days"] = plots.over_time(days, others["method"].iloc[0] if len(others) else None)
         made.append(Section("Over time", "", [Picture(pictures["days"], "Precision and F1 of each day's queries")]))
-    return [*made, _recurrences(evaluation, own, parameters), _examples(store, report, parameters)]
+    return [*made, _recurrences(evaluation, own, parameters), _examples(findings.queries, parameters)]
 
 
 def _ceilings(evaluation: TimeWindows) -> str:
-    """What no method can pass, in words."""
+    """The upper bounds of recall and F1 that the retrieval rule implies, in words."""
     settings = evaluation.settings
     if settings.retrieve == "distance":
         return (
@@ -64,8 +63,7 @@ def _ceilings(evaluation: TimeWindows) -> str:
 
 def _recurrences(evaluation: TimeWindows, own: pd.DataFrame, parameters: str) -> Section:
     """False positives one rotation away, and the reading in which they count as similar."""
-    told = json.loads(parameters)
-    second = json.dumps(told | {"returns_similar": True}, sort_keys=True)
+    second = json.dumps(json.loads(parameters) | {"returns_similar": True}, sort_keys=True)
     first, hits = summary.wide_of(evaluation, own, parameters), summary.wide_of(evaluation, own, second)
     hits = hits.set_index("method")
     cells = []
@@ -88,29 +86,27 @@ def _recurrences(evaluation: TimeWindows, own: pd.DataFrame, parameters: str) ->
 def _f1_by_window(own: pd.DataFrame) -> pd.DataFrame:
     """Columns method, window_hours, exclusion_minutes, f1."""
     rows = own[(own["metric"] == "f1") & ~own["method"].str.startswith(summary.PAIRED)].copy()
-    told = rows["parameters"].map(json.loads)
-    first = ~told.map(lambda one: one["returns_similar"]).astype(bool)
-    rows, told = rows[first], told[first]
+    chosen = rows["parameters"].map(json.loads)
+    first = ~chosen.map(lambda one: one["returns_similar"]).astype(bool)
+    rows, chosen = rows[first], chosen[first]
     for name in ("window_hours", "exclusion_minutes"):
-        rows[name] = told.map(lambda one, name=name: one[name])
+        rows[name] = chosen.map(lambda one, name=name: one[name])
     return rows.rename(columns={"value": "f1"})[["method", "window_hours", "exclusion_minutes", "f1"]]
 
 
 def _days(blocks: pd.DataFrame, parameters: str) -> pd.DataFrame:
     """Columns method, day (days since 1970), precision, f1: means over the day's queries."""
-    chosen = (blocks["evaluation"] == "time_windows") & (blocks["parameters"] == parameters)
-    rows = blocks[chosen & blocks["metric"].isin(RATIOS)].copy()
+    rows = blocks[(blocks["parameters"] == parameters) & blocks["metric"].isin(RATIOS)].copy()
     rows["mean"] = rows["total"] / rows["n"]
     wide = rows.pivot(index=["method", "block"], columns="metric", values="mean").reset_index()
     return wide.rename(columns={"block": "day"})
 
 
-def _examples(store: Store, report: Report, parameters: str) -> Section:
+def _examples(queries: DataFrame, parameters: str) -> Section:
     from pyspark.sql import functions as f
 
-    queries = store.read("evaluation_queries", report.outputs["evaluation_queries"])
-    rows = queries.where((f.col("method") == "hash") & (f.col("evaluation") == "time_windows"))
-    rows = rows.where((f.col("parameters") == parameters) & f.col("obs_time").isNotNull())
+    rows = queries.where((f.col("method") == "hash") & (f.col("parameters") == parameters))
+    rows = rows.where(f.col("obs_time").isNotNull())
     ids = rows.select("image_id", "obs_time").orderBy("obs_time", "image_id").toPandas()["image_id"].to_numpy()
     wanted = [int(i) for i in ids[spread(len(ids), EXAMPLES)]] if len(ids) else []
     cells = []

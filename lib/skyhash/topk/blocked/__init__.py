@@ -1,1 +1,1 @@
-"""Approximate top k: rows hashed into buckets (LSH), only rows of nearby buckets compared, recall measured."""
+"""Approximate top k: rows are hashed into buckets (LSH) and compared within nearby buckets; recall is measured."""

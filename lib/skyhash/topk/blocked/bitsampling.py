@@ -1,7 +1,7 @@
 """Bit sampling for packed binary codes (Indyk & Motwani 1998): buckets of codes that agree in some of their bits.
 
-Which bits are sampled is decided bucket by bucket: of some bits drawn at random the one that parts the bucket most
-evenly. So buckets stay bounded where bits are unequal or depend on each other, which learned bits do.
+The bits are chosen bucket by bucket: of `DRAWN` random bits the one that splits the bucket most evenly. So buckets stay
+bounded where bits are biased or correlated, as learned bits are.
 """
 
 from __future__ import annotations
@@ -11,36 +11,36 @@ from numpy.typing import NDArray
 
 from skyhash.topk.vectors.rows import Rows
 
-DRAWN = 8
+DRAWN = 8  # bits tried per split
 
 
 def assign(rows: Rows, size: int, seed: int) -> NDArray[np.int32]:
-    """Bucket of every row, int32 (n,): bits are sampled until a bucket holds at most `size` rows or equal codes."""
+    """Bucket of every row, int32 (n,): buckets are split until they hold at most `size` rows, or equal codes."""
     draw = np.random.default_rng(seed)
-    octets = rows.values.view(np.uint8)
+    codes = rows.values.view(np.uint8)
     found = np.empty(len(rows), dtype=np.int32)
-    waiting, made = [np.arange(len(rows))], 0
+    waiting, count = [np.arange(len(rows))], 0
     while waiting:
         members = waiting.pop()
-        upper = halve(octets[members], rows.dimensions, draw) if len(members) > size else None
+        upper = halve(codes[members], rows.dimensions, draw) if len(members) > size else None
         if upper is None:
-            found[members] = made
-            made += 1
+            found[members] = count
+            count += 1
         else:
             waiting += [members[upper], members[~upper]]
     return found
 
 
-def halve(octets: NDArray[np.uint8], bits: int, draw: np.random.Generator) -> NDArray[np.bool_] | None:
-    """Where the sampled bit is set, bool (m,); None when no bit parts the codes."""
+def halve(codes: NDArray[np.uint8], bits: int, draw: np.random.Generator) -> NDArray[np.bool_] | None:
+    """Where the sampled bit is set, bool (m,); None if all codes are equal."""
     best, evenness = None, 0
     drawn = draw.permutation(bits)
     for start in range(0, bits, DRAWN):
         for bit in drawn[start : start + DRAWN]:
-            is_set = (octets[:, bit // 8] >> np.uint8(7 - bit % 8)) & np.uint8(1) == 1
+            is_set = (codes[:, bit // 8] >> np.uint8(7 - bit % 8)) & np.uint8(1) == 1
             ones = int(np.count_nonzero(is_set))
-            if min(ones, len(octets) - ones) > evenness:
-                best, evenness = is_set, min(ones, len(octets) - ones)
+            if min(ones, len(codes) - ones) > evenness:
+                best, evenness = is_set, min(ones, len(codes) - ones)
         if best is not None:
             return best
     return None

@@ -1,7 +1,8 @@
 """One hash table: rows in buckets of bounded size.
 
-Large buckets are split by further hyperplanes (or bits), small ones merged into the nearest that has room. Equal codes
-cannot be split; a bucket of nothing else is cut by id, and its parts are *twins*, always probed by each other.
+Large buckets are split by further hyperplanes (or bits), small ones merged into the nearest that has room. A bucket of
+equal codes cannot be split by value: it is cut by id, and its parts form a *duplicate group*, whose buckets are always
+compared with each other.
 """
 
 from __future__ import annotations
@@ -17,27 +18,27 @@ from skyhash.topk.vectors.rows import Rows
 
 @dataclass(frozen=True)
 class Buckets:
-    """Rows by bucket; near buckets have near numbers.
+    """Rows by bucket; buckets that are close in space have close numbers.
 
     Attributes
     ----------
     order : uint32 (n,)
-        Rows, bucket after bucket, ascending within each.
+        Row numbers, bucket after bucket, ascending within each.
     starts : int64 (buckets + 1,)
         Bucket b is ``order[starts[b]:starts[b + 1]]``.
     centres : float32 (buckets, d)
         Mean of each bucket's points.
     spread : float64 (buckets,)
-        Mean squared distance of its points from it.
-    twins : int64 (buckets,)
-        Buckets of the same number hold the same code and nothing else; -1 = not cut by id.
+        Mean squared distance of its points to it.
+    duplicate_group : int64 (buckets,)
+        Number of the duplicate group; buckets of one group hold a single code. -1 = in none.
     """
 
     order: NDArray[np.uint32]
     starts: NDArray[np.int64]
     centres: NDArray[np.float32]
     spread: NDArray[np.float64]
-    twins: NDArray[np.int64]
+    duplicate_group: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -56,7 +57,7 @@ class Buckets:
         return found
 
     def facts(self) -> dict[str, float | int | list[int]]:
-        """Skew as numbers: sizes' extremes and quantiles, and the share of pairs that fall into equal buckets."""
+        """Number and sizes of the buckets, for `neighbour_runs.parameters`."""
         sizes = self.sizes
         return {
             "buckets": len(self),
@@ -65,12 +66,12 @@ class Buckets:
             "size_max": int(sizes.max()),
             "size_deciles": [int(q) for q in np.quantile(sizes, np.linspace(0.1, 0.9, 9), method="nearest")],
             "skew": float(sizes.max() / sizes.mean()),
-            "cut_by_id": int(np.count_nonzero(self.twins >= 0)),
+            "cut_by_id": int(np.count_nonzero(self.duplicate_group >= 0)),
         }
 
 
 def build(rows: Rows, size: int, seed: int) -> Buckets:
-    """Hash all rows into buckets of `size` rows on average and of at most twice that.
+    """Hash all rows into buckets of about `size` rows on average, and at most twice as many.
 
     Parameters
     ----------
@@ -78,33 +79,33 @@ def build(rows: Rows, size: int, seed: int) -> Buckets:
     size : int
         Wanted mean size.
     seed : int
-        Of the hyperplanes or sampled bits; another seed is another table.
+        Of the hyperplanes or sampled bits: another seed gives another hash table.
     """
     count = max(1, round(len(rows) / size))
     if rows.metric == "hamming":
         found = bitsampling.assign(rows, size, seed)
     else:
-        found = hyperplanes.assign(rows, hyperplanes.pivots(rows, count, seed))
+        found = hyperplanes.assign(rows, hyperplanes.centroids_of(rows, count, seed))
     order = np.argsort(found, kind="stable")
     members = np.split(order, np.flatnonzero(np.diff(found[order])) + 1)
     draw = np.random.default_rng([seed, 1])
-    parts, twins = _split(rows, members, 2 * size, draw)
-    parts, twins = _merge(rows, parts, twins, max(1, size // 4), 2 * size)
-    return _near_together(rows, parts, twins)
+    parts, duplicate_group = _split(rows, members, 2 * size, draw)
+    parts, duplicate_group = _merge(rows, parts, duplicate_group, max(1, size // 4), 2 * size)
+    return _ordered(rows, parts, duplicate_group)
 
 
 def _split(
     rows: Rows, members: list[NDArray[np.int64]], most: int, draw: np.random.Generator
 ) -> tuple[list[NDArray[np.int64]], list[int]]:
     done: list[NDArray[np.int64]] = []
-    twins: list[int] = []
-    families = 0
+    duplicate_group: list[int] = []
+    groups = 0
     waiting = members[::-1]
     while waiting:
         part = waiting.pop()
         if len(part) <= most:
             done.append(part)
-            twins.append(-1)
+            duplicate_group.append(-1)
             continue
         if rows.metric == "hamming":
             upper = bitsampling.halve(rows.values.view(np.uint8)[part], rows.dimensions, draw)
@@ -113,19 +114,19 @@ def _split(
         if upper is None:
             cuts = np.array_split(part, -(-len(part) // most))
             done += cuts
-            twins += [families] * len(cuts)
-            families += 1
+            duplicate_group += [groups] * len(cuts)
+            groups += 1
         else:
             waiting += [part[upper], part[~upper]]
-    return done, twins
+    return done, duplicate_group
 
 
 def _merge(
-    rows: Rows, parts: list[NDArray[np.int64]], twins: list[int], least: int, most: int
+    rows: Rows, parts: list[NDArray[np.int64]], duplicate_group: list[int], least: int, most: int
 ) -> tuple[list[NDArray[np.int64]], list[int]]:
     centres, _ = _moments(rows, parts)
     sizes = np.array([len(part) for part in parts])
-    open_ = (np.array(twins) < 0) & (sizes > 0)
+    open_ = (np.array(duplicate_group) < 0) & (sizes > 0)
     joined = {number: [part] for number, part in enumerate(parts)}
     for number in np.argsort(sizes, kind="stable"):
         if sizes[number] >= least or not open_[number]:
@@ -141,10 +142,10 @@ def _merge(
         joined[into] += joined.pop(number)
         open_[number] = False
     kept = sorted(joined)
-    return [np.sort(np.concatenate(joined[number])) for number in kept], [twins[number] for number in kept]
+    return [np.sort(np.concatenate(joined[number])) for number in kept], [duplicate_group[number] for number in kept]
 
 
-def _near_together(rows: Rows, parts: list[NDArray[np.int64]], twins: list[int]) -> Buckets:
+def _ordered(rows: Rows, parts: list[NDArray[np.int64]], duplicate_group: list[int]) -> Buckets:
     centres, spread = _moments(rows, parts)
     path = np.array(_path(centres, np.arange(len(parts))), dtype=np.int64)
     sizes = np.array([len(parts[number]) for number in path])
@@ -153,12 +154,12 @@ def _near_together(rows: Rows, parts: list[NDArray[np.int64]], twins: list[int])
         np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
         centres[path].astype(np.float32),
         spread[path],
-        np.array(twins, dtype=np.int64)[path],
+        np.array(duplicate_group, dtype=np.int64)[path],
     )
 
 
 def _path(centres: NDArray[np.float64], numbers: NDArray[np.int64]) -> list[int]:
-    """Buckets in an order in which near ones follow each other: halves along the longest axis, again and again."""
+    """Buckets in an order in which close ones follow each other: split along the principal axis, recursively."""
     if len(numbers) <= 2:
         return [int(number) for number in numbers]
     own = centres[numbers] - centres[numbers].mean(axis=0)
@@ -175,6 +176,7 @@ def _path(centres: NDArray[np.float64], numbers: NDArray[np.int64]) -> list[int]
 
 
 def _moments(rows: Rows, parts: list[NDArray[np.int64]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Centre (d,) of each part, and the mean squared distance of its points to it."""
     width = rows.dimensions if rows.metric == "hamming" else rows.values.shape[1]
     centres, spread = np.zeros((len(parts), width)), np.zeros(len(parts))
     for number, part in enumerate(parts):

@@ -1,4 +1,4 @@
-"""Recall of finished lists against exact ones, with its interval."""
+"""Recall of neighbour lists against exact ones, with its confidence interval."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Z = 1.959964  # 95 %
+Z = 1.959964  # normal quantile of a two-sided 95 % interval
 
 
 class Recall(NamedTuple):
@@ -20,27 +20,26 @@ class Recall(NamedTuple):
 
 
 def sample(n: int, size: int, seed: int) -> NDArray[np.int64]:
-    """Rows on which recall is measured, ascending; its seed is apart from those that tuning uses."""
+    """Rows on which recall is measured, ascending; seeded independently of the queries that tuning uses."""
     draw = np.random.default_rng([seed, 977])
     return np.sort(draw.choice(n, min(n, size), replace=False))
 
 
 def per_query(
-    found: tuple[NDArray[np.int64], NDArray[np.uint64]], truth: tuple[NDArray[np.int64], NDArray[np.uint64]]
+    found: tuple[NDArray[np.int64], NDArray[np.uint64]], exact: tuple[NDArray[np.int64], NDArray[np.uint64]]
 ) -> NDArray[np.float64]:
-    """Share of each query's true neighbours that were found; 1 where there are none to find.
+    """Share of each query's exact neighbours that were found, float64 (m,); 1 where there are none.
 
     Parameters
     ----------
-    found, truth : (offsets int64 (m + 1,), keys uint64)
-        Lists of the same queries. Keys hold similarity and row, and scores are computed in one fixed way, so an equal
-        key is the same neighbour.
+    found, exact : (offsets int64 (m + 1,), keys uint64)
+        Lists of the same m queries. A similarity is computed in one fixed way, so equal keys are equal neighbours.
     """
-    if len(found[0]) != len(truth[0]):
-        raise ValueError(f"{len(found[0]) - 1} lists found, {len(truth[0]) - 1} true ones")
-    recalls = np.ones(len(truth[0]) - 1)
+    if len(found[0]) != len(exact[0]):
+        raise ValueError(f"{len(found[0]) - 1} lists found, {len(exact[0]) - 1} exact ones")
+    recalls = np.ones(len(exact[0]) - 1)
     for query in range(len(recalls)):
-        wanted = truth[1][truth[0][query] : truth[0][query + 1]]
+        wanted = exact[1][exact[0][query] : exact[0][query + 1]]
         if len(wanted):
             listed = found[1][found[0][query] : found[0][query + 1]]
             recalls[query] = np.isin(wanted, listed, assume_unique=True).mean()
@@ -50,9 +49,9 @@ def per_query(
 def summarise(recalls: NDArray[np.float64]) -> Recall:
     """Mean and Wilson score interval of a sample of per-query recalls.
 
-    Wilson's interval (Wilson 1927, equation for the score test inverted) with the sample's effective size: the number
-    of independent hits and misses whose mean would vary as much as the mean of these recalls does. It stays inside 0..1
-    and keeps a width where every query had recall 1. Queries count as one draw each at least.
+    Wilson's interval (Wilson 1927, the inverted score test) with an effective sample size: the number of independent
+    Bernoulli draws whose mean has the variance of these recalls' mean, at least the number of queries. It lies within
+    0 .. 1 and has a width even where every query has recall 1.
     """
     n = len(recalls)
     if n == 0:

@@ -1,8 +1,8 @@
-"""An approximate search as a list of dense tiles.
+"""A blocked search as a sequence of dense tiles.
 
-A tile is one bucket against all the buckets it probes, so that the kernel sees matrices and nothing ever is a single
-pair. Within a table each pair of rows is scored once and serves both sides; what two tables find alike has equal keys
-and is counted once when lists are merged.
+A tile is one bucket against all the buckets it probes, so that the search multiplies matrices and never single pairs.
+Within a hash table each pair of rows is scored once and serves both sides; pairs found by two hash tables have equal
+keys, and merging removes the duplicates.
 """
 
 from __future__ import annotations
@@ -14,90 +14,89 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skyhash.compiled import compiled
-from skyhash.topk.blocked.tune import Table
+from skyhash.topk.blocked.tune import HashTable
 
-Block = tuple[NDArray[np.uint32], NDArray[np.uint32] | None]
+BucketTile = tuple[NDArray[np.uint32], NDArray[np.uint32] | None]
 
 
-def groups(table: Table, most_rows: int) -> list[NDArray[np.uint32]]:
-    """Rows cut into groups of neighbouring buckets, each at most `most_rows` (or one bucket): the pieces of work.
+def groups(table: HashTable, most_rows: int) -> list[NDArray[np.uint32]]:
+    """Rows in groups of consecutive buckets, each at most `most_rows` (or one bucket): the units of work.
 
-    The groups serve every table: a group is a set of queries, whatever the buckets they lie in there.
+    The groups of the first hash table serve all: a group is a set of queries, whatever their buckets in other tables.
     """
     sizes = table.buckets.sizes
-    pieces = max(1, -(-int(sizes.sum()) // most_rows))
-    ends = np.searchsorted(table.buckets.starts, np.linspace(0, sizes.sum(), pieces + 1)[1:-1])
+    count = max(1, -(-int(sizes.sum()) // most_rows))
+    ends = np.searchsorted(table.buckets.starts, np.linspace(0, sizes.sum(), count + 1)[1:-1])
     cuts = np.unique(np.concatenate([[0], ends, [len(sizes)]]))
     starts = table.buckets.starts
     return [table.buckets.order[starts[a] : starts[b]] for a, b in pairwise(cuts)]
 
 
-def blocks(tables: Sequence[Table], asks: NDArray[np.bool_]) -> Iterator[Block]:
-    """Tiles that bring every asking row together with all rows of the buckets that its own bucket probes.
+def bucket_tiles(tables: Sequence[HashTable], is_query: NDArray[np.bool_]) -> Iterator[BucketTile]:
+    """Tiles that compare every query with all rows of the buckets that its own bucket probes.
 
     Parameters
     ----------
-    tables : sequence of Table
-    asks : array of bool, shape (n,)
-        Rows that want a list. Within a table, a pair of two asking rows stands in one tile only.
+    tables : sequence of HashTable
+    is_query : array of bool, shape (n,)
+        Rows that need a list. Within a hash table, a pair of two queries is in one tile only.
 
     Yields
     ------
     a : uint32 (m,)
-        Asking rows of one bucket.
+        Queries of one bucket.
     b : uint32 (p,) or None
-        Rows to score them against; None: all pairs within `a`. A row of `b` that asks is served by the same tile.
+        Rows to compare them with; None: all pairs within `a`. Queries in `b` are served by the same tile.
     """
     for table in tables:
         buckets, starts = table.buckets, table.buckets.starts
         for bucket in range(len(buckets)):
             members = buckets.rows(bucket)
-            a = members[asks[members]]
+            a = members[is_query[members]]
             if len(a) == 0:
                 continue
             if len(a) > 1:
                 yield a, None
-            b = _met(buckets.order, starts, table.probes.of(bucket), bucket, asks)
+            b = _candidates(buckets.order, starts, table.probes.of(bucket), bucket, is_query)
             if len(b):
                 yield a, b
 
 
 @compiled
-def _met(order, starts, probed, bucket, asks):
-    """Rows that the asking rows of a bucket are scored against in one tile, the bucket's own silent ones first."""
+def _candidates(order, starts, probed, bucket, is_query):
+    """Rows that the queries of a bucket are compared with in one tile; first the bucket's own rows that are none."""
     most = starts[bucket + 1] - starts[bucket]
     for other in probed:
         most += starts[other + 1] - starts[other]
     rows = np.empty(most, np.uint32)
     count = 0
     for at in range(starts[bucket], starts[bucket + 1]):
-        if not asks[order[at]]:
+        if not is_query[order[at]]:
             rows[count] = order[at]
             count += 1
     for other in probed:
         if other == bucket:
             continue
-        # two asking buckets meet once, in the tile of the lower
+        # queries of two buckets are compared once, in the tile of the lower bucket
         every = other > bucket
         for at in range(starts[other], starts[other + 1]):
-            if every or not asks[order[at]]:
+            if every or not is_query[order[at]]:
                 rows[count] = order[at]
                 count += 1
     return rows[:count]
 
 
-def needed(tables: Sequence[Table], group: NDArray[np.uint32], n: int) -> NDArray[np.uint32]:
+def rows_needed(tables: Sequence[HashTable], group: NDArray[np.uint32], n: int) -> NDArray[np.uint32]:
     """Rows whose codes a group's tiles read: the group itself, in its order, then all others, bucket after bucket.
 
-    Rows of a bucket lie together, so that a tile finds them in a core's caches.
+    Rows of one bucket are adjacent, so that a tile finds them in a core's cache.
     """
-    asks = np.zeros(n, dtype=np.bool_)
-    asks[group] = True
+    is_query = np.zeros(n, dtype=np.bool_)
+    is_query[group] = True
     read = np.zeros(n, dtype=np.bool_)
     for table in tables:
-        asking = np.unique(table.buckets.of_rows()[group])
-        probed = np.unique(np.concatenate([table.probes.of(bucket) for bucket in asking]))
-        for bucket in probed:
+        own = np.unique(table.buckets.of_rows()[group])
+        for bucket in np.unique(np.concatenate([table.probes.of(bucket) for bucket in own])):
             read[table.buckets.rows(bucket)] = True
     by_bucket = tables[0].buckets.order
-    return np.concatenate([group, by_bucket[(read & ~asks)[by_bucket]]])
+    return np.concatenate([group, by_bucket[(read & ~is_query)[by_bucket]]])

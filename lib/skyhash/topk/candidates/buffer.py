@@ -1,4 +1,4 @@
-"""The log of survivors: (query's slot, key), appended by many tiles, grouped by query at the end or when it grows."""
+"""A buffer of accepted candidates (query's slot, key), appended by many tiles and grouped by query at the end."""
 
 from __future__ import annotations
 
@@ -11,33 +11,35 @@ from numpy.typing import NDArray
 
 from skyhash.compiled import compiled
 
-CHUNK = 1 << 20  # entries
-ENTRY_BYTES = 12
-GROUPED_BYTES = 8  # per entry, while grouping
+CHUNK = 1 << 20  # candidates
+ENTRY_BYTES = 12  # per candidate: slot and key
+GROUPED_BYTES = 8  # per candidate, while grouping
+
+Chunk = tuple[NDArray[np.uint32], NDArray[np.uint64]]  # slots, keys
 
 
-class Entries(NamedTuple):
-    """Where survivors are logged: addresses, and how many entries there is room for."""
+class BufferAddresses(NamedTuple):
+    """A buffer's current chunk for compiled code: addresses of its arrays, and its capacity in candidates."""
 
-    limits: int  # uint64 (slots,): a candidate is kept when its key is at most its query's limit
+    limits: int  # uint64 (slots,): a candidate is accepted when its key is at most its query's limit
     slots: int  # uint32 (capacity,), the query's slot
-    keys: int  # uint64 (capacity,), the candidate
+    keys: int  # uint64 (capacity,)
     capacity: int
 
 
-class Log:
-    """One thread's survivors.
+class CandidateBuffer:
+    """One thread's accepted candidates. A *slot* is the number of a query within the search at hand.
 
     Attributes
     ----------
     slots, keys : uint32 (capacity,), uint64 (capacity,)
         The chunk that is being filled.
     count : int64 (2,)
-        Entries in that chunk; pairs scored exactly since the beginning.
+        Candidates in that chunk, and pairs scored exactly since the beginning.
     """
 
     def __init__(self) -> None:
-        self.full: list[tuple[NDArray[np.uint32], NDArray[np.uint64]]] = []
+        self.full: list[Chunk] = []
         self.count = np.zeros(2, np.int64)
         self._new_chunk(0)
 
@@ -46,38 +48,36 @@ class Log:
         self.slots, self.keys = np.empty(size, np.uint32), np.empty(size, np.uint64)
         self.count[0] = 0
 
-    def entries(self, limits: NDArray[np.uint64]) -> Entries:
-        """The current chunk as compiled code takes it."""
-        return Entries(limits.ctypes.data, self.slots.ctypes.data, self.keys.ctypes.data, len(self.keys))
+    def addresses(self, limits: NDArray[np.uint64]) -> BufferAddresses:
+        """The current chunk, for compiled code."""
+        return BufferAddresses(limits.ctypes.data, self.slots.ctypes.data, self.keys.ctypes.data, len(self.keys))
 
     def __len__(self) -> int:
         return sum(len(keys) for _, keys in self.full) + int(self.count[0])
 
     def make_room(self, room: int) -> None:
-        """Set the current chunk aside and begin another that holds `room` entries at least."""
+        """Start a new chunk with room for `room` candidates at least."""
         self.full.append((self.slots[: self.count[0]], self.keys[: self.count[0]]))
         self._new_chunk(room)
 
-    def chunks(self) -> list[tuple[NDArray[np.uint32], NDArray[np.uint64]]]:
-        """All entries, in pieces."""
+    def chunks(self) -> list[Chunk]:
+        """All candidates, chunk by chunk."""
         return [*self.full, (self.slots[: self.count[0]], self.keys[: self.count[0]])]
 
     def keep_best(self, k: int, limits: NDArray[np.uint64]) -> None:
-        """Drop what is not among the k best of its query so far, and lower the query's limit to the k-th key."""
+        """Keep the k best candidates of each query and lower the query's limit to the k-th key, in place."""
         offsets, keys = grouped(self.chunks(), 0, len(limits))
         self.full = [_best(offsets, sort_rows(offsets, keys), k, limits)]
         self.count[0] = 0
 
     def clear(self) -> None:
-        """Forget all entries."""
+        """Remove all candidates."""
         self.full = []
         self._new_chunk(0)
 
 
-def grouped(
-    chunks: Iterable[tuple[NDArray[np.uint32], NDArray[np.uint64]]], start: int, stop: int
-) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    """Keys of the slots start..stop, slot by slot, in no order within a slot.
+def grouped(chunks: Iterable[Chunk], start: int, stop: int) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """Keys of the slots start..stop, slot by slot, unsorted within a slot.
 
     Returns
     -------
@@ -90,14 +90,14 @@ def grouped(
         _count(slots, start, counts)
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
     keys = np.empty(offsets[-1], np.uint64)
-    place = offsets[:-1].copy()
+    end = offsets[:-1].copy()
     for slots, found in listed:
-        _scatter(slots, found, start, place, keys)
+        _scatter(slots, found, start, end, keys)
     return offsets, keys
 
 
 def sort_rows(offsets: NDArray[np.int64], keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Sort each row's keys in place: best first."""
+    """Sort each list's keys in place, best first; returns them."""
     for start, stop in pairwise(offsets.tolist()):
         keys[start:stop].sort()
     return keys
@@ -105,20 +105,20 @@ def sort_rows(offsets: NDArray[np.int64], keys: NDArray[np.uint64]) -> NDArray[n
 
 @compiled
 def cut(offsets, keys, k):
-    """The first k different keys of every sorted row, moved together in place; returns offsets and keys."""
+    """Keep the first k distinct keys of every sorted list, moved together in place; returns offsets and keys."""
     ends = np.zeros_like(offsets)
-    place = 0
+    end = 0
     for row in range(len(offsets) - 1):
-        begin = place
+        begin = end
         for at in range(offsets[row], offsets[row + 1]):
-            if place - begin == k:
+            if end - begin == k:
                 break
-            if place > begin and keys[place - 1] == keys[at]:
+            if end > begin and keys[end - 1] == keys[at]:
                 continue
-            keys[place] = keys[at]
-            place += 1
-        ends[row + 1] = place
-    return ends, keys[:place]
+            keys[end] = keys[at]
+            end += 1
+        ends[row + 1] = end
+    return ends, keys[:end]
 
 
 @compiled
@@ -130,19 +130,17 @@ def _count(slots, start, counts):
 
 
 @compiled
-def _scatter(slots, found, start, place, keys):
+def _scatter(slots, found, start, end, keys):
     for entry in range(len(slots)):
         slot = np.int64(slots[entry]) - start
-        if 0 <= slot < len(place):
-            keys[place[slot]] = found[entry]
-            place[slot] += 1
+        if 0 <= slot < len(end):
+            keys[end[slot]] = found[entry]
+            end[slot] += 1
 
 
-def _best(
-    offsets: NDArray[np.int64], keys: NDArray[np.uint64], k: int, limits: NDArray[np.uint64]
-) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
+def _best(offsets: NDArray[np.int64], keys: NDArray[np.uint64], k: int, limits: NDArray[np.uint64]) -> Chunk:
     ends, best = cut(offsets, keys, k)
     lengths = np.diff(ends)
-    held = np.flatnonzero(lengths == k)
-    limits[held] = np.minimum(limits[held], best[ends[held + 1] - 1])
+    full = np.flatnonzero(lengths == k)
+    limits[full] = np.minimum(limits[full], best[ends[full + 1] - 1])
     return np.repeat(np.arange(len(lengths), dtype=np.uint32), lengths), best.copy()

@@ -1,7 +1,9 @@
-"""Candidates as 64-bit keys: order of the similarity in the high half, the neighbour's row in the low half.
+"""Candidates as 64-bit keys: the similarity, as a sortable integer, in the high half; the row number in the low half.
 
-Ascending keys are similarities descending, equal similarities by row ascending; and rows are sorted by image_id. So one
-integer comparison is the order of the neighbour lists.
+Ascending keys order candidates by descending similarity, ties by ascending row number; rows are sorted by image_id. So
+sorting integers gives the order of the neighbour lists.
+
+A *limit* is the largest key that is still accepted for a query.
 """
 
 from __future__ import annotations
@@ -12,13 +14,13 @@ from skyhash.compiled import compiled
 from skyhash.topk.vectors.rows import MAX_ROWS
 from skyhash.topk.vectors.simd import bits_of
 
-ALL = np.uint64(0xFFFFFFFFFFFFFFFF)  # a limit that every candidate keeps
-NOTHING = np.uint64(0)  # a limit that none does
+NO_LIMIT = np.uint64(0xFFFFFFFFFFFFFFFF)  # accepts every candidate
+REJECT_ALL = np.uint64(0)  # accepts none
 
 
 @compiled
-def code(similarity):
-    """Order code (unsigned, 32 bits wide) of a float32: smaller is more similar; -0 and 0 are one."""
+def sortable_bits(similarity):
+    """A float32 as an unsigned 32-bit number that falls as the similarity rises; -0 and 0 are equal."""
     bits = bits_of(similarity + np.float32(0.0))
     if bits >> np.uint64(31):
         return bits
@@ -28,18 +30,18 @@ def code(similarity):
 @compiled
 def key(similarity, row):
     """Key of one candidate."""
-    return (code(similarity) << np.uint64(32)) | np.uint64(row)
+    return (sortable_bits(similarity) << np.uint64(32)) | np.uint64(row)
 
 
 @compiled
 def row_of(one):
-    """Row index of one key."""
+    """Row number of one key."""
     return np.int64(one & np.uint64(0xFFFFFFFF))
 
 
 @compiled
-def bits_of_key(one):
-    """The 32 bits of one key's similarity: what `code` was made of."""
+def similarity_bits(one):
+    """Bit pattern (uint32) of one key's float32 similarity."""
     order = one >> np.uint64(32)
     if order >> np.uint64(31):
         return np.uint32(order)
@@ -52,7 +54,8 @@ def pack(similarities: np.ndarray, rows: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     similarities : float32 (m,)
-    rows : integer (m,), row indices
+    rows : integer (m,)
+        Row numbers.
 
     Returns
     -------
@@ -69,19 +72,19 @@ def similarity(keys: np.ndarray) -> np.ndarray:
     return np.where(order >> 31, order, order ^ np.uint32(0x7FFFFFFF)).astype(np.uint32).view(np.float32)
 
 
-def asked(limits: np.ndarray) -> np.ndarray:
-    """The similarity (float32) that a limit asks for at least: -inf for `ALL`, inf for `NOTHING`."""
-    floors = similarity(limits)
-    floors[limits == ALL] = -np.inf
-    floors[limits == NOTHING] = np.inf
-    return floors
+def least_similarity(limits: np.ndarray) -> np.ndarray:
+    """The lowest similarity (float32) that each limit accepts: -inf for `NO_LIMIT`, inf for `REJECT_ALL`."""
+    least = similarity(limits)
+    least[limits == NO_LIMIT] = -np.inf
+    least[limits == REJECT_ALL] = np.inf
+    return least
 
 
 def rows(keys: np.ndarray) -> np.ndarray:
-    """Row indices (uint32) of keys."""
+    """Row numbers (uint32) of keys."""
     return np.asarray(keys, np.uint64).astype(np.uint32)
 
 
 def limit(similarities: np.ndarray) -> np.ndarray:
-    """Keys that keep every candidate of at least these similarities, whatever its row."""
+    """Limits that accept every candidate of at least these similarities, whatever its row number."""
     return pack(similarities, np.full(np.shape(similarities), MAX_ROWS))

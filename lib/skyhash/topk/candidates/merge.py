@@ -1,4 +1,4 @@
-"""Partial lists of keys into neighbour lists."""
+"""Neighbour lists as (offsets, keys): merging partial lists, replacing some, decoding ids and similarities."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from numpy.typing import NDArray
 from skyhash.compiled import compiled
 from skyhash.topk.candidates import keys as _keys
 from skyhash.topk.candidates.buffer import cut, sort_rows
-from skyhash.topk.filters.pair_filter import Rules, permitted, places
+from skyhash.topk.filters.pair_filter import PairFilter, addresses_of, permitted
 
 Lists = tuple[NDArray[np.int64], NDArray[np.uint64]]  # offsets (m + 1,), keys (offsets[-1],)
 
 
+def offsets_of(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Offsets (m + 1,) of m lists of these lengths."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+
+
 def merge(parts: Sequence[Lists], k: int) -> Lists:
-    """The k best of several partial lists of the same m queries: best first, the same candidate once.
+    """The k best of several partial lists of the same m queries: best first, duplicates removed.
 
     Parameters
     ----------
@@ -24,70 +29,69 @@ def merge(parts: Sequence[Lists], k: int) -> Lists:
         In any order; offsets may begin anywhere in their keys.
     k : int
     """
-    offsets, joined = together(parts)
+    offsets, joined = join(parts)
     return cut(offsets, sort_rows(offsets, joined), k)
 
 
-def together(parts: Sequence[Lists]) -> Lists:
-    """Partial lists of the same m queries, one behind the other: the final lists where no two parts share a query."""
-    lengths = np.sum([np.diff(offsets) for offsets, _ in parts], axis=0, dtype=np.int64)
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+def join(parts: Sequence[Lists]) -> Lists:
+    """Partial lists of the same m queries, one after the other, neither sorted nor cut."""
+    offsets = offsets_of(np.sum([np.diff(offsets) for offsets, _ in parts], axis=0, dtype=np.int64))
     joined = np.empty(offsets[-1], np.uint64)
-    place = offsets[:-1].copy()
+    end = offsets[:-1].copy()
     for begins, found in parts:
-        _lay(begins, found, place, joined)
+        _append(begins, found, end, joined)
     return offsets, joined
 
 
 @compiled
-def _lay(begins, found, place, joined):
-    for row in range(len(place)):
+def _append(begins, found, end, joined):
+    for row in range(len(end)):
         for at in range(begins[row], begins[row + 1]):
-            joined[place[row]] = found[at]
-            place[row] += 1
+            joined[end[row]] = found[at]
+            end[row] += 1
 
 
-def concatenated(parts: Sequence[Lists]) -> Lists:
-    """Lists of rows that follow each other, as one."""
+def concat(parts: Sequence[Lists]) -> Lists:
+    """Lists of consecutive queries, as one."""
     lengths = np.concatenate([np.diff(offsets) for offsets, _ in parts])
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), np.concatenate([found for _, found in parts])
+    return offsets_of(lengths), np.concatenate([found for _, found in parts])
 
 
-def chosen(lists: Sequence[Lists], which: NDArray[np.integer], rows: NDArray[np.integer]) -> Lists:
-    """Lists put together: the i-th is list ``rows[i]`` of ``lists[which[i]]``."""
+def gather(lists: Sequence[Lists], which: NDArray[np.integer], rows: NDArray[np.integer]) -> Lists:
+    """Lists picked from several sets: the i-th is list ``rows[i]`` of ``lists[which[i]]``."""
     lengths = np.zeros(len(rows), np.int64)
     for number, (offsets, _) in enumerate(lists):
         own = which == number
         lengths[own] = np.diff(offsets)[rows[own]]
-    made = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    joined = np.empty(made[-1], np.uint64)
+    begins = offsets_of(lengths)
+    joined = np.empty(begins[-1], np.uint64)
     for number, (offsets, found) in enumerate(lists):
-        places = np.flatnonzero(which == number)
-        _copy(offsets, found, np.ascontiguousarray(rows[places], np.int64), made[places], joined)
-    return made, joined
+        own = np.flatnonzero(which == number)
+        _copy(offsets, found, np.ascontiguousarray(rows[own], np.int64), begins[own], joined)
+    return begins, joined
 
 
 @compiled
-def _copy(offsets, found, rows, places, joined):
+def _copy(offsets, found, rows, begins, joined):
     for i in range(len(rows)):
-        place = places[i]
+        end = begins[i]
         for at in range(offsets[rows[i]], offsets[rows[i] + 1]):
-            joined[place] = found[at]
-            place += 1
+            joined[end] = found[at]
+            end += 1
 
 
-def put(
+def replace(
     lists: Lists, better: Sequence[tuple[NDArray[np.int64], Lists]], order: NDArray[np.int64] | None = None
 ) -> Lists:
-    """Lists with those at some places replaced by new ones, and then in another order.
+    """Lists with some of them replaced, and then reordered.
 
     Parameters
     ----------
     lists : Lists
-    better : sequence of (places, Lists)
-        Where a place comes twice, the last holds.
+    better : sequence of (positions, Lists)
+        New lists and the positions they replace; the last holds where a position occurs twice.
     order : int64 (m,), optional
-        Place of each list that is returned.
+        Position of each list that is returned.
     """
     if not better and order is None:
         return lists
@@ -97,11 +101,11 @@ def put(
         rows[at], which[at] = np.arange(len(at)), number
     if order is not None:
         rows, which = rows[order], which[order]
-    return chosen([lists, *(new for _, new in better)], which, rows)
+    return gather([lists, *(new for _, new in better)], which, rows)
 
 
 def decode(keys: NDArray[np.uint64], ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Neighbours' ids (int64) and similarities (float32) of keys; `ids` are the whole archive's, by row."""
+    """Neighbours' ids (int64) and similarities (float32) of keys; `ids` are the whole archive's, by row number."""
     neighbours, similarities = np.empty(len(keys), np.int64), np.empty(len(keys), np.uint32)
     _decode(keys, ids, neighbours, similarities)
     return neighbours, similarities.view(np.float32)
@@ -111,21 +115,28 @@ def decode(keys: NDArray[np.uint64], ids: NDArray[np.int64]) -> tuple[NDArray[np
 def _decode(keys, ids, neighbours, bits):
     for i in range(len(keys)):
         neighbours[i] = ids[_keys.row_of(keys[i])]
-        bits[i] = _keys.bits_of_key(keys[i])
+        bits[i] = _keys.similarity_bits(keys[i])
 
 
-def zero_lists(queries: NDArray[np.int64], n: int, k: int, rules: Rules) -> Lists:
-    """Lists of zero codes under cosine: every similarity is 0, so the first k rows that may be listed."""
+def as_matrix(lists: Lists, ids: NDArray[np.int64], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Ids (m, k) and similarities (m, k) of m lists of at most k, best first; -1 and NaN behind a shorter list."""
+    neighbours, similarities = np.full((len(lists[0]) - 1, k), -1), np.full((len(lists[0]) - 1, k), np.nan, np.float32)
+    filled = np.arange(k) < np.diff(lists[0])[:, None]
+    neighbours[filled], similarities[filled] = decode(lists[1], ids)
+    return neighbours, similarities
+
+
+def zero_lists(queries: NDArray[np.int64], n: int, k: int, pair_filter: PairFilter) -> Lists:
+    """Lists of codes of zeros under cosine: every similarity is 0, so they hold the first k rows permitted."""
     found = np.empty((len(queries), min(k, max(n - 1, 0))), np.uint64)
-    lengths = _zero_lists(queries, n, rules, found)
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    return offsets, found[np.arange(found.shape[1]) < lengths[:, None]]
+    lengths = _zero_lists(queries, n, pair_filter, found)
+    return offsets_of(lengths), found[np.arange(found.shape[1]) < lengths[:, None]]
 
 
 @compiled
-def _zero_lists(queries, n, rules, found):
+def _zero_lists(queries, n, pair_filter, found):
     lengths = np.zeros(len(queries), np.int64)
-    at = places(rules)
+    at = addresses_of(pair_filter)
     for q in range(len(queries)):
         for row in range(n):
             if lengths[q] == found.shape[1]:

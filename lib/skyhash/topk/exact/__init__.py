@@ -1,1 +1,1 @@
-"""Exact top k: tiles of all pairs, a fast prefilter with proven error bounds, exact rescoring of the rest."""
+"""Exact top k: all rows against all by tiles, with a prefilter of proven error bounds; some queries by a scan."""

@@ -1,6 +1,7 @@
-"""Which arithmetic screens: a short measurement of the products at hand, and of how much each lets through.
+"""The prefilter's arithmetic: chosen by a short measurement of each, on the archive's own rows.
 
-Nothing is tuned to a processor: bfloat16 is several times faster than float32 on some and eight times slower on others.
+No table of processors could replace it: bfloat16 is several times faster than float32 on some and eight times slower on
+others.
 """
 
 from __future__ import annotations
@@ -14,67 +15,64 @@ import numpy as np
 
 from skyhash.errors import ConfigError
 from skyhash.topk.candidates import keys
-from skyhash.topk.exact import limits as threshold
-from skyhash.topk.exact import prefilter as screens
-from skyhash.topk.exact.tile_join import Work, tile_rows
+from skyhash.topk.exact import limits as _limits
+from skyhash.topk.exact.prefilter import BitPrefilter, NumpyPrefilter
+from skyhash.topk.exact.tile_join import TileJoin, tile_rows
 from skyhash.topk.threads import single_threaded
 from skyhash.topk.vectors.rows import Rows
 
 NAMES = ("auto", "numpy", "torch", "bfloat16", "cuda")
 BITS = "popcount"
-PROBE = 1024  # queries and further rows on which the pass over survivors is timed
-SHORT_SECONDS = 5.0  # a search this short is over before torch is imported
-NUMPY_RATE = 5e10  # floating-point operations a second and core, to tell what is short
+PROBE = 1024  # rows on each side of the tile that is timed
+SHORT_SECONDS = 5.0  # a shorter search is not worth importing torch for
+NUMPY_RATE = 5e10  # floating-point operations per second and core, assumed to tell what is short
 
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """How tiles are screened.
+    """How prefilter scores are computed.
 
     Attributes
     ----------
     name : str
         One of `NAMES` without "auto", or "popcount".
     reason : str
-        What was measured, one line.
+        Why, in one line.
     seconds_per_pair : float
-        Screening and scoring, one core; 0 where nothing was measured.
+        Of one core, with scoring the survivors; 0 where nothing was measured.
     """
 
     name: str
     reason: str
     seconds_per_pair: float = 0.0
 
-    def screen(self) -> Any:
-        """The screen, made anew (screens are not sent to other processes)."""
-        return make(self.name)
+    def prefilter(self) -> Any:
+        """A new prefilter (they are not sent to other processes)."""
+        return make_prefilter(self.name)
 
 
-def make(name: str) -> Any:
-    """A screen by its name."""
+def make_prefilter(name: str) -> Any:
+    """A prefilter by its name."""
     if name == BITS:
-        return screens.BitScreen()
+        return BitPrefilter()
     if name == "numpy":
-        return screens.NumpyScreen()
-    from skyhash.topk.exact import prefilter_torch as torch_screens
+        return NumpyPrefilter()
+    from skyhash.topk.exact.prefilter_torch import BFloat16Prefilter, TorchPrefilter
 
-    if name == "torch":
-        return torch_screens.TorchScreen()
-    if name == "bfloat16":
-        return torch_screens.BFloat16Screen()
-    return torch_screens.TorchScreen("cuda")
+    return BFloat16Prefilter() if name == "bfloat16" else TorchPrefilter("cuda" if name == "cuda" else "cpu")
 
 
 def choose(rows: Rows, k: int, wanted: str = "auto", seed: int = 0) -> Arithmetic:
-    """Pick the arithmetic for a search of all rows against all.
+    """Choose the arithmetic for a search of all rows against all.
 
     Parameters
     ----------
     rows : Rows
-        All rows, or a sample of them.
     k : int
     wanted : str
         One of `NAMES`; anything but "auto" overrules the measurement.
+    seed : int
+        Of the rows that are timed.
 
     Raises
     ------
@@ -94,7 +92,7 @@ def choose(rows: Rows, k: int, wanted: str = "auto", seed: int = 0) -> Arithmeti
     operations = len(rows) ** 2 * rows.values.shape[1]
     if operations / NUMPY_RATE < SHORT_SECONDS:
         return Arithmetic("numpy", "float32 by numpy: a short search")
-    return measure(rows, k, len(rows), seed)
+    return measure(rows, k, seed)
 
 
 def _has_cuda() -> bool:
@@ -103,54 +101,47 @@ def _has_cuda() -> bool:
     return bool(torch.cuda.is_available())
 
 
-def measure(rows: Rows, k: int, n: int, seed: int = 0) -> Arithmetic:
-    """Time each arithmetic on a probe of the rows themselves.
-
-    Parameters
-    ----------
-    rows : Rows
-        Rows of the archive, a few thousand at least.
-    k, n : int
-        Length of the lists and rows of the whole archive: they say how many pairs survive.
-    """
+def measure(rows: Rows, k: int, seed: int = 0) -> Arithmetic:
+    """Time each arithmetic on some of the archive's rows; a GPU is taken without measuring."""
     if _has_cuda():
-        return Arithmetic("cuda", "a GPU is at hand")
-    places = np.random.default_rng([seed, 2]).permutation(len(rows))
-    sample = rows.take(np.sort(places[: threshold.SMALLEST]))
-    probe = rows.take(places[: 2 * PROBE])
-    exact = threshold.guess(
-        probe, sample, np.arange(len(sample)) + len(probe), 0, n, min(k, n // 8), screens.NumpyScreen()
-    )
-    seconds = {name: _seconds_per_pair(probe, exact, k, name) for name in ("numpy", "torch", "bfloat16")}
+        return Arithmetic("cuda", "torch sees a GPU")
+    n = len(rows)
+    order = np.random.default_rng([seed, 2]).permutation(n)
+    sampled = rows.take(np.sort(order[: _limits.SMALLEST]))
+    probe = rows.take(order[: 2 * PROBE])
+    numbers = np.arange(len(probe), dtype=np.uint32)
+    # row numbers of the sample lie behind the probe's, so that no row excludes itself
+    sample = _limits.Sample(sampled, np.arange(len(sampled)) + len(probe), n, min(k, n // 8))
+    limits = _limits.estimate_kth_similarity(probe, numbers, sample, NumpyPrefilter())
+    seconds = {name: _seconds_per_pair(probe, limits, k, name) for name in ("numpy", "torch", "bfloat16")}
     best = min(seconds, key=lambda name: seconds[name])
-    told = ", ".join(f"{name} {1e-6 / value:.0f}" for name, value in seconds.items())
-    return Arithmetic(best, f"{best} screens fastest: million pairs a second and core: {told}", seconds[best])
+    rates = ", ".join(f"{name} {1e-6 / value:.0f}" for name, value in seconds.items())
+    return Arithmetic(best, f"{best} is fastest: million pairs per second and core: {rates}", seconds[best])
 
 
 def _seconds_per_pair(probe: Rows, limits: np.ndarray, k: int, name: str) -> float:
-    screen = make(name)
+    prefilter = make_prefilter(name)
     side = tile_rows(probe.values.strides[0])
-    work = Work(probe, limits, screen, k)
-    form = work.form
-    left, right = form.left[:side], form.right[:side]
-    buffer = screen.buffer(side * side)
+    join = TileJoin(probe, limits, prefilter, k)
+    left, right = join.operands.left[:side], join.operands.right[:side]
+    scratch = prefilter.scratch(side * side)
 
-    def score() -> None:
-        work.logs.clear()
-        work.score([(slice(0, PROBE), slice(PROBE, None))])
+    def run() -> None:
+        join.buffers.clear()
+        join.run([(slice(0, PROBE), slice(PROBE, None))])
 
     with single_threaded():
-        product = _best_of(lambda: screen.product(left, right, buffer)) / (len(left) * len(right))
-        # what survives is scored and logged besides: the difference to a search that lets nothing through
-        with_survivors = _best_of(score)
-        work.limits[:] = keys.NOTHING
-        work.refresh()
-        without = _best_of(score)
+        product = _best_of(lambda: prefilter.product(left, right, scratch)) / (len(left) * len(right))
+        # rescoring and keeping the survivors: what a search takes longer than one whose limits accept nothing
+        with_survivors = _best_of(run)
+        join.limits[:] = keys.REJECT_ALL
+        join.refresh()
+        without = _best_of(run)
     return product + max(0.0, with_survivors - without) / (PROBE * PROBE)
 
 
 def _best_of(action: Callable[[], Any], times: int = 6) -> float:
-    """The shortest of several runs: what else the machine does only ever lengthens them."""
+    """The shortest of several runs, in seconds: other processes only ever lengthen them."""
     action()
     best = np.inf
     for _ in range(times):

@@ -1,114 +1,102 @@
-"""One query against an archive that is kept in memory: a single compiled pass, in milliseconds.
+"""Some queries against all rows of an archive: one compiled scan that keeps each query's k best so far.
 
-A sample of the archive, scored first, says from which similarity on a row can be among the k nearest; the pass over all
-rows keeps what reaches it. Where that leaves fewer than k (about one query in a thousand) a second pass keeps all. The
-similarities are those that `kernel.knn` stores, bit for bit.
+The stored similarity of every pair is computed, so nothing has to be estimated or repeated, and the lists are those of
+`knn`, bit for bit. Where all rows are queries, `knn` does half of the comparisons, each several times faster.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from skyhash.compiled import compiled
-from skyhash.errors import ConfigError, InputError
-from skyhash.topk.candidates import keys, merge
-from skyhash.topk.exact import limits as threshold
-from skyhash.topk.vectors import rows as prepare
+from skyhash.errors import ConfigError
+from skyhash.topk.candidates import keys
+from skyhash.topk.candidates.merge import Lists, concat, offsets_of
+from skyhash.topk.candidates.select import keep_smallest
+from skyhash.topk.filters.pair_filter import NO_FILTER, PairFilter, addresses_of, permitted
+from skyhash.topk.threads import for_each
 from skyhash.topk.vectors.rows import Rows
-from skyhash.topk.vectors.similarity import NUMBER, WEIGHTS, blend_of, pieces_of, similarity
+from skyhash.topk.vectors.similarity import NUMBER, WEIGHTS, blend_of, chunks_of, similarity
 
-SAMPLE = 8192
-NOBODY = -1
+QUERIES = 64  # queries that share one pass over the rows
+TILE = 64  # rows that stay in a core's cache while all queries are compared with them
 
 
-class Lookup:
-    """Nearest rows of an archive, one query at a time.
+def lookup(
+    archive: Rows,
+    queries: ArrayLike,
+    k: int,
+    pair_filter: PairFilter = NO_FILTER,
+    weights: tuple[float, float, float] = WEIGHTS,
+    threads: int = 1,
+) -> Lists:
+    """The k nearest others of some rows.
 
     Parameters
     ----------
-    rows : Rows
-        Of `prepare.prepare`; kept, not copied.
+    archive : Rows
+        All n rows; may be memory-mapped.
+    queries : integer (m,)
+        Row numbers of the queries.
+    k : int
+    pair_filter : PairFilter
     weights : three floats
         Of the blend.
-    seed : int
-        Of the sample; without influence on the result.
+    threads : int
+        0 = one for each processor.
+
+    Returns
+    -------
+    offsets : int64 (m + 1,)
+    keys : uint64 (offsets[-1],)
+        Best first; lists are shorter than k only where fewer rows are permitted.
+
+    Raises
+    ------
+    ConfigError
+        k below 1.
     """
+    if k < 1:
+        raise ConfigError("neighbours.k", k, "1 or more")
+    numbers = np.asarray(queries, np.int64)
+    norms = archive.norms if len(archive.norms) else np.zeros(len(archive))
 
-    def __init__(self, rows: Rows, weights: tuple[float, float, float] = WEIGHTS, seed: int = 0):
-        self.rows, self.n = rows, len(rows)
-        self.blend = blend_of(rows, weights)
-        self.norms = rows.norms if len(rows.norms) else np.zeros(self.n)
-        sampled = np.sort(np.random.default_rng(seed).choice(self.n, min(SAMPLE, self.n), replace=False))
-        self.sample = np.ascontiguousarray(rows.values[sampled])
-        self.sample_norms = self.norms[sampled]
-        self.found = np.empty(self.n, np.uint64)
-
-    def like(self, code: NDArray, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Ids (int64) and similarities (float32) of the k rows nearest to any code, best first, ties by id.
-
-        Parameters
-        ----------
-        code : float (d,), or packed bits uint8 (bytes,) for hamming
-
-        Raises
-        ------
-        InputError
-            Another length than the archive's codes, NaN or infinity.
-        ConfigError
-            k below 1.
-        """
-        return self._nearest(*self._prepared(np.asarray(code)), NOBODY, k)
-
-    def of(self, row: int, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The same for a row of the archive, itself left out: its list as `kernel.knn` makes it."""
-        return self._nearest(self.rows.values[row], self.norms[row], row, k)
-
-    def _prepared(self, code: NDArray) -> tuple[NDArray, float]:
-        bits = self.rows.metric == "hamming"
-        wanted = self.rows.dimensions // 8 if bits else self.rows.dimensions
-        if code.shape != (wanted,):
-            raise InputError("code", f"shape {code.shape}", f"({wanted},), as the archive's codes")
-        prepare.check(np.zeros(1, np.int64), code[None], self.rows.metric)
-        if bits:
-            return prepare.as_words(code[None])[0], 0.0
-        values, norms = np.zeros((1, self.rows.values.shape[1]), np.float32), np.zeros(1)
-        prepare.fill(values, norms, np.array([NOBODY]), code[None], self.rows.metric, self.rows.scale)
-        return values[0], float(norms[0])
-
-    def _nearest(self, query: NDArray, norm: float, skip: int, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        if k < 1:
-            raise ConfigError("neighbours.k", k, "1 or more")
-        query = np.ascontiguousarray(query)
-        limit, need = keys.ALL, threshold.rank(self.n, k, len(self.sample))
-        if need < len(self.sample):
-            count = self._scan(self.sample, self.sample_norms, query, norm, NOBODY, keys.ALL)
-            order = np.partition(self.found[:count], need - 1)[need - 1]
-            limit = order | np.uint64(keys.MAX_ROWS)
-        count = self._scan(self.rows.values, self.norms, query, norm, skip, limit)
-        if count < min(k, self.n - 1):
-            count = self._scan(self.rows.values, self.norms, query, norm, skip, keys.ALL)
-        return merge.decode(np.sort(self.found[:count])[:k], self.rows.ids)
-
-    def _scan(
-        self, values: NDArray, norms: NDArray[np.float64], query: NDArray, norm: float, skip: int, limit: np.uint64
-    ) -> int:
-        return int(
-            _scan(
-                NUMBER[self.rows.metric], values, pieces_of(self.rows), norms, self.rows.scale, self.blend, query,
-                norm, skip, limit, self.found,
-            )
+    def some(start: int) -> Lists:
+        own = np.ascontiguousarray(numbers[start : start + QUERIES])
+        best = np.empty((len(own), min(2 * k + 1024, len(archive) + 1)), np.uint64)
+        counts = np.zeros(len(own), np.int64)
+        _scan(
+            NUMBER[archive.metric], archive.values, norms, chunks_of(archive), archive.scale,
+            blend_of(archive, weights), own, pair_filter, k, best, counts,
         )  # fmt: skip
+        lists = [np.sort(row[:count])[:k] for row, count in zip(best, counts, strict=True)]
+        return offsets_of(np.array([len(one) for one in lists])), np.concatenate(lists)
+
+    if not len(numbers):
+        return np.zeros(1, np.int64), np.empty(0, np.uint64)
+    return concat(for_each(some, range(0, len(numbers), QUERIES), threads))
 
 
 @compiled
-def _scan(metric, values, pieces, norms, scale, blend, query, norm, skip, limit, found):
-    """Write the keys of all rows within the limit; returns how many."""
-    count = 0
-    first, step, own = values.ctypes.data, values.strides[0], query.ctypes.data
-    for row in range(len(values)):
-        score = similarity(metric, own, first + row * step, pieces, norm, norms[row], scale, blend)
-        key = keys.key(score, row)
-        found[count] = key
-        count += key <= limit and row != skip
-    return count
+def _scan(metric, values, norms, chunks, scale, blend, queries, pair_filter, k, best, counts):
+    """Fill ``best[q, :counts[q]]`` with keys, unsorted, the k best of query q among them."""
+    at = addresses_of(pair_filter)
+    first, step = values.ctypes.data, values.strides[0]
+    limits = np.full(len(queries), keys.NO_LIMIT)
+    for start in range(0, len(values), TILE):
+        stop = min(len(values), start + TILE)
+        for q in range(len(queries)):
+            own, limit, count = queries[q], limits[q], counts[q]
+            for row in range(start, stop):
+                score = similarity(
+                    metric, first + own * step, first + row * step, chunks, norms[own], norms[row], scale, blend
+                )
+                key = keys.key(score, row)
+                if key <= limit and permitted(at, own, row):
+                    best[q, count] = key
+                    count += 1
+                    if count == best.shape[1]:
+                        # full: only what is as good as the k-th best so far can still enter the list
+                        limit, count = keep_smallest(best[q], k), k
+            limits[q], counts[q] = limit, count

@@ -1,14 +1,14 @@
-"""Screens: fast products of whole tiles, each with a proven bound of its error.
+"""Prefilters: fast matrix products of whole tiles, each with a proven bound of its error.
 
-A screened score estimates the dot product (cosine, blend), or minus half the squared distance (euclidean, by two
-further columns that hold half the squared lengths). A pair may be dropped only where even the bound cannot lift it to
-its limit.
+A prefilter score estimates the dot product of two rows (cosine, blend), or minus half their squared distance
+(euclidean, by two additional columns with half the squared lengths). A pair is dropped only where its score plus the
+error bound lies below what both rows' limits require.
 
-The bounds, with u = 2**-24, d terms, lengths n and the lengths r of what rounding to bfloat16 took off:
+The bounds, with u = 2**-24, d terms, lengths n, and lengths r of the parts lost by rounding to bfloat16:
 a float32 sum of d products, in any order, with or without fused operations, is off by at most d u / (1 - d u) times the
 product of the lengths (Cauchy-Schwarz after Higham 2002, section 3.1); rounding the rows adds r_i N + n_i R + r_i R,
-with N and R the largest on the other side; a result rounded to bfloat16 is compared with a limit rounded down to
-bfloat16, and rounding keeps order.
+with N and R the largest on the other side; a result rounded to bfloat16 is compared with a threshold rounded down to
+bfloat16, and rounding preserves order.
 """
 
 from __future__ import annotations
@@ -19,48 +19,67 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from skyhash.topk.exact import rescore as sift
+from skyhash.topk.exact.rescore import BITS, FLOAT32
 from skyhash.topk.vectors.rows import CHUNK, Rows
 
 U = 2.0**-24
-TINY = 2.0**-100  # covers what flushing denormals to zero can take off
+TINY = 2.0**-100  # bounds the loss by flushing denormals to zero
 
 
 @dataclass(frozen=True)
-class Form:
-    """Rows as a screen multiplies them.
+class Operands:
+    """Rows in the form that a prefilter multiplies.
 
     Attributes
     ----------
     left, right : matrices (m, width)
-        A screened score is a row of `left` times a row of `right`; the same object for cosine.
-    lengths, rest : float64 (m,)
-        Length of each row as screened, and of what rounding took off.
+        A score is the product of a row of `left` and a row of `right`. The same object for cosine.
+    lengths, lost : float64 (m,)
+        Length of each row, and of the part of it that rounding lost.
     """
 
     left: Any
     right: Any
     lengths: NDArray[np.float64]
-    rest: NDArray[np.float64]
+    lost: NDArray[np.float64]
 
 
-class Screen(Protocol):
-    """A way to compute tiles."""
+class Prefilter(Protocol):
+    """One arithmetic for tiles of scores.
 
-    name: str
+    Attributes
+    ----------
+    kind : int
+        Type of the scores: `rescore.FLOAT32`, `BFLOAT16` or `BITS`.
+    on_device : bool
+        Tiles stay on a GPU; `surviving_pairs` and `load` are then used.
+    """
+
     kind: int
+    on_device: bool
 
-    def form(self, rows: Rows, centre: NDArray[np.float32]) -> Form: ...
-    def pick(self, form: Form, places: NDArray[np.int64]) -> Form: ...
-    def buffer(self, cells: int) -> Any: ...
-    def product(self, left: Any, right: Any, buffer: Any) -> int: ...
-    def floors(self, needed: NDArray[np.float64], form: Form) -> NDArray[np.float32]: ...
+    def operands(self, rows: Rows, centre: NDArray[np.float32]) -> Operands: ...
+    def take(self, operands: Operands, rows: NDArray[np.int64]) -> Operands:
+        """The operands of some rows."""
+        ...
+
+    def scratch(self, cells: int) -> Any:
+        """Memory for a tile of so many scores, and 64 more that can be read behind it."""
+        ...
+
+    def product(self, left: Any, right: Any, scratch: Any) -> int:
+        """Write the tile of scores into `scratch`; returns its address."""
+        ...
+
+    def thresholds(self, required: NDArray[np.float64], operands: Operands) -> NDArray[np.float32]:
+        """The lowest score of each row at which the exact product can be as large as `required`."""
+        ...
 
 
 def centre_of(rows: Rows) -> NDArray[np.float32]:
-    """What is taken off euclidean rows before screening, float32 (d16,): their mean; zeros for the other metrics.
+    """What is subtracted from euclidean rows, float32 (d16,): their mean; zeros for the other metrics.
 
-    Distances do not feel it, and the products that estimate them are smaller and so more exact.
+    It leaves distances as they are, and makes the products that estimate them smaller and so more accurate.
     """
     centre = np.zeros(rows.values.shape[1], np.float64)
     if rows.metric == "euclidean":
@@ -70,90 +89,92 @@ def centre_of(rows: Rows) -> NDArray[np.float32]:
     return centre.astype(np.float32)
 
 
-def needed(similarities: NDArray[np.float32], rows: Rows, lengths: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Exact dot product, or minus half the squared distance of the centred rows, that each row's limit asks for.
+def required_products(least: NDArray[np.float32], rows: Rows, lengths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The dot product, or minus half the squared distance of the centred rows, that each row's limit requires.
 
     Parameters
     ----------
-    similarities : float32 (m,)
-        The limits, as stored similarities; -inf keeps all, inf nothing.
+    least : float32 (m,)
+        Lowest stored similarity that each row's limit accepts; -inf accepts all, inf none.
+    rows : Rows
+        m of them.
     lengths : float64 (m,)
         Of the centred rows.
 
     Returns
     -------
     float64 (m,)
-        Lowered by all that the stored similarity's own rounding can be off.
+        Lowered by the largest rounding error of the stored similarity.
     """
-    asked = similarities.astype(np.float64)
+    least = least.astype(np.float64)
     gamma = 2.0 * (rows.values.shape[1] + 16) * U
     if rows.metric == "euclidean":
         with np.errstate(invalid="ignore"):
-            reach = -asked / rows.scale * (1 + gamma) + 4 * U * (lengths + lengths.max(initial=0.0)) + TINY
-            made = -0.5 * reach * reach
-        made[asked == -np.inf] = -np.inf
-        made[asked > 0] = np.inf
-        return made
+            radius = -least / rows.scale * (1 + gamma) + 4 * U * (lengths + lengths.max(initial=0.0)) + TINY
+            required = -0.5 * radius * radius
+        required[least == -np.inf] = -np.inf
+        required[least > 0] = np.inf
+        return required
     if rows.metric == "cosine":
-        made = asked - 2 * gamma
-        # the stored cosine is cut off at -1 and 1, the product is not
-        made[asked <= -1] = -np.inf
-        return made
-    # blend: the tile holds upper bounds of the blend itself; a limit without end stays what it is
-    return asked - 1e-6 * np.where(np.isfinite(asked), np.maximum(1.0, np.abs(asked)), 0.0)
+        required = least - 2 * gamma
+        # the stored cosine is clipped to -1 .. 1, the product is not
+        required[least <= -1] = -np.inf
+        return required
+    # blend: the tile holds upper bounds of the blend itself; infinite limits stay as they are
+    return least - 1e-6 * np.where(np.isfinite(least), np.maximum(1.0, np.abs(least)), 0.0)
 
 
-def slack(form: Form, terms: int) -> NDArray[np.float64]:
-    """How far a screened score of each row can lie below the exact value, float64 (m,)."""
-    n, r = form.lengths, form.rest
-    big, rest = n.max(initial=0.0), r.max(initial=0.0)
-    rounding = r * big + n * rest + r * rest
+def slack(operands: Operands, terms: int) -> NDArray[np.float64]:
+    """How far a score of each row can lie below the exact product, float64 (m,)."""
+    n, r = operands.lengths, operands.lost
+    n_max, r_max = n.max(initial=0.0), r.max(initial=0.0)
+    rounding = r * n_max + n * r_max + r * r_max
     # half the squared length of the sum bounds the product and both half squares (euclidean)
     gamma = 2.0 * (terms + 16) * U
-    return rounding + gamma * ((n + r) + (big + rest)) ** 2 / 2 + TINY
+    return rounding + gamma * ((n + r) + (n_max + r_max)) ** 2 / 2 + TINY
 
 
 def round_down(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The next float32 at or below each value."""
-    made = values.astype(np.float32)
-    return np.where(made.astype(np.float64) > values, np.nextafter(made, np.float32(-np.inf)), made)
+    """The largest float32 at or below each value."""
+    rounded = values.astype(np.float32)
+    return np.where(rounded.astype(np.float64) > values, np.nextafter(rounded, np.float32(-np.inf)), rounded)
 
 
-class NumpyScreen:
+class NumpyPrefilter:
     """Float32 products by numpy's BLAS."""
 
-    name = "float32 numpy"
-    kind = sift.FLOAT32
+    kind = FLOAT32
+    on_device = False
 
-    def form(self, rows: Rows, centre: NDArray[np.float32]) -> Form:
+    def operands(self, rows: Rows, centre: NDArray[np.float32]) -> Operands:
         values: Any = np.asarray(rows.values)
-        nothing = np.zeros(len(rows))
+        lost = np.zeros(len(rows))
         if rows.metric != "euclidean":
-            return Form(values, values, rows.norms, nothing)
+            return Operands(values, values, rows.norms, lost)
         left, right, lengths = centred(values, centre)
-        return Form(left, right, lengths, nothing)
+        return Operands(left, right, lengths, lost)
 
-    def pick(self, form: Form, places: NDArray[np.int64]) -> Form:
-        left = form.left[places]
-        right = left if form.right is form.left else form.right[places]
-        return Form(left, right, form.lengths[places], form.rest[places])
+    def take(self, operands: Operands, rows: NDArray[np.int64]) -> Operands:
+        left = operands.left[rows]
+        right = left if operands.right is operands.left else operands.right[rows]
+        return Operands(left, right, operands.lengths[rows], operands.lost[rows])
 
-    def buffer(self, cells: int) -> NDArray[np.float32]:
+    def scratch(self, cells: int) -> NDArray[np.float32]:
         return np.zeros(cells + 64, np.float32)
 
-    def product(self, left: Any, right: Any, buffer: Any) -> int:
-        tile = buffer[: len(left) * len(right)].reshape(len(left), len(right))
+    def product(self, left: Any, right: Any, scratch: Any) -> int:
+        tile = scratch[: len(left) * len(right)].reshape(len(left), len(right))
         np.dot(left, right.T, out=tile)
-        return int(buffer.ctypes.data)
+        return int(scratch.ctypes.data)
 
-    def floors(self, needed: NDArray[np.float64], form: Form) -> NDArray[np.float32]:
-        return round_down(needed - slack(form, form.left.shape[1]))
+    def thresholds(self, required: NDArray[np.float64], operands: Operands) -> NDArray[np.float32]:
+        return round_down(required - slack(operands, operands.left.shape[1]))
 
 
 def centred(
     values: NDArray[np.float32], centre: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
-    """Euclidean rows with their two further columns, for the left and the right side, and the rows' lengths."""
+    """Euclidean rows less their mean, with two more columns, for the left and the right side; and the rows' lengths."""
     m, width = values.shape
     left, right = np.empty((m, width + 2), np.float32), np.empty((m, width + 2), np.float32)
     lengths = np.empty(m)
@@ -168,29 +189,28 @@ def centred(
     return left, right, lengths
 
 
-class BitScreen:
-    """Binary codes need no product: distances are counted in the pass itself."""
+class BitPrefilter:
+    """Binary codes need no product: Hamming distances are counted in the pass over the tile (`rescore`)."""
 
-    name = "popcount"
-    kind = sift.BITS
+    kind = BITS
+    on_device = False
 
-    def form(self, rows: Rows, centre: NDArray[np.float32]) -> Form:
+    def operands(self, rows: Rows, centre: NDArray[np.float32]) -> Operands:
         return self._of(np.asarray(rows.values))
 
-    def _of(self, words: NDArray[np.uint64]) -> Form:
+    def _of(self, words: NDArray[np.uint64]) -> Operands:
         columns = np.zeros((words.shape[1], len(words) + 64), np.uint64)
         columns[:, : len(words)] = words.T
-        nothing = np.empty(0)
-        return Form(words, columns, nothing, nothing)
+        return Operands(words, columns, np.empty(0), np.empty(0))
 
-    def pick(self, form: Form, places: NDArray[np.int64]) -> Form:
-        return self._of(form.left[places])
+    def take(self, operands: Operands, rows: NDArray[np.int64]) -> Operands:
+        return self._of(operands.left[rows])
 
-    def buffer(self, cells: int) -> None:
+    def scratch(self, cells: int) -> None:
         return None
 
-    def product(self, left: Any, right: Any, buffer: Any) -> int:
+    def product(self, left: Any, right: Any, scratch: Any) -> int:
         return 0
 
-    def floors(self, needed: NDArray[np.float64], form: Form) -> NDArray[np.float32]:
+    def thresholds(self, required: NDArray[np.float64], operands: Operands) -> NDArray[np.float32]:
         return np.empty(0, np.float32)

@@ -1,1 +1,1 @@
-"""Which pairs may be listed: rules by category, release time and duplicates, and why a list is shorter than k."""
+"""Which images may be neighbours of which: constraints and exclusions, and why a list is shorter than k."""

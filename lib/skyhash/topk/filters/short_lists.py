@@ -1,8 +1,8 @@
-"""Why a list is short: what kept the other images out of it.
+"""Why a list holds fewer than k neighbours.
 
-A list is short when it holds fewer than k. The reason named is the rule that forbids the most images for that query,
-``few_images`` where there are no k others at all, and ``not_found`` where more may be listed than were found by an
-approximate search (which falls back to exact for such a query, so this should never be seen).
+The reason is the criterion of the pair filter that excludes the most images for that query; ``few_images`` where the
+archive has fewer than k others; ``not_found`` where more images are permitted than an approximate search found (it
+repeats such queries exactly, so this should not occur).
 """
 
 from __future__ import annotations
@@ -11,80 +11,82 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skyhash.compiled import compiled
-from skyhash.topk.filters.pair_filter import UNKNOWN_TIME, Rules, permitted, places
+from skyhash.topk.filters.pair_filter import UNKNOWN_TIME, PairFilter, addresses_of, permitted
 
 REASONS = ("predicate", "category", "time", "checksum", "source", "sky")
 
 
-def forbidden_counts(rules: Rules, n: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many images each rule alone keeps out of each query's list, the query itself not counted.
+def forbidden_counts(pair_filter: PairFilter, n: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many images each criterion alone excludes for each query, not counting the query itself.
 
-    Counted from sorted columns, so one query costs about log n, not n (by angle: the images of its declination band).
+    Counted in sorted columns: one query costs about log n (by angle: the number of images in its declination band).
 
     Parameters
     ----------
-    rules : Rules
+    pair_filter : PairFilter
     n : int
         Number of images.
     rows : array of int64, shape (m,)
-        The queries.
+        Row numbers of the queries.
 
     Returns
     -------
     array of int64, shape (m, len(REASONS))
-        0 where a rule is off.
+        0 where a criterion is off.
     """
     counts = np.zeros((len(rows), len(REASONS)), dtype=np.int64)
-    if len(rules.listable):
-        counts[:, 0] = np.count_nonzero(~rules.listable) - (~rules.listable[rows]).astype(np.int64)
-    if len(rules.pairs):
-        images = np.bincount(rules.category, minlength=len(rules.pairs))
-        own = rules.category[rows]
-        counts[:, 1] = n - 1 - (rules.pairs.astype(np.int64) @ images)[own] + np.diag(rules.pairs)[own]
-    if len(rules.time):
-        counts[:, 2] = _near_in_time(rules.time, rules.min_gap, rows)
-    if len(rules.checksum):
-        counts[:, 3] = _equal(rules.checksum, rows)
-    if len(rules.source):
-        counts[:, 4] = _equal(rules.source, rows)
-    if len(rules.sky):
-        known = rules.sky[~np.isnan(rules.sky).any(axis=1)]
-        by_height = np.ascontiguousarray(known[np.argsort(known[:, 2], kind="stable")])
-        counts[:, 5] = _near_on_sky(by_height, np.ascontiguousarray(rules.sky[rows]), rules.min_chord2)
+    if len(pair_filter.listable):
+        counts[:, 0] = np.count_nonzero(~pair_filter.listable) - (~pair_filter.listable[rows]).astype(np.int64)
+    if len(pair_filter.pairs):
+        images = np.bincount(pair_filter.category, minlength=len(pair_filter.pairs))
+        own = pair_filter.category[rows]
+        counts[:, 1] = n - 1 - (pair_filter.pairs.astype(np.int64) @ images)[own] + np.diag(pair_filter.pairs)[own]
+    if len(pair_filter.time):
+        counts[:, 2] = _near_in_time(pair_filter.time, pair_filter.min_gap, rows)
+    if len(pair_filter.checksum):
+        counts[:, 3] = _equal(pair_filter.checksum, rows)
+    if len(pair_filter.source):
+        counts[:, 4] = _equal(pair_filter.source, rows)
+    if len(pair_filter.sky):
+        known = pair_filter.sky[~np.isnan(pair_filter.sky).any(axis=1)]
+        by_z = np.ascontiguousarray(known[np.argsort(known[:, 2], kind="stable")])
+        counts[:, 5] = _near_on_sky(by_z, np.ascontiguousarray(pair_filter.sky[rows]), pair_filter.min_chord2)
     return counts
 
 
-def at_most(rules: Rules, n: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """An upper bound of each list's length, shape (m,): the other images less those that the strictest rule forbids."""
-    return n - 1 - forbidden_counts(rules, n, rows).max(axis=1)
+def at_most(pair_filter: PairFilter, n: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """An upper bound of each list's length, (m,): all other images less those that the strictest criterion excludes."""
+    return n - 1 - forbidden_counts(pair_filter, n, rows).max(axis=1)
 
 
-def short_reasons(rules: Rules, n: int, rows: NDArray[np.int64], lengths: NDArray[np.int64], k: int) -> dict[str, int]:
-    """How many lists are short for which reason.
+def short_reasons(
+    pair_filter: PairFilter, n: int, rows: NDArray[np.int64], lengths: NDArray[np.int64], k: int
+) -> dict[str, int]:
+    """Count short lists by reason.
 
     Parameters
     ----------
-    rules : Rules
+    pair_filter : PairFilter
     n : int
         Number of images.
     rows : array of int64, shape (m,)
-        Queries whose lists are short.
+        Row numbers of the queries whose lists are short.
     lengths : array of int64, shape (m,)
-        How many neighbours each of these lists holds, below k.
+        Length of each of these lists, below k.
     k : int
 
     Returns
     -------
     dict
-        Reason -> lists, most first.
+        Reason -> number of lists, most frequent first.
     """
-    counts = forbidden_counts(rules, n, rows)
+    counts = forbidden_counts(pair_filter, n, rows)
     reasons: dict[str, int] = {}
     for row, forbidden, length in zip(rows, counts, lengths, strict=True):
-        could = n - 1 - int(forbidden.max())
-        if could > length and np.count_nonzero(forbidden) > 1:
-            could = _may_list(rules, n, row)  # several rules forbid different images: only counting pairs tells
-        if could > length:
+        possible = n - 1 - int(forbidden.max())
+        if possible > length and np.count_nonzero(forbidden) > 1:
+            possible = _permitted_count(pair_filter, n, row)  # several criteria may exclude different images
+        if possible > length:
             name = "not_found"
         elif n - 1 < k and not forbidden.any():
             name = "few_images"
@@ -110,18 +112,18 @@ def _near_in_time(times: NDArray[np.int64], min_gap: int, rows: NDArray[np.int64
 
 
 @compiled
-def _near_on_sky(by_height, own, chord2):
+def _near_on_sky(by_z, own, chord2):
     counts = np.zeros(len(own), dtype=np.int64)
-    reach = np.sqrt(chord2)
+    radius = np.sqrt(chord2)
     for i in range(len(own)):
         if np.isnan(own[i, 0]):
             continue
-        for j in range(np.searchsorted(by_height[:, 2], own[i, 2] - reach), len(by_height)):
-            if by_height[j, 2] > own[i, 2] + reach:
+        for j in range(np.searchsorted(by_z[:, 2], own[i, 2] - radius), len(by_z)):
+            if by_z[j, 2] > own[i, 2] + radius:
                 break
             squared = 0.0
             for axis in range(3):
-                squared += (own[i, axis] - by_height[j, axis]) ** 2
+                squared += (own[i, axis] - by_z[j, axis]) ** 2
             if squared < chord2:
                 counts[i] += 1
         counts[i] -= 1  # the query itself
@@ -129,9 +131,9 @@ def _near_on_sky(by_height, own, chord2):
 
 
 @compiled
-def _may_list(rules, n, row):
+def _permitted_count(pair_filter, n, row):
     count = 0
-    at = places(rules)
+    at = addresses_of(pair_filter)
     for other in range(n):
         if permitted(at, row, other):
             count += 1

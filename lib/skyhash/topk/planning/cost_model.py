@@ -1,11 +1,11 @@
-"""Exact or blocked: a cost model from n, d, k, the cores and the rates measured on this machine.
+"""Exact or blocked search: a cost model from n, d, k, the cores and the rates measured on this machine.
 
-    exact   = screen n^2 / 2 pairs + keep n k candidates
-    blocked = screen the share of pairs that a sample says the target recall takes, those between two groups of buckets
-              from both sides + hash n rows + rank buckets + keep n k candidates
+    exact   = score n^2 / 2 pairs + keep n k candidates
+    blocked = score the share of pairs that a sample says the target recall needs (those between two groups of buckets
+              from both sides) + hash n rows + rank pairs of buckets + keep n k candidates
 
-Keeping (scoring survivors in the fixed way, logging, sorting) is much of the whole at k = 1000, and no cheaper when
-blocked: it bounds what blocking can win.
+Keeping a candidate means scoring it exactly, buffering and sorting it. At k = 1000 that is much of the whole and costs
+a blocked search just as much, which bounds what blocking can save.
 """
 
 from __future__ import annotations
@@ -13,40 +13,40 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-ENTRY_BYTES = 12  # of the log, per survivor
-SURVIVORS = 1.6  # candidates kept per list entry, because limits are guesses
-TUNING_SECONDS = 2.0  # that do not shrink with n
-SIDES = 2.0  # from which a pair is scored when blocked: groups of buckets do not wait for each other
-GATHER = 1e-9  # seconds to bring together, pair by pair, the rows of a bucket and of those it probes
-COPIES = 1.5  # of a blocked search's lists: they are put together from several searches
-MOST_SHARE = 0.5  # of the pairs: beyond it, tiles by bucket are no cheaper than plain ones
+ENTRY_BYTES = 12  # of the candidate buffer, per candidate
+CANDIDATES = 1.6  # kept per list entry, because limits are estimates
+TUNING_SECONDS = 2.0  # independent of n
+SIDES = 2.0  # a blocked search scores a pair from both sides: groups of buckets are independent tasks
+GATHER = 1e-9  # seconds per pair to copy the rows of a bucket and of those it probes
+COPIES = 1.5  # a blocked search's lists are merged from several searches
+MOST_SHARE = 0.5  # of the pairs: beyond it tiles by bucket cost no less than plain ones
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Seconds on one core, measured here (`skyhash.topk.exact.backend`).
+    """Seconds of one core, measured on this machine (`calibrate`).
 
     Attributes
     ----------
     pair : float
-        One pair screened: product and filter.
-    survivor : float
-        One candidate scored in the fixed way, logged and sorted into its list.
+        Prefilter score of one pair.
+    candidate : float
+        One candidate scored exactly, buffered and sorted into its list.
     product : float
         One multiply-add of a float32 matrix product: hashing and ranking.
     bucket : float
-        Overhead of one bucket's call.
+        Overhead per bucket.
     """
 
     pair: float
-    survivor: float
+    candidate: float
     product: float = 2e-11
     bucket: float = 2e-4
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What was chosen.
+    """The method chosen for a search.
 
     Attributes
     ----------
@@ -55,11 +55,11 @@ class Plan:
     reason : str
         One line for `neighbour_runs.reason`.
     seconds : dict
-        Predicted seconds of each method on all cores; lsh is absent where it was not looked at.
+        Predicted seconds of each method on all cores; without lsh where it was not considered.
     superblock : int
-        Rows per block of queries, from the memory of one task.
+        Largest number of rows of a block of queries, by the memory of one task.
     parameters : dict
-        What went into the decision.
+        The numbers behind the choice.
     """
 
     method: str
@@ -71,27 +71,27 @@ class Plan:
 
 def exact_seconds(n: int, k: int, rates: Rates, cores: int) -> float:
     """Predicted seconds of the exact search."""
-    return (n * (n - 1) / 2 * rates.pair + n * min(k, n - 1) * SURVIVORS * rates.survivor) / cores
+    return (n * (n - 1) / 2 * rates.pair + n * min(k, n - 1) * CANDIDATES * rates.candidate) / cores
 
 
 def blocked_seconds(n: int, d: int, k: int, rates: Rates, cores: int, share: float, size: int, tables: int) -> float:
     """Predicted seconds of the blocked search that scores `share` of all pairs in buckets of `size`."""
-    screen = SIDES * share * n * (n - 1) / 2 * (rates.pair + GATHER)
-    keep = COPIES * n * min(k, n - 1) * SURVIVORS * rates.survivor
+    score = SIDES * share * n * (n - 1) / 2 * (rates.pair + GATHER)
+    keep = COPIES * n * min(k, n - 1) * CANDIDATES * rates.candidate
     buckets = max(1.0, n / size)
     hashing = tables * n * buckets * d * rates.product
-    # evidence: 500 near pairs a bucket, each found by looking at n / k sampled rows; and 1000 judges against all rows
-    evidence = (500 * buckets * n / max(k, 1) + 1000 * n) * d * rates.product
-    return TUNING_SECONDS + (screen + keep + hashing + evidence + tables * buckets * rates.bucket) / cores
+    # 500 near pairs a bucket, each from about n / k sampled rows; and 1000 queries against all rows
+    sampling = (500 * buckets * n / max(k, 1) + 1000 * n) * d * rates.product
+    return TUNING_SECONDS + (score + keep + hashing + sampling + tables * buckets * rates.bucket) / cores
 
 
 def superblock_rows(n: int, d: int, k: int, memory_mb: int, metric: str = "cosine") -> int:
-    """Rows whose codes and candidates fit one task: half of its memory for the log, a quarter for each side's codes."""
+    """Rows whose codes and candidates fit one task: half its memory for candidates, a quarter per side for codes."""
     code = d / 8 if metric == "hamming" else 4 * d
     room = memory_mb * 1e6
-    by_log = 0.5 * room / (k * SURVIVORS * (ENTRY_BYTES + 8))
+    by_candidates = 0.5 * room / (k * CANDIDATES * (ENTRY_BYTES + 8))
     by_codes = 0.25 * room / max(code, 1)
-    return int(max(256, min(n, by_log, by_codes)))
+    return int(max(256, min(n, by_candidates, by_codes)))
 
 
 def choose(
@@ -121,43 +121,45 @@ def choose(
     method : str
         ``auto``, or ``exact`` or ``lsh`` to overrule.
     recall : float
-        Target of the blocked search; 1 asks for exact.
+        Target of the blocked search; 1 = exact.
     memory_mb : int
-        Of one task.
+        Memory of one task.
     share, size, tables : float, int, int
-        What `tune.explore` found on a sample; without a share only exact can be predicted, and ``auto`` takes it.
+        What `tune.explore` found on a sample. Without a share ``auto`` chooses exact.
     """
     rows = superblock_rows(n, d, k, memory_mb, metric)
     seconds = {"exact": exact_seconds(n, k, rates, cores)}
     facts: dict[str, Any] = {
         "cores": cores,
         "seconds_per_pair": rates.pair,
-        "seconds_per_survivor": rates.survivor,
+        "seconds_per_candidate": rates.candidate,
         "superblock_rows": rows,
     }
     if share is not None:
         seconds["lsh"] = blocked_seconds(n, d, k, rates, cores, share, size, tables)
         facts |= {"share_of_pairs": share, "bucket_size": size, "tables": tables}
-    told = f"predicted exact {seconds['exact']:.3g} s"
+    predicted = f"predicted exact {seconds['exact']:.3g} s"
     if "lsh" in seconds:
-        told += f", lsh {seconds['lsh']:.3g} s ({100 * share:.2g} % of pairs for recall {recall:g})" if share else ""
-    told += f" on {cores} cores at n={n} d={d} k={k} {metric}"
+        predicted += (
+            f", lsh {seconds['lsh']:.3g} s ({100 * share:.2g} % of pairs for recall {recall:g})" if share else ""
+        )
+    predicted += f" on {cores} cores at n={n} d={d} k={k} {metric}"
     if method != "auto":
-        return Plan(method, f"asked for {method}; {told}", seconds, rows, facts)
+        return Plan(method, f"set to {method}; {predicted}", seconds, rows, facts)
     if recall >= 1:
-        return Plan("exact", f"recall 1 is asked for; {told}", seconds, rows, facts)
+        return Plan("exact", f"recall is set to 1; {predicted}", seconds, rows, facts)
     if k >= n - 1:
-        return Plan("exact", f"every image is in every list; {told}", seconds, rows, facts)
+        return Plan("exact", f"every image is in every list; {predicted}", seconds, rows, facts)
     if share is None:
-        return Plan("exact", f"too small for blocking to pay; {told}", seconds, rows, facts)
+        return Plan("exact", f"too small for blocking to pay; {predicted}", seconds, rows, facts)
     if share > MOST_SHARE:
-        return Plan("exact", f"most pairs would be scored anyway; {told}", seconds, rows, facts)
+        return Plan("exact", f"most pairs would be scored anyway; {predicted}", seconds, rows, facts)
     if seconds["lsh"] < seconds["exact"]:
-        return Plan("lsh", f"lsh is cheaper; {told}", seconds, rows, facts)
-    return Plan("exact", f"exact is cheaper; {told}", seconds, rows, facts)
+        return Plan("lsh", f"lsh is cheaper; {predicted}", seconds, rows, facts)
+    return Plan("exact", f"exact is cheaper; {predicted}", seconds, rows, facts)
 
 
 def worth_exploring(n: int, k: int, rates: Rates, cores: int) -> bool:
-    """Whether exact costs enough beyond keeping its lists that a sample should be tuned before choosing."""
-    screen = n * (n - 1) / 2 * rates.pair / cores
-    return n > 4 * k and screen > 5.0
+    """Whether scoring all pairs takes long enough that tuning on a sample is worth its time."""
+    score = n * (n - 1) / 2 * rates.pair / cores
+    return n > 4 * k and score > 5.0

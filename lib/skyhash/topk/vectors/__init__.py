@@ -1,1 +1,1 @@
-"""The rows to compare: checked and normalised vectors, SIMD access to them, and the exact similarity of two rows."""
+"""The vectors to compare: checked and normalised rows, SIMD intrinsics, and the exact similarity of two rows."""

@@ -1,9 +1,9 @@
 """Upper bounds of the blended similarity w1 cosine + w2 / (1 + L2) + w3 / (1 + L3) over a tile of dot products.
 
-The blend is no product, so a tile of products is turned into bounds, and every pair whose bound reaches a limit is
-scored in full: the lists are exact. The bound: with the dot product raised by all that float32 can be off, the cosine
-is at most that over both lengths, L2 at least what follows from it and the lengths, and L3 >= L2 d ** (-1 / 6) (power
-means).
+The blend is not a dot product, so each product of a tile is turned into an upper bound of the pair's blend, and only
+pairs whose bound reaches a limit are scored exactly. The bound raises the product by the largest float32 error; the
+cosine is then at most that value over both lengths, L2 is at least what the raised product and the lengths give, and
+L3 >= L2 d ** (-1 / 6) (inequality of power means).
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ def bound(tile, norms_a, norms_b, scale, blend, gamma, tiny):
     Parameters
     ----------
     tile : float32 (a, b)
-        Overwritten.
+        Dot products; overwritten with the bounds.
     norms_a, norms_b : float64 (a,), (b,)
+        Lengths of the rows.
     scale, blend :
         See `similarity.similarity`.
     gamma, tiny : float
-        Error of a product, relative to the product of lengths, and absolute.
+        Largest error of a product: relative to the product of lengths, and absolute.
     """
     for i in range(tile.shape[0]):
         n = norms_a[i]

@@ -1,8 +1,9 @@
-"""Codes as the kernel reads them: checked, sorted by id, normalised or scaled once, in one fixed way."""
+"""Codes in the form that the search reads: checked, sorted by id, normalised (cosine) or scaled (other metrics)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,12 +13,12 @@ from skyhash.topk.vectors.simd import LANES
 
 METRICS = ("cosine", "euclidean", "hamming", "blend")
 MAX_ROWS = 2**32 - 1  # row numbers are 32 bits wide
-CHUNK = 1 << 17  # numbers worked on at a time in float64: 1 MiB, which a core keeps at hand
+CHUNK = 1 << 17  # numbers converted at a time in float64: 1 MiB, which fits a core's cache
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Codes in the kernel's form; row order is id order.
+    """Codes prepared for the search, sorted by id.
 
     Attributes
     ----------
@@ -26,15 +27,16 @@ class Rows:
     ids : int64 (n,)
         Ascending.
     values : float32 (n, d16), or uint64 (n, words) for hamming
-        C-contiguous; d16 is the code's length filled up with zeros to a multiple of 16. Cosine: rows of length 1
-        (zeros stay zeros). Euclidean and blend: the codes times 1 / `scale`.
+        C-contiguous; d16 is d padded with zeros to a multiple of 16. Cosine: rows of length 1 (rows of zeros stay
+        zeros). Euclidean and blend: the codes divided by `scale`.
     norms : float64 (n,)
         Lengths of `values`' rows; empty for hamming.
     dimensions : int
-        Numbers, or bits, of a code.
+        Numbers (or bits) of a code, without padding.
     scale : float
-        A power of two; distances are those of `values` times this. Keeps squares and cubes of large or tiny codes
-        inside float32: differences below 2**-40 of the largest magnitude count as none in L3.
+        A power of two: a distance between codes is the distance between `values` times `scale`. It keeps squares
+        and cubes of very large or small codes inside float32; differences below 2**-40 of the largest magnitude
+        count as 0 in L3.
     """
 
     metric: str
@@ -55,17 +57,23 @@ class Rows:
     def slice(self, start: int, stop: int) -> Rows:
         """Rows start..stop, sharing memory."""
         part = slice(start, stop)
-        return Rows(self.metric, self.ids[part], self.values[part], self.norms[part], self.dimensions, self.scale)
+        return replace(self, ids=self.ids[part], values=self.values[part], norms=self.norms[part])
 
     def take(self, rows: ArrayLike) -> Rows:
-        """Some rows, copied, in the order given."""
+        """A copy of some rows, in the order given."""
         part = np.asarray(rows, np.int64)
         norms = self.norms[part] if len(self.norms) else self.norms
-        return Rows(self.metric, self.ids[part], self.values[part], norms, self.dimensions, self.scale)
+        return replace(self, ids=self.ids[part], values=self.values[part], norms=norms)
+
+    @staticmethod
+    def concat(parts: Sequence[Rows]) -> Rows:
+        """One copy of the rows of several parts, in order; the parts must be of one archive (metric and scale)."""
+        ids, values, norms = (np.concatenate([getattr(p, name) for p in parts]) for name in ("ids", "values", "norms"))
+        return replace(parts[0], ids=ids, values=values, norms=norms)
 
 
 def prepare(ids: ArrayLike, codes: NDArray, metric: str) -> Rows:
-    """Check codes and bring them into the kernel's form.
+    """Check codes and convert them to `Rows`.
 
     Parameters
     ----------
@@ -74,20 +82,20 @@ def prepare(ids: ArrayLike, codes: NDArray, metric: str) -> Rows:
     codes : float (n, d), or uint8 (n, bytes) for hamming
         Float32 or float64; packed bits for hamming.
     metric : str
-        One of `METRICS`. The cosine of a zero code with anything is defined as 0.
+        One of `METRICS`. The cosine between a code of zeros and any other is defined as 0.
 
     Raises
     ------
     InputError
-        NaN or infinity (the id is named), an id twice, a wrong shape or type, no row, more than 2**32 - 1 rows.
+        NaN or infinity (the id is named), a repeated id, a wrong shape or type, no row, more than 2**32 - 1 rows.
     """
     keys = np.asarray(ids)
     check(keys, codes, metric)
     order = np.argsort(keys, kind="stable")
     ordered = keys[order].astype(np.int64)
-    twice = np.flatnonzero(ordered[1:] == ordered[:-1])
-    if len(twice):
-        raise InputError("image_id", f"{ordered[twice[0]]} more than once", "every id once")
+    repeated = np.flatnonzero(ordered[1:] == ordered[:-1])
+    if len(repeated):
+        raise InputError("image_id", f"{ordered[repeated[0]]} more than once", "every id once")
     if metric == "hamming":
         return sorted_rows(ordered, codes[order], metric, 1.0)
     scale = 1.0 if metric == "cosine" else scale_of(largest(ordered, codes, order))
@@ -101,7 +109,7 @@ def prepare(ids: ArrayLike, codes: NDArray, metric: str) -> Rows:
 
 
 def sorted_rows(ids: NDArray[np.int64], codes: NDArray, metric: str, scale: float) -> Rows:
-    """Rows of ascending ids, by a scale that may be that of a larger archive."""
+    """`Rows` of codes whose ids ascend already, with the scale of the archive that they are a part of."""
     if metric == "hamming":
         return Rows(metric, ids, as_words(codes), np.empty(0), 8 * codes.shape[1])
     values = np.zeros((len(ids), padded(codes.shape[1])), np.float32)
@@ -111,12 +119,12 @@ def sorted_rows(ids: NDArray[np.int64], codes: NDArray, metric: str, scale: floa
 
 
 def rows_at_once(width: int) -> int:
-    """Rows that make a `CHUNK`; what a row becomes does not depend on it."""
+    """Rows converted at a time; the result does not depend on it."""
     return max(1, CHUNK // width)
 
 
 def check(ids: NDArray, codes: NDArray, metric: str) -> None:
-    """Shapes and types of ids and codes, as `prepare` says."""
+    """Raise InputError where `prepare` would: the metric, and shapes and types of ids and codes."""
     if metric not in METRICS:
         raise InputError("metric", metric, "one of " + ", ".join(METRICS))
     if codes.ndim != 2 or codes.shape[1] == 0 or ids.shape != codes.shape[:1]:
@@ -131,29 +139,29 @@ def check(ids: NDArray, codes: NDArray, metric: str) -> None:
 
 
 def padded(dimensions: int) -> int:
-    """Length of a row of floats in the kernel."""
+    """Length of a row of floats after padding."""
     return -(-dimensions // LANES) * LANES
 
 
 def largest(ids: NDArray, codes: NDArray, order: NDArray | None = None) -> float:
-    """The largest magnitude of all codes; raises InputError at the first NaN or infinity."""
+    """The largest magnitude in all codes; raises InputError at the first NaN or infinity."""
     biggest = 0.0
     step = rows_at_once(codes.shape[1])
     for start in range(0, len(codes), step):
         part = np.arange(start, min(start + step, len(codes))) if order is None else order[start : start + step]
         chunk = codes[part]
-        refuse(ids[start : start + step] if order is not None else ids[part], chunk)
+        require_finite(ids[start : start + step] if order is not None else ids[part], chunk)
         biggest = max(biggest, float(np.abs(chunk).max()))
     return biggest
 
 
 def scale_of(biggest: float) -> float:
-    """The power of two by which the codes are divided: magnitudes are then at most 1, and exactly what they were."""
+    """The smallest power of two not below `biggest`: dividing by it is exact and leaves magnitudes of at most 1."""
     return float(2.0 ** np.ceil(np.log2(biggest))) if biggest > 0 else 1.0
 
 
-def refuse(ids: NDArray, codes: NDArray) -> None:
-    """Raise InputError that names the first id whose code holds NaN or infinity."""
+def require_finite(ids: NDArray, codes: NDArray) -> None:
+    """Raise InputError, naming the first id whose code holds NaN or infinity."""
     bad = np.flatnonzero(~np.isfinite(codes).all(axis=1))
     if len(bad):
         found = codes[bad[0]][~np.isfinite(codes[bad[0]])][0]
@@ -163,14 +171,14 @@ def refuse(ids: NDArray, codes: NDArray) -> None:
 def fill(
     values: NDArray[np.float32], norms: NDArray[np.float64], ids: NDArray, codes: NDArray, metric: str, scale: float
 ) -> None:
-    """Write some codes into `values` (m, d16) and their lengths into `norms` (m,), both given as zeros."""
-    refuse(ids, codes)
+    """Write some codes into `values` (m, d16) and their lengths into `norms` (m,); both must hold zeros."""
+    require_finite(ids, codes)
     exact = codes.astype(np.float64, order="C")
     width = codes.shape[1]
     if metric == "cosine":
         biggest = np.abs(exact).max(axis=1, keepdims=True)
         some = biggest[:, 0] > 0
-        # the division by the largest first: squares of 1e-200 would vanish, those of 1e200 overflow
+        # divided by the largest magnitude first: squares of 1e-200 would underflow, those of 1e200 overflow
         exact[some] /= biggest[some]
         exact[some] /= np.sqrt(np.square(exact[some]).sum(axis=1, keepdims=True))
     else:
@@ -180,7 +188,7 @@ def fill(
 
 
 def as_words(packed: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Packed bits (n, bytes) as 64-bit words (n, words), filled up with zeros."""
+    """Packed bits (n, bytes) as 64-bit words (n, words), padded with zeros."""
     words = np.zeros((len(packed), -(-packed.shape[1] // 8) * 8), np.uint8)
     words[:, : packed.shape[1]] = packed
     return words.view(np.uint64)

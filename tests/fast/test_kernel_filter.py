@@ -1,18 +1,18 @@
-"""Rules hold before the k are taken, whatever the tiles: every field against loops over all pairs."""
+"""The pair filter holds before the k are taken, whatever the tiles: every field against loops over all pairs."""
 
 import numpy as np
 import pytest
 from kernel_cases import bits, codes, lists, same
 
 from skyhash.topk.candidates import keys
-from skyhash.topk.exact import knn as kernel
-from skyhash.topk.filters.pair_filter import NONE, UNKNOWN_TIME, Rules
+from skyhash.topk.exact.knn import knn
+from skyhash.topk.filters.pair_filter import NO_FILTER, UNKNOWN_TIME, PairFilter
 from skyhash.topk.vectors.rows import prepare
 from skyhash.topk.vectors.similarity import scores
 
 
 def columns(n: int, seed: int = 6) -> dict:
-    """Every field of `Rules`, with unknown values among them."""
+    """Every field of `PairFilter`, with unknown values among them."""
     draw = np.random.default_rng([seed, n])
     time = draw.integers(0, 1000, n)
     time[draw.random(n) < 0.1] = UNKNOWN_TIME
@@ -31,7 +31,7 @@ def columns(n: int, seed: int = 6) -> dict:
 
 
 def forbids(name: str, fields: dict, query: int, row: int) -> bool:
-    """Each rule as its field's comment says it."""
+    """Each criterion as its field's comment says it."""
     if name == "time":
         a, b = fields["time"][query], fields["time"][row]
         return UNKNOWN_TIME not in (a, b) and abs(int(a) - int(b)) < fields["min_gap"]
@@ -50,13 +50,15 @@ CASES = [*((name,) for name in FIELDS), ("time", "pairs"), FIELDS]
 
 @pytest.mark.parametrize("names", CASES, ids="+".join)
 @pytest.mark.parametrize("metric", ["cosine", "euclidean", "blend", "hamming"])
-def test_lists_hold_the_k_best_that_every_rule_lets_in(names, metric):
+def test_lists_hold_the_k_best_permitted_rows(names, metric):
     n, k = 140, 15
     data = bits("duplicated", n) if metric == "hamming" else codes("duplicated", n)
     data[[3, 4, 60]] = 0
     fields = columns(n)
-    rules = Rules(**(NONE._asdict() | {key: value for name in names for key, value in fields[name].items()}))
-    answer = lists(kernel.knn(data, k, metric, rules=rules, tile=64))
+    pair_filter = PairFilter(
+        **(NO_FILTER._asdict() | {key: value for name in names for key, value in fields[name].items()})
+    )
+    answer = lists(knn(data, k, metric, pair_filter=pair_filter, tile=64))
     rows = prepare(np.arange(n), data, metric)
     for query in range(n):
         others = np.array(
@@ -69,13 +71,15 @@ def test_lists_hold_the_k_best_that_every_rule_lets_in(names, metric):
 
 
 @pytest.mark.parametrize("names", [("time",), ("pairs",), FIELDS], ids="+".join)
-def test_rules_hold_where_limits_are_guessed(names):
+def test_the_filter_holds_where_limits_are_estimated(names):
     n, k = 8300, 12
     data = codes("clustered", n, 8)
     fields = columns(n)
-    rules = Rules(**(NONE._asdict() | {key: value for name in names for key, value in fields[name].items()}))
-    answer = kernel.knn(data, k, rules=rules)
-    same(answer, kernel.knn(data, k, rules=rules, tile=500, arithmetic="bfloat16", threads=2, seed=5))
+    pair_filter = PairFilter(
+        **(NO_FILTER._asdict() | {key: value for name in names for key, value in fields[name].items()})
+    )
+    answer = knn(data, k, pair_filter=pair_filter)
+    same(answer, knn(data, k, pair_filter=pair_filter, tile=500, arithmetic="bfloat16", threads=2, seed=5))
     rows = prepare(np.arange(n), data, "cosine")
     for query in (0, 4000, n - 1):
         others = np.array(

@@ -1,4 +1,4 @@
-"""Who may be listed for whom, against loops written from the settings' own words."""
+"""The pair filter and the reasons of short lists, against loops written from the settings' own words."""
 
 import math
 from dataclasses import dataclass
@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skyhash.errors import InputError
-from skyhash.topk.filters import columns as constraints
-from skyhash.topk.filters import pair_filter as rules
-from skyhash.topk.filters import short_lists as shortfall
-from skyhash.topk.filters.pair_filter import UNKNOWN_TIME
+from skyhash.topk.filters import short_lists
+from skyhash.topk.filters.columns import build_pair_filter, is_public
+from skyhash.topk.filters.pair_filter import UNKNOWN_TIME, allowed, is_off
 
 
 @dataclass
@@ -74,12 +73,12 @@ def some_images(n: int, seed: int) -> list[Image]:
     ]
 
 
-def as_rules(images, chosen, pairs=None):
+def as_pair_filter(images, chosen, pairs=None):
     def column(name):
         return [getattr(image, name) for image in images]
 
     times = [UNKNOWN_TIME if math.isnan(image.seconds) else int(image.seconds * 1e6) for image in images]
-    return constraints.build(
+    return build_pair_filter(
         len(images),
         within_seconds=chosen["within_seconds"],
         within_degrees=chosen["within_degrees"],
@@ -108,13 +107,13 @@ CHOICES = st.fixed_dictionaries(
 
 @settings(max_examples=40, deadline=None)
 @given(CHOICES, st.booleans(), st.integers(0, 10_000))
-def test_every_pair_is_judged_as_the_settings_read(chosen, with_pairs, seed):
+def test_every_pair_is_permitted_as_the_settings_say(chosen, with_pairs, seed):
     images = some_images(12, seed)
-    made = as_rules(images, chosen, PAIRS if with_pairs else None)
+    made = as_pair_filter(images, chosen, PAIRS if with_pairs else None)
     for i, a in enumerate(images):
         for j, b in enumerate(images):
             expected = may_list(a, b, chosen, PAIRS if with_pairs else [])
-            assert rules.allowed(made, i, j) == expected, (a, b)
+            assert allowed(made, i, j) == expected, (a, b)
 
 
 OFF = {"listable": False, "same_checksum": False, "same_source": False, "within_seconds": 0.0, "within_degrees": 0.0}
@@ -125,9 +124,9 @@ OFF = {"listable": False, "same_checksum": False, "same_source": False, "within_
 def test_counts_from_sorted_columns_equal_counting_pairs_one_by_one(chosen, with_pairs, seed):
     images = some_images(25, seed)
     pairs = PAIRS if with_pairs else None
-    made = as_rules(images, chosen, pairs)
+    made = as_pair_filter(images, chosen, pairs)
     rows = np.arange(len(images))
-    found = shortfall.forbidden_counts(made, len(images), rows)
+    found = short_lists.forbidden_counts(made, len(images), rows)
     alone = {
         "predicate": {"listable": chosen["listable"]},
         "checksum": {"same_checksum": chosen["same_checksum"]},
@@ -139,19 +138,19 @@ def test_counts_from_sorted_columns_equal_counting_pairs_one_by_one(chosen, with
     for name, one in alone.items():
         kinds = PAIRS if name == "category" and with_pairs else []
         expected = [sum(not may_list(a, b, OFF | one, kinds) for b in images if b.id != a.id) for a in images]
-        np.testing.assert_array_equal(found[:, shortfall.REASONS.index(name)], expected, err_msg=name)
-    truth = [sum(may_list(a, b, chosen, pairs or []) for b in images) for a in images]
-    assert (shortfall.at_most(made, len(images), rows) >= truth).all()
-    # a list is explained by a rule exactly when it holds all that may be listed
-    complete = shortfall.short_reasons(made, len(images), rows, np.array(truth), 100)
+        np.testing.assert_array_equal(found[:, short_lists.REASONS.index(name)], expected, err_msg=name)
+    possible = [sum(may_list(a, b, chosen, pairs or []) for b in images) for a in images]
+    assert (short_lists.at_most(made, len(images), rows) >= possible).all()
+    # a list is explained by a criterion exactly when it holds all that is permitted
+    complete = short_lists.short_reasons(made, len(images), rows, np.array(possible), 100)
     assert "not_found" not in complete and sum(complete.values()) == len(images)
-    missing = np.array([i for i in rows if truth[i] > 0])
-    lengths = np.array([truth[i] - 1 for i in missing])
-    assert set(shortfall.short_reasons(made, len(images), missing, lengths, 100)) <= {"not_found"}
+    missing = np.array([i for i in rows if possible[i] > 0])
+    lengths = np.array([possible[i] - 1 for i in missing])
+    assert set(short_lists.short_reasons(made, len(images), missing, lengths, 100)) <= {"not_found"}
 
 
 def test_a_pair_at_the_very_limit_is_excluded():
-    made = constraints.build(
+    made = build_pair_filter(
         4,
         within_seconds=60,
         within_degrees=1,
@@ -159,52 +158,52 @@ def test_a_pair_at_the_very_limit_is_excluded():
         ra_deg=[0, 10, 20, 21],
         dec_deg=[0, 0, 0, 0],
     )
-    assert not rules.allowed(made, 0, 1)
-    assert not rules.allowed(made, 2, 3)
-    assert rules.allowed(made, 0, 3)
+    assert not allowed(made, 0, 1)
+    assert not allowed(made, 2, 3)
+    assert allowed(made, 0, 3)
 
 
 def test_an_arcsecond_is_told_from_two():
-    made = constraints.build(
+    made = build_pair_filter(
         3, within_degrees=1 / 3600, ra_deg=[80, 80, 80], dec_deg=[30, 30 + 0.9 / 3600, 30 + 1.1 / 3600]
     )
-    assert not rules.allowed(made, 0, 1)
-    assert rules.allowed(made, 0, 2)
+    assert not allowed(made, 0, 1)
+    assert allowed(made, 0, 2)
 
 
 def test_category_pairs_are_directed():
-    made = constraints.build(3, category=["galaxy", "star", None], pairs=[("galaxy", "star")])
-    assert [(i, j) for i in range(3) for j in range(3) if rules.allowed(made, i, j)] == [(0, 1)]
+    made = build_pair_filter(3, category=["galaxy", "star", None], pairs=[("galaxy", "star")])
+    assert [(i, j) for i in range(3) for j in range(3) if allowed(made, i, j)] == [(0, 1)]
 
 
 def test_public_as_of_a_date_counts_images_without_a_release_time():
-    np.testing.assert_array_equal(constraints.public([UNKNOWN_TIME, 10, 11], 10), [True, True, False])
+    np.testing.assert_array_equal(is_public([UNKNOWN_TIME, 10, 11], 10), [True, True, False])
 
 
 def test_a_missing_or_short_column_is_named():
     with pytest.raises(InputError, match="obs_time"):
-        constraints.build(2, within_seconds=1.0)
+        build_pair_filter(2, within_seconds=1.0)
     with pytest.raises(InputError, match="source_id"):
-        constraints.build(2, source=["sun"])
+        build_pair_filter(2, source=["sun"])
     with pytest.raises(InputError, match="within_degrees"):
-        constraints.build(2, within_degrees=-1)
+        build_pair_filter(2, within_degrees=-1)
 
 
 def test_columns_that_no_rule_reads_are_not_kept():
-    assert rules.is_off(constraints.build(2, obs_time_us=[1, 2], ra_deg=[1, 2], dec_deg=[1, 2], category=["a", "b"]))
+    assert is_off(build_pair_filter(2, obs_time_us=[1, 2], ra_deg=[1, 2], dec_deg=[1, 2], category=["a", "b"]))
 
 
 def test_short_lists_say_why():
     def reasons(k, lengths, n=6, **chosen):
         sources = ["a"] * (n - 1) + ["b"]
-        made = constraints.build(
+        made = build_pair_filter(
             n,
             within_seconds=chosen.get("within_seconds", 0),
             obs_time_us=np.arange(n) * 60_000_000,
             source=sources if chosen.get("same_source") else None,
             listable=np.arange(n) < 2 if chosen.get("listable") else None,
         )
-        return shortfall.short_reasons(made, n, np.arange(n), np.asarray(lengths), k)
+        return short_lists.short_reasons(made, n, np.arange(n), np.asarray(lengths), k)
 
     assert reasons(10, [5] * 6) == {"few_images": 6}
     assert reasons(5, [3, 2, 1, 1, 2, 3], within_seconds=120) == {"time": 6}
