@@ -10,6 +10,7 @@ from skyhash.topk.exact.knn import knn
 from skyhash.topk.exact.lookup import lookup
 from skyhash.topk.filters.pair_filter import NO_FILTER
 from skyhash.topk.vectors.rows import prepare
+from skyhash.topk.vectors.similarity import scores
 
 
 @pytest.mark.parametrize("kind", ["random", "clustered", "duplicated", "zeros", "all_equal"])
@@ -53,6 +54,21 @@ def test_many_queries_of_bits_with_ties_are_ordered_by_id():
     ids, similarities = merge.as_matrix(lookup(archive, np.arange(1500), 25), archive.ids, 25)
     assert (ids == np.argsort(distance, axis=1, kind="stable")[:, :25]).all()
     assert (similarities == -np.take_along_axis(distance, ids, axis=1)).all()
+
+
+def test_the_weights_of_the_blend_decide_the_order():
+    rows = prepare(np.arange(30), codes("random", 30, 6), "blend")
+    orders = set()
+    for weights in ((1.0, 0.0, 0.0), (0.1, 0.9, 0.0), (0.2, 0.2, 0.6)):
+        ids, similarities = merge.as_matrix(lookup(rows, [4, 9], 29, weights=weights), rows.ids, 29)
+        for row, query in enumerate((4, 9)):
+            others = np.delete(np.arange(30), query)
+            expected = scores(rows, np.full(29, query), others, weights)
+            order = np.lexsort((others, -expected))
+            np.testing.assert_array_equal(ids[row], others[order])
+            np.testing.assert_array_equal(similarities[row], expected[order])
+        orders.add(tuple(ids[0]))
+    assert len(orders) == 3
 
 
 def test_shorter_lists_are_filled_up_in_a_matrix():

@@ -82,7 +82,7 @@ class Archive:
         self.settings = settings
 
     def check_settings(self) -> None:
-        """Look at files that settings name, before any image file is opened.
+        """Check files that settings name, before any image file is opened.
 
         Raises
         ------

@@ -7,7 +7,7 @@ records of 3073 bytes: the class number, then 1024 bytes red, 1024 green, 1024 b
 is a member, ``0``, ``1``, ... of its file.
 
 Files of any other length are damaged; the first bytes of an unpacked archive's other forms (the pickles of the Python
-version) are told and never opened.
+version) are reported and never opened.
 """
 
 from __future__ import annotations

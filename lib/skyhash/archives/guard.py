@@ -1,4 +1,4 @@
-"""Let nothing but `BadFile` out of a reader."""
+"""A context in which every error of a reader becomes `BadFile`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Reader = TypeVar("Reader", bound=Callable[..., Any])
 
 
 def guarded(read: Reader) -> Reader:
-    """Turn any error of a reader into `BadFile`, and silence its warnings.
+    """Turn any error of a reader into `BadFile`, and suppress its warnings.
 
     Broken headers make astropy raise errors of any type and warn about everything; a size of 10**9 pixels is a
     MemoryError. All of it is a fault of the file. Not for generators: guard what they call.
@@ -29,9 +29,9 @@ def guarded(read: Reader) -> Reader:
             raise
         except Exception as error:
             line = " ".join(str(error).split())[:300]
-            # the system's own error, not a reader's complaint about what it read
+            # an error of the operating system, not of the reader about the content
             passing = isinstance(error, OSError) and error.errno is not None and may_pass(error)
-            told = f"{type(error).__name__}: {line}" if line else type(error).__name__
-            raise BadFile("io_error" if passing else "unreadable", told) from None
+            message = f"{type(error).__name__}: {line}" if line else type(error).__name__
+            raise BadFile("io_error" if passing else "unreadable", message) from None
 
     return reader  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""Simulated HMI: images made by `skyhash.simulated`, in HMI's own form.
+"""Simulated HMI: images made by `skyhash.simulated`, in HMI's file format.
 
 The files have HMI's keywords, units, orientation and compression, so the reader is HMI's. They say what they are:
 SIMULATD is true, ORIGIN names the simulation, the series is ``hmi.sim_m_720s``. A real HMI file put beside them is

@@ -1,4 +1,4 @@
-"""Checks that every archive of the full solar disk makes."""
+"""Checks of every archive of full-disk solar images."""
 
 from __future__ import annotations
 

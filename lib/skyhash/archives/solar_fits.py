@@ -1,4 +1,4 @@
-"""The steps that all full-disk magnetograms in FITS share; what differs per instrument is a subclass."""
+"""The steps common to all full-disk magnetograms in FITS; each instrument is a subclass."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class SolarFits(Archive):
         return keywords.load(self.settings.keywords, self.settings.storage) if self.settings.keywords else None
 
     def check_settings(self) -> None:
-        """Read the keyword table: a bad one is told before any file is opened."""
+        """Read the keyword table, so that a bad one is reported before any file is opened."""
         _ = self.keyword_table
 
     def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[MagnetogramFile]:
@@ -78,7 +78,7 @@ class SolarFits(Archive):
         raise NotImplementedError
 
     def disk(self, header: Mapping[str, Any]) -> tuple[Disk, float | None]:
-        """Where the Sun lies, and arcsec per pixel."""
+        """The Sun's disk, and arcsec per pixel."""
         return solar_header.disk(header)
 
     def category(self, header: Mapping[str, Any]) -> str:
@@ -160,7 +160,8 @@ class MagnetogramFile:
 
     def _facts(self, image: fits.FitsImage) -> tuple[Facts, Disk]:
         archive, path = self.archive, self.source.path
-        # the file's own keywords win: a table may be newer, but BSCALE and BLANK belong to these very pixels
+        # the file's own keywords take precedence: a table may be newer, but BSCALE and BLANK belong to the
+        # file's pixels
         table = archive.keyword_table
         header = {**(table.find(path) if table else {}), **image.header}
         archive.check_instrument(header, path)
@@ -197,7 +198,7 @@ def check_field(magnetogram: Image) -> None:
     low_x, high_x = max(0, round(disk.center_x_px - half)), round(disk.center_x_px + half)
     low_y, high_y = max(0, round(disk.center_y_px - half)), round(disk.center_y_px + half)
     square = values[low_y:high_y, low_x:high_x]
-    # a sparse look first: of a good image it is enough
+    # a sparse sample first, which is enough for a good image
     for step in (16, 1):
         look = square[::step, ::step]
         measured = np.isfinite(look) if look.dtype.kind == "f" else look != magnetogram.blank

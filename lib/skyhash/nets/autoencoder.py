@@ -15,9 +15,9 @@ The document gives the layers and the 50 epochs; scale, start and loss are open.
 
 What did not work, on 882 real hourly images, chosen by training on one part of the first 22 days and judging on the
 other (mean precision of both directions, 48 h; the raw descriptor has 0.947): random start and reconstruction alone,
-cells standardised one by one, 0.62, 6 to 8 dead units; the same without ReLU_6 0.51, 10 to 13 dead; neighbourhood loss
-on the real times of training rows instead of virtual Suns 0.71 (random start), 0.969 (receptive fields): it learns
-the training days by heart; per-cell standardisation under virtual Suns 0.87 against 0.93 with one scale, for the
+cells standardised one by one, 0.62, 6 to 8 dead units; the same without ReLU_6 0.51, 10 to 13 dead; `temporal_sne`
+on the real times of training rows instead of virtual Suns 0.71 (random start), 0.969 (receptive fields): it overfits
+to the training days; per-cell standardisation under virtual Suns 0.87 against 0.93 with one scale, for the
 spread of a cell in three weeks is chance; a strong reconstruction term: 0.953 (weight 10 alone), 0.990 (beside the
 similarity) against 0.997. Wider windows in time (24 h) and virtual Suns without noise were worse too.
 """
@@ -153,7 +153,7 @@ class Autoencoder(Encoder):
         return self.rotation(*sides(rows, suns, self.rotation.n), longitude, hours), hours
 
     def parameter_groups(self, learning_rate: float) -> list[dict]:
-        """The encoder's half at its own share of the learning rate, and not at all where that is 0."""
+        """The encoder's half with its own share of the learning rate; left out if that is 0."""
         groups = [{"params": list(self.decoder.parameters()), "lr": learning_rate}]
         rate = self.settings.encoder_rate * learning_rate
         return [{"params": list(self.encoder.parameters()), "lr": rate}, *groups] if rate else groups
@@ -174,7 +174,7 @@ class Autoencoder(Encoder):
         return self.decoder(self.encode(vectors))
 
     def target(self, vectors: Tensor) -> Tensor:
-        """What the decoder is to give, shape (rows, input_size), in [0, 1)."""
+        """The decoder's target, shape (rows, input_size), in [0, 1)."""
         return torch.tanh(self.scaled(vectors))
 
     def loss(self, batch: Batch, group: Group) -> dict[str, Tensor]:

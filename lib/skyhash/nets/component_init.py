@@ -1,8 +1,8 @@
 """Start an encoder with the leading components of smoothed descriptors.
 
-The code of 32 numbers is to rank images as the cosine of two smoothed descriptors does. The best 32 linear numbers for
-that are the leading eigenvectors of the smoothed descriptors' mean products (Eckart and Young 1936). Two things stand
-in their way in a net whose layers end in a ReLU, and neither costs a unit:
+The code of 32 numbers should rank images as the cosine of two smoothed descriptors does. The best 32 linear numbers for
+that are the leading eigenvectors of the smoothed descriptors' mean products (Eckart and Young 1936). A net whose layers
+end in a ReLU can represent them in two steps, without losing a unit:
 
 - **Hidden layers** carry signed numbers with a bias that lies above what the rows reach (`MARGIN` standard deviations),
   so that no ReLU cuts; the next layer's bias takes it away again. Pairs of positive and negative halves would cost half
@@ -78,7 +78,7 @@ def start(layers: list[nn.Linear], smoothing: Tensor, mean: Tensor, products: Te
         second = (wanted * (products @ wanted)).sum(dim=0).clamp(min=0)
         spread = (second - (mean @ wanted).square()).clamp(min=0).sqrt()
         size = second.mean().sqrt() if last else spread.mean()
-        # no training row has any field: any scale will do
+        # all training rows are zero: any scale will do
         wanted, spread = (wanted / size, spread / size) if size > 0 else (wanted, spread)
         weights = torch.linalg.lstsq(before, wanted, driver="gelsd").solution
         added = torch.full_like(spread, offset) if last else MARGIN * spread - mean @ wanted

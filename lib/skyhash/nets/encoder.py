@@ -1,4 +1,4 @@
-"""What every encoder offers, so that training and hashing need not know which one they drive."""
+"""The interface of encoders, as training and hashing use it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Batch(NamedTuple):
 
 
 class Group(Protocol):
-    """The ranks of a training, as a loss sees them; every rank must make the same calls in the same order."""
+    """The ranks of a training, for losses; every rank must make the same calls in the same order."""
 
     rank: int
     size: int
@@ -68,7 +68,7 @@ class Encoder(nn.Module):
 
     To add one, extend this class and enter it in `skyhash.nets.ENCODERS`, or name it in an installed package's entry
     point of the group ``skyhash.encoders``. What it learned from the training rows before the first step (means,
-    scales) lies in its buffers, so that its weights file is all that hashing needs.
+    scales) is kept in its buffers, so that hashing needs its weights file only.
 
     Attributes
     ----------
@@ -118,10 +118,10 @@ class Encoder(nn.Module):
         return None
 
     def monitor(self, rows: Batch) -> dict[str, float]:
-        """Numbers to watch after every epoch, on some thousand fixed training rows; in evaluation mode."""
+        """Numbers to report after every epoch, computed on some thousand fixed training rows in evaluation mode."""
         code = torch.cat([self.encode(part) for part in rows.data.split(256)])
         return {"dead_units": float((code == code[:1]).all(dim=0).sum())}
 
     def parameter_groups(self, learning_rate: float) -> list[dict]:
-        """What the optimiser trains; a group's ``lr`` is its share of the schedule. Frozen layers are left out."""
+        """Parameter groups of the optimiser; a group's ``lr`` is relative to the schedule. Without frozen layers."""
         return [{"params": [p for p in self.parameters() if p.requires_grad], "lr": learning_rate}]

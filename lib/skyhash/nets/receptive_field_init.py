@@ -1,11 +1,11 @@
-"""Start a net with receptive fields: every unit looks at its own patch of the disk.
+"""Initialisation with receptive fields: every unit reads a patch of the disk of its own.
 
-With random weights some units of a ReLU net never fire, and a few hundred rows are too few to learn from nothing what
-lies beside what. Here the units of every layer lie on a lattice over the grid and take a Gaussian patch of the layer
-before: their weights are positive and their biases 0, so that no unit starts dead and the net starts as a smooth,
-coarser grid. Rows of the lattice lie closer where the training rows have more field (the activity belts, taken
-mirror-symmetric about the equator), half by that and half evenly. Each layer is scaled, by the training rows' second
-moments, to a mean root-mean-square of 1. Weights are spread by 10 % at random, so that seeds differ.
+With random weights some units of a ReLU net never fire, and a few hundred rows are too few to learn which cells are
+neighbours. Here the units of every layer lie on a lattice over the grid and take a Gaussian patch of the layer before:
+their weights are positive and their biases 0, so that no unit starts dead and the net starts as a smooth, coarser grid.
+Rows of the lattice lie closer where the training rows have more field (the activity belts, taken mirror-symmetric about
+the equator), half by that and half evenly. Each layer is scaled, by the training rows' second moments, to a mean
+root-mean-square of 1. Weights are spread by 10 % at random, so that seeds differ.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every descriptor offers: it turns an image into an array of a fixed shape and type."""
+"""The interface of descriptors: an image in, an array of fixed shape and type out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Descriptor(Protocol):
     Settings : type
         Extends `skyhash.settings.DescriptorSettings`. Two images described under equal settings are comparable.
     version : int
-        Raised whenever the array changes for equal settings: stored descriptors of other versions are made anew.
+        Raised whenever the array changes for equal settings: stored descriptors of other versions are recomputed.
     shape : tuple of int
         Of the array, for these settings.
     dtype : str
@@ -44,7 +44,7 @@ class Descriptor(Protocol):
         -------
         array : ndarray of `dtype`, shape `shape`
         facts : dict
-            What was found on the way (regions counted, signal to noise); kept as JSON beside the array.
+            Intermediate results (number of regions, signal to noise); stored as JSON beside the array.
 
         Raises
         ------

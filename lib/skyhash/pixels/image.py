@@ -1,4 +1,4 @@
-"""An image as an archive hands it over: stored numbers, what one of them is worth, what is masked, and its geometry."""
+"""An image as an archive returns it: stored numbers, their scale and unit, mask and geometry."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Image:
     Parameters
     ----------
     values : ndarray, shape (height, width) or (height, width, channels), any integer or float dtype
-        Stored values, the bottom row first (the order of FITS). A picture file's rows are turned over by its archive.
+        Stored values, the bottom row first (the order of FITS). The archive reverses the rows of picture files.
     unit : str
         Of the physical values, as astropy writes it: ``G``, ``Jy / beam``, or '' for counts and colours.
     geometry : object, optional
-        What the archive knows of the place of things, e.g. `skyhash.pixels.solar.disk.Disk`; None = nothing.
+        Coordinates known to the archive, e.g. `skyhash.pixels.solar.disk.Disk`; None = unknown.
     mask : ndarray of bool, shape (height, width), optional
         True where there is no measurement.
     scale, offset : float

@@ -1,4 +1,4 @@
-"""The circle that the sky fills in an all-sky image.
+"""The circle of the sky in an all-sky image.
 
 A fisheye lens shows the sky as a disk: the horizon is its edge, the zenith near its middle. Outside lie the camera's
 dark corners, trees, masts and stray light of the housing. The edge is found where the image gets dark along rays from

@@ -1,4 +1,4 @@
-"""What every evaluation offers: it turns ranked lists and facts of the images into metrics of each query."""
+"""The interface of evaluations: ranked lists and facts of the images in, metrics of each query out."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from skyhash.settings import EvaluationSettings
 
 @dataclass(frozen=True)
 class SearchSet:
-    """The images that may be retrieved, and the queries where those are others.
+    """The images that may be retrieved, and the queries if those are others.
 
     Attributes
     ----------
     ids : (n,) int64
         Distinct, ascending.
     facts : mapping of str to (n,) ndarray
-        The columns that the evaluation asked for: times as int64 microseconds since 1970 (UTC; the smallest int64 =
+        The columns that the evaluations read: times as int64 microseconds since 1970 (UTC; the smallest int64 =
         unknown), texts as object arrays with None, numbers as float64 with NaN.
     retrievable : (n,) bool, optional
         Which of the images may be retrieved and count as relevant; all by default. Lists hold only these.
@@ -38,7 +38,7 @@ class SearchSet:
         return len(self.ids)
 
     def positions(self, ids: np.ndarray) -> np.ndarray:
-        """Where each id stands in `ids`, int64, shape of the input; -1 for an id that is not searched."""
+        """Position of each id in `ids`, int64, shape of the input; -1 if it is not there."""
         if not len(self.ids):
             return np.full(np.shape(ids), -1, dtype=np.int64)
         at = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
@@ -54,7 +54,7 @@ class QueryScores:
     parameters : dict
         E.g. ``{"window_hours": 48.0, "exclusion_minutes": 0.0}`` or ``{"k": 100}``.
     metrics : dict of str to (m,) float64
-        NaN = nothing to judge for that query.
+        NaN = undefined for that query, e.g. nothing is relevant.
     """
 
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Evaluation:
     headline : str
         The metric by which methods are ordered in tables.
     published : dict
-        Metric -> (value, whose), for the rows whose parameters equal `published_parameters`.
+        Metric -> (value, source), for the rows whose parameters equal `published_parameters`.
     report_sections : str
         ``module:function`` that adds sections to the report (`skyhash.stages.evaluation.findings`); "" = none. Loaded
         when a report is written, so that evaluations need no plotting library.
@@ -100,11 +100,11 @@ class Evaluation:
         self.settings = settings
 
     def judgeable(self, images: SearchSet) -> np.ndarray:
-        """(n,) bool: which images can be queries (have a time, a label, ...)."""
+        """(n,) bool: images that can be queries (have a time, a label, ...)."""
         return np.ones(len(images), dtype=bool)
 
     def depth(self, images: SearchSet, queries: np.ndarray) -> int:
-        """Length of the longest list that judging reads.
+        """Length of the longest list that `judge` reads.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class Evaluation:
     def judge(
         self, images: SearchSet, queries: np.ndarray, lists: np.ndarray, similarities: np.ndarray
     ) -> list[QueryScores]:
-        """Judge m queries.
+        """Compute the metrics of m queries.
 
         Parameters
         ----------
@@ -126,12 +126,12 @@ class Evaluation:
         lists : (m, k) int64
             Positions in `images` of what was retrieved, best first, without the query itself; -1 = none.
         similarities : (m, k) float32
-            Of those; equal numbers are tied. NaN where there is none.
+            Their similarities; equal numbers are ties. NaN where there is none.
         """
         raise NotImplementedError
 
     def blocks(self, images: SearchSet, queries: np.ndarray) -> np.ndarray:
-        """(m,) int64: queries of one block are drawn together by the bootstrap (e.g. the UTC day, the source)."""
+        """(m,) int64: block of each query; the bootstrap draws whole blocks (e.g. the UTC day, the source)."""
         return queries
 
     def caption(self, images: SearchSet, query: int) -> str:

@@ -1,6 +1,6 @@
 """Confidence intervals of means over correlated queries: a bootstrap over whole blocks.
 
-Magnetograms of one day, or images of one source, look alike, so queries are no independent draws. Whole blocks (days,
+Magnetograms of one day, or images of one source, are alike, so queries are not independent. Whole blocks (days,
 sources) are drawn with replacement, as often as there are blocks, and every query of a drawn block comes with it (the
 block bootstrap of Kuensch 1989).
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-# resamples are weighted in slabs, so that memory does not grow with resamples x blocks
+# resamples are processed in chunks, so that memory does not grow with resamples x blocks
 SLAB = 256
 
 
@@ -30,8 +30,7 @@ def over_blocks(
     Returns
     -------
     mean, low, high : (m,) float64
-        NaN where there is no value; low and high are NaN too where fewer than two blocks have one, because
-        blocks are what is drawn.
+        NaN where there is no value; low and high are also NaN where fewer than two blocks have one.
     """
     sums, counts = np.asarray(sums, dtype=np.float64), np.asarray(counts, dtype=np.float64)
     blocks = len(sums)
@@ -49,7 +48,7 @@ def over_blocks(
     enough = (counts > 0).sum(axis=0) >= 2
     low, high = nothing.copy(), nothing.copy()
     if enough.any():
-        # a resample may miss every block that has a value: it says nothing and is left out
+        # a resample without any block that has a value is left out
         ends = np.nanquantile(np.concatenate(means)[:, enough], [(1 - level) / 2, (1 + level) / 2], axis=0)
         low[enough], high[enough] = ends
     return mean, low, high

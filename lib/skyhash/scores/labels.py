@@ -1,9 +1,9 @@
-"""Evaluation by labels: relevant is what has the query's label.
+"""Evaluation by labels: images with the query's label are relevant.
 
 Packed codes of few bits give few distances, so most of a list is tied. Every metric here is an expectation over the
-orders of tied images (`skyhash.scores.ranking`; McSherry & Najork 2008), so that an order by id is neither luck nor
-misfortune. To see tied groups whole, lists are read to `depth`, by default to their end in archives of up to 10,000
-images; of a group that is cut there, the images read stand for all.
+orders of tied images (`skyhash.scores.ranking`; McSherry & Najork 2008), so that the order by id within a tie has no
+influence. To include tied groups completely, lists are read to `depth`, by default to their end in archives of up to
+10,000 images; of a group that is cut there, the images read represent all.
 
 - ``map``: mean average precision over the whole list, or over its first k places. Its divisor is the number of relevant
   images in the whole search set, min(k, that number) at k.
@@ -11,7 +11,7 @@ images; of a group that is cut there, the images read stand for all.
 - ``accuracy``: share of queries whose label wins the vote of the k nearest. A group at the cut votes by its expected
   share, labels with equally many votes share the win.
 
-Images without a label are passed over: they can be neither right nor wrong. The query itself is never counted.
+Images without a label are skipped. The query itself is never counted.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class LabelsSettings(EvaluationSettings):
 
 
 class Labels(Evaluation):
-    """Similar is what has the same label."""
+    """Images with the same label are similar."""
 
     Settings = LabelsSettings
     settings: LabelsSettings
@@ -59,7 +59,7 @@ class Labels(Evaluation):
             self.lengths.append(self.shown)
         self._numbered: tuple[SearchSet | None, tuple[np.ndarray, list[str]]] = (None, (np.zeros(0, np.int64), []))
         self.published = {name: (value, settings.published_by) for name, value in settings.published.items()}
-        # rows of single classes are never the headline
+        # rows of single classes are not the headline
         self.published_parameters = {"k": self.shown, "class": None}
 
     def judgeable(self, images: SearchSet) -> np.ndarray:
@@ -108,7 +108,7 @@ class Labels(Evaluation):
         width = min(lists.shape[1], self.settings.depth)
         lists, values = lists[:, :width], np.asarray(similarities[:, :width], dtype=np.float64)
         labels = np.where(lists >= 0, numbers[lists], -1) if len(numbers) else np.full(lists.shape, -1)
-        # what is not there or has no label goes behind everything and is never relevant
+        # missing entries and images without a label are sorted to the end and are not relevant
         values = np.where((labels >= 0) & ~np.isnan(values), values, -np.inf)
         order = np.argsort(-values, axis=1, kind="stable")
         values, labels = np.take_along_axis(values, order, axis=1), np.take_along_axis(labels, order, axis=1)
@@ -141,7 +141,7 @@ def _won(labels: np.ndarray, inside: np.ndarray, own: np.ndarray, classes: int) 
     cell = np.arange(m)[:, None] * classes + np.maximum(labels, 0)
     votes = np.bincount(cell.ravel(), np.where(labels >= 0, inside, 0.0).ravel(), m * classes).reshape(m, classes)
     most = votes.max(axis=1, keepdims=True)
-    # fractions of a group at the cut add up to within rounding
+    # fractions of a group at the cut sum up to rounding errors
     winners = (votes >= most - 1e-9) & (most > 0)
     return winners[np.arange(m), own] / np.maximum(winners.sum(axis=1), 1)
 

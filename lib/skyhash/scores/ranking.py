@@ -1,9 +1,9 @@
 """Ranked lists with ties: precision at k and average precision as expectations over the orderings of the ties.
 
-Short codes give few distinct distances, so most of a list is tied and any one ordering is luck. The value here is the
-mean over all orderings of every tied group (McSherry & Najork 2008, "Computing information retrieval performance
-measures efficiently in the presence of tied scores"), in closed form. Where a row is cut short within a tied group,
-the group is what the row holds of it.
+Short codes give few distinct distances, so most of a list is tied and any one ordering is arbitrary. The value here is
+the mean over all orderings of every tied group (McSherry & Najork 2008, "Computing information retrieval performance
+measures efficiently in the presence of tied scores"), in closed form. Where a row ends within a tied group, the group
+consists of the items in the row.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 
 class _Ties:
-    """Where tied groups begin and end in rows sorted best first, and how many of a group are relevant."""
+    """Begin and end of the tied groups in rows sorted best first, and the number of relevant items per group."""
 
     def __init__(self, scores: np.ndarray, relevant: np.ndarray):
         scores, relevant = np.atleast_2d(scores), np.atleast_2d(relevant)
@@ -29,7 +29,7 @@ class _Ties:
         edge = np.ones((rows, 1), dtype=bool)
         first = np.concatenate([edge, changes], axis=1)
         last = np.concatenate([changes, edge], axis=1)
-        # (rows, n): 0-based place of the first of the own group, and of the first behind it
+        # (rows, n): 0-based position of the first item of the item's own group, and of the first item behind the group
         self.start = np.maximum.accumulate(np.where(first, self.place, 0), axis=1)
         self.end = np.minimum.accumulate(np.where(last, self.place + 1, n)[:, ::-1], axis=1)[:, ::-1]
         found = np.concatenate([np.zeros((rows, 1)), np.cumsum(relevant, axis=1)], axis=1)
@@ -63,7 +63,7 @@ def precision_at(scores: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray
 
 
 def share_within(scores: np.ndarray, k: int) -> np.ndarray:
-    """Chance of each item to stand among the first k of its row.
+    """Probability of each item to be among the first k of its row.
 
     Parameters
     ----------

@@ -1,27 +1,27 @@
-"""Evaluation by time windows: the form of Grycuk et al. 2022, section 3, Table 2.
+"""Evaluation by time windows, as in Grycuk et al. 2022, section 3, Table 2.
 
 An image is similar to the query when its time lies within half a window of the query's, both ends included. At the
 paper's cadence of 6 minutes a whole 48 h window then holds SI = 481 images, so the query counts as one of them, and at
 the archive's first image SI = 241, so the window is cut at the edge. Both figures are Table 2's.
 
-How many images are retrieved is not said there. The published averages fix it: recall / precision = RI / SI =
+The number of retrieved images is not given there. The published averages determine it: recall / precision = RI / SI =
 0.8127 / 0.9241 = 0.8795 (the 32 example rows average 0.8817), so RI = 0.8795 x SI, rounded, at least 1, from the top
 of the query's list.
 
-Neighbouring frames are nearly equal, which flatters the score. With an exclusion of E > 0, images within E of the
+Neighbouring frames are nearly equal, which raises the scores. With an exclusion of E > 0, images within E of the
 query, the query among them, are neither similar nor retrieved.
 
 Times are the nominal times of the cadence (``slot_time``) where the archive has them: DATE-OBS drifts by seconds to
 minutes against the cadence, and a drifting time at the window's edge would change SI from day to day.
 
 **Ceilings.** With RI = 0.8795 x SI no method's recall can pass 0.8795, and with every retrieved image similar F1 is
-2 x 0.8795 / 1.8795 = 0.936. `retrieve: distance`, the document's other offer, takes every image within a distance of
-the query instead, however many: there a method's choice of the limit is part of the score.
+2 x 0.8795 / 1.8795 = 0.936. With `retrieve: distance`, the document's alternative, all images within a distance of the
+query are retrieved, and the scores depend on the choice of that distance.
 
 **One rotation later.** Nearly all images retrieved wrongly lie one solar rotation (27 days, by latitude 25 to 31; a
-region's own drift and the window widen that) before or after the query: the same region, come back. `recurrence_share`
-tells the share of the false positives that lie `recurrence_days` away. A second reading (`returns_similar` among the
-parameters) counts them as hits.
+region's own drift and the window widen that) before or after the query: the same region has returned.
+`recurrence_share` is the share of the false positives that lie `recurrence_days` away. A second reading
+(`returns_similar` among the parameters) counts them as hits.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class TimeWindowsSettings(EvaluationSettings):
 
 
 class TimeWindows(Evaluation):
-    """Similar is what was taken within half a window of the query."""
+    """Images taken within half a window of the query are similar."""
 
     Settings = TimeWindowsSettings
     settings: TimeWindowsSettings
@@ -104,7 +104,7 @@ class TimeWindows(Evaluation):
     def __init__(self, settings: TimeWindowsSettings):
         super().__init__(settings)
         every = [WindowCriterion(w, e) for w in settings.window_hours for e in settings.exclusion_minutes]
-        # where the exclusion covers the window nothing would be similar
+        # if the exclusion covered the window, nothing would be similar
         self.criteria = [one for one in dict.fromkeys(every) if one.exclusion_us < one.half_window_us]
         if not self.criteria:
             found = f"{list(settings.exclusion_minutes)} with windows of {list(settings.window_hours)} hours"

@@ -1,6 +1,6 @@
-"""Counting what is similar within a window of time, and what of it was retrieved: arrays in, Table 2's columns out.
+"""Counts of images that are similar within a time window, and of those retrieved: arrays in, Table 2's columns out.
 
-`skyhash.scores.time_windows` says what the document leaves open and how it is read.
+For what the document leaves open and how it is interpreted see `skyhash.scores.time_windows`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ UNKNOWN = np.iinfo(np.int64).min
 
 @dataclass(frozen=True)
 class WindowCriterion:
-    """What counts as similar.
+    """A definition of similar images.
 
     Attributes
     ----------
     window_hours : float
         The window's whole width.
     exclusion_minutes : float
-        Images this near on either side are left out.
+        Images closer in time than this are excluded.
     returns : bool
         A retrieved image one solar rotation away counts as a hit too: the second reading, see `judge`.
     """
@@ -50,14 +50,14 @@ class WindowCriterion:
 
 @dataclass(frozen=True)
 class Judged:
-    """Table 2's columns for m queries and f forms.
+    """Table 2's columns for m queries and f criteria.
 
     Attributes
     ----------
     ri, si, tp : (m, f) int64
         Retrieved, similar, and retrieved similar images.
     short : (m, f) bool
-        The list held fewer images than were to be retrieved.
+        The list is shorter than the number to retrieve.
     returned : (m, f) int64
         Retrieved images outside the window that lie one solar rotation from the query.
     counted : (f,) bool
@@ -97,13 +97,13 @@ class Judged:
     @property
     def recurrence_share(self) -> np.ndarray:
         """Share of the images outside the window that lie one rotation away; NaN where all lie inside."""
-        # in the second reading those images are hits: they are still the same images
+        # in the second reading those images are hits, but they are the same images
         outside = np.where(self.counted, self.fp + self.returned, self.fp)
         return np.where((self.si > 0) & (outside > 0), self.returned / np.maximum(outside, 1), np.nan)
 
 
 def within(sorted_times: np.ndarray, times: np.ndarray, half_width_us: int) -> np.ndarray:
-    """How many of the sorted times lie within `half_width_us` of each time, both ends included; (m,) int64."""
+    """Number of the sorted times within `half_width_us` of each time, both ends included; (m,) int64."""
     upper = np.searchsorted(sorted_times, times + half_width_us, side="right")
     return upper - np.searchsorted(sorted_times, times - half_width_us, side="left")
 
@@ -124,7 +124,7 @@ def to_retrieve(si: np.ndarray, fraction: float) -> np.ndarray:
 
 
 def list_length(sorted_times: np.ndarray, times: np.ndarray, criteria: list[WindowCriterion], fraction: float) -> int:
-    """Length of the longest list that judging these queries can read."""
+    """Length of the longest list that `judge` can read for these queries."""
     longest = 0
     for criterion in criteria:
         wanted = to_retrieve(similar(sorted_times, times, criterion), fraction)
@@ -146,8 +146,8 @@ def judge(
     """Judge m queries.
 
     A criterion with `returns` retrieves what the same one without it does, and SI stays the window's: only the images
-    one rotation away become hits (at most SI of all hits count). Were they counted in SI, 26 days of images would be
-    asked for and the list would be another one.
+    one rotation away become hits (at most SI hits count). If they counted in SI, 26 days of images would be retrieved
+    and the two readings would not be comparable.
 
     Parameters
     ----------
@@ -186,13 +186,13 @@ def judge(
         si[:, j] = similar(sorted_times, times, criterion)
         wanted = to_retrieve(si[:, j], fraction)
         itself = np.minimum(criterion.counts_query, wanted)
-        held = rank[:, -1] if rank.shape[1] else np.zeros(len(times), np.int32)
+        lengths = rank[:, -1] if rank.shape[1] else np.zeros(len(times), np.int32)
         if near_enough is None:
             listed = wanted - itself
-            # no list is read further than this: what is wanted and all that may have to be passed over
-            cut = int(np.max(listed + rank.shape[1] - held, initial=0))
+            # no list is read further: the images to retrieve, and all that may have to be skipped
+            cut = int(np.max(listed + rank.shape[1] - lengths, initial=0))
             taken = usable[:, :cut] & (rank[:, :cut] <= listed[:, None])
-            short[:, j] = held < listed
+            short[:, j] = lengths < listed
         else:
             cut = lists.shape[1]
             taken = usable & near_enough & (si[:, j] > 0)[:, None]

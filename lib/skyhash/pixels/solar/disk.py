@@ -1,4 +1,4 @@
-"""Where the Sun lies in an image: the geometry of solar images."""
+"""The geometry of solar images: position and size of the Sun's disk."""
 
 from __future__ import annotations
 

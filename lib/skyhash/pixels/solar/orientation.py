@@ -1,4 +1,4 @@
-"""North up, whatever the roll of the camera.
+"""Orientation of solar images: north up for any roll of the camera.
 
 HMI's cameras are mounted upside down: CROTA2 is 179.9 to 180.1 degrees. A turn by exactly 180 degrees moves whole
 pixels onto whole pixels, so it is done by flipping; the 0.1 degrees that are left displace the limb of a 4096 px
@@ -53,7 +53,7 @@ def on_disk(disk: Disk, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
 
 
 def field_gauss(magnetogram: Image) -> npt.NDArray[np.float32]:
-    """The field as one looks at it.
+    """The field with north up.
 
     Returns
     -------

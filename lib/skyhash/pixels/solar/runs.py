@@ -1,9 +1,9 @@
 """Sets of pixels as runs: morphology and labelling at a cost that grows with the regions, not with the image.
 
-A run is a stretch of set pixels in one row. A set of pixels is three arrays: `row_start` (int64, shape (height +
-1,)), the index of each row's first run, and `begin` and `end` (int32, shape (runs,)), the first column of each run
-and the column after its last; the runs of a row are in order and do not touch. An active Sun at 4096 px has some ten
-thousand runs where the mask has 16 million pixels.
+A run is a sequence of adjacent set pixels in one row. A set of pixels is three arrays: `row_start` (int64, shape
+(height + 1,)), the index of each row's first run, and `begin` and `end` (int32, shape (runs,)), the first column of
+each run and the column after its last; the runs of a row are in order and do not touch. An active Sun at 4096 px has
+some ten thousand runs where the mask has 16 million pixels.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ def threshold(values, low, high, blank, has_blank, center_x, center_y, radius):
     for y in range(height):
         row_start[y] = n
         dy = y - center_y
-        reach = radius * radius - dy * dy
-        if reach < 0.0:
+        squared = radius * radius - dy * dy
+        if squared < 0.0:
             continue
-        half = np.sqrt(reach)
+        half = np.sqrt(squared)
         left, right = max(0, int(np.ceil(center_x - half)) - 1), min(width, int(np.floor(center_x + half)) + 2)
         while left < right and (left - center_x) * (left - center_x) + dy * dy > radius * radius:
             left += 1
