@@ -17,7 +17,7 @@ class AutoencoderSettings(EncoderSettings):
         "components",
         description="first weights: components of smoothed descriptors, Gaussian patches of the grid, torch's default",
     )
-    own_share: Share = Field(0.95, description="components: weight of the training rows beside virtual Suns")
+    own_share: Share = Field(0.7, description="components: weight of the training rows beside virtual Suns")
     offset: NotNegative = Field(2.0, description="components: added to the code, root mean squares of its numbers")
     encoder_rate: NotNegative = Field(0.0, description="learning rate of the encoder's half in the decoder's; 0 = held")
     reconstruction: NotNegative = Field(1.0, description="weight of the rows' reconstruction; 0 = without")
