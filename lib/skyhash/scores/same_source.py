@@ -34,6 +34,8 @@ class SameSource(Evaluation):
     settings: SameSourceSettings
     columns = ("source_id",)
     headline = "r_precision"
+    examples = "A retrieved image is right where it shows the query's source."
+    legend = "frame: green of the query's source, dashed orange of another.   below: source, similarity"
 
     def judgeable(self, images: SearchSet) -> np.ndarray:
         """Images of a source of which another image may be retrieved."""
@@ -64,6 +66,13 @@ class SameSource(Evaluation):
             "normalised_rank": normalised_rank(values, relevant, others, searched),
         }
         return [QueryScores({}, {name: np.where(able, found, np.nan) for name, found in metrics.items()})]
+
+    def caption(self, images: SearchSet, query: int) -> str:
+        return str(images.facts["source_id"][query] or "")
+
+    def compare(self, images: SearchSet, query: int, image: int, similarity: float) -> tuple[str, bool | None]:
+        own, other = images.facts["source_id"][query], images.facts["source_id"][image]
+        return f"{other or ''}\n{similarity:.3f}", bool(own == other) if own and other else None
 
     def _numbers(self, images: SearchSet) -> np.ndarray:
         """(n,) int64: sources as numbers, -1 = unknown."""

@@ -67,9 +67,9 @@ def triplet_margin(
         farther = negative.unsqueeze(1) & (distance.unsqueeze(1) > distance.unsqueeze(2))
         nearest_of_these = torch.where(farther, distance.unsqueeze(1), torch.inf).amin(dim=2)
         farthest = torch.where(negative, distance, -torch.inf).amax(dim=1, keepdim=True)
-        negative = torch.where(farther.any(dim=2), nearest_of_these, farthest)
+        to_negative = torch.where(farther.any(dim=2), nearest_of_these, farthest)
         counted = positive & negative.any(dim=1, keepdim=True)
-        losses = torch.where(counted, distance - torch.where(counted, negative, 0.0) + margin, 0.0).clamp(min=0)
+        losses = torch.where(counted, distance - torch.where(counted, to_negative, 0.0) + margin, 0.0).clamp(min=0)
         share = weights.view(-1, 1)
     elif mining == "hard":
         counted = positive.any(dim=1) & negative.any(dim=1)
