@@ -148,7 +148,7 @@ def test_a_training_killed_and_resumed_gives_the_same_weights(cluster, package, 
     before = weights(killed)
     train(straight)
     first = train(killed, wait=False)
-    wait_for(lambda: list(killed.glob("training/*/checkpoint.safetensors")), first)
+    wait_for(lambda: list(killed.glob("work/training/*/checkpoint.safetensors")), first)
     kill_group(first)
     assert weights(killed) == before
     again = train(killed)

@@ -1,6 +1,8 @@
 """Anyone's vectors through Spark: the kernel's lists whatever the blocks, pair_filter before the k, plain refusals."""
 
 import json
+import os
+import time
 from itertools import pairwise
 
 import duckdb
@@ -157,11 +159,14 @@ def test_no_pair_is_ever_a_row_of_spark(spark, tmp_path, monkeypatch):
 
 def test_work_folders_are_gone_and_two_builds_are_equal(spark, tmp_path):
     vectors = write(tmp_path, floats(200))
-    (tmp_path / "out" / "work" / "neighbours-of-another-time").mkdir(parents=True)
+    abandoned, running = (tmp_path / "out" / "work" / f"neighbours-{name}" for name in ("abandoned", "running"))
+    for folder in (abandoned, running):
+        folder.mkdir(parents=True)
+    os.utime(abandoned, (time.time() - 2 * 86400,) * 2)
     first, _, _ = search(spark, tmp_path, vectors)
     again, _, _ = search(spark, tmp_path, vectors)
     assert first == again
-    assert not list((tmp_path / "out" / "work").glob("*"))
+    assert list((tmp_path / "out" / "work").glob("*")) == [running], "another search's folder is let be for a day"
     assert Store(spark, str(tmp_path / "out")).read("neighbour_runs").count() == 2
 
 

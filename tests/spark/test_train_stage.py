@@ -49,7 +49,7 @@ def test_the_row_of_models_says_how_the_model_came_to_be(trained):
     weights = store.warehouse / row["weights_path"]
     assert model_folder.checksum(weights) == row["weights_checksum"]
     assert f"{row['trained_until'] - row['trained_from']}" == "4 days, 23:00:00"
-    assert not list((store.warehouse / "training").iterdir()), "snapshot and checkpoint are gone"
+    assert not list((store.work / "training").iterdir()), "snapshot and checkpoint are gone"
 
 
 def test_hashes_are_the_codes_that_torch_alone_gives(trained, vectors):

@@ -37,7 +37,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     from pyspark.sql import functions as f
 
     report = Report("describe", run_id)
-    store = Store(spark, config.warehouse, config.format)
+    store = Store(spark, config.warehouse, config.format, config.work)
     report.note_inputs(store, "observations", "descriptors")
     store.require("observations", made_by="ingest")
     main = descriptor_id(config.describe)

@@ -51,7 +51,7 @@ def describe(
     tasks = max(spark.sparkContext.defaultParallelism, count // IMAGES_PER_TASK)
     part = f.expr(f"image_id div {MEMBERS_PER_TASK}")
     shared = rows.repartition(tasks, "path", part).sortWithinPartitions("path", "member")
-    with store.work_folder(config.work, f"{report.run_id}-{wanted_id}") as work:
+    with store.work_folder(f"{report.run_id}-{wanted_id}") as work:
         with progress(spark, f"describe: {count:,} images by {settings.kind}"):
             shared.mapInPandas(udf, DESCRIBED).write.parquet(str(work))
         made = spark.read.schema(DESCRIBED).parquet(str(work))

@@ -70,7 +70,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     if not config.evaluations:
         raise ConfigError("evaluations", "none", "one or more of " + ", ".join(EVALUATIONS.names()))
     report = Report("evaluate", run_id)
-    store = Store(spark, config.warehouse, config.format)
+    store = Store(spark, config.warehouse, config.format, config.work)
     report.note_inputs(store, "observations", "descriptors", "hashes", "models", "neighbours")
     evaluations = {kind: EVALUATIONS.get(kind)(settings) for kind, settings in config.evaluations.items()}
     subject = subjects.find(store, config, evaluations)
@@ -83,7 +83,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
         "images of the training part": len(subject.trained),
         "simulated": subject.simulated,
     }
-    with store.work_folder(config.work, report.run_id) as work:
+    with store.work_folder(report.run_id) as work:
         parts = _judge(spark, config, store, report, subject, evaluations, work)
         judged = spark.read.schema(JUDGED + ", model_id string").parquet(*parts)
         report.note_output(summary.write_queries(store, report, judged))

@@ -68,7 +68,7 @@ def run(spark: SparkSession, config: Config, name: str, only: tuple[str, ...] = 
     # every mistake in the settings is found before the first run starts
     chosen = [(one, of_run(config, one)) for one in wanted if not only or one.name in only]
     report = Report("experiment")
-    store = Store(spark, config.warehouse, config.format)
+    store = Store(spark, config.warehouse, config.format, config.work)
     facts = {"experiment": name, "what": experiments.EXPERIMENTS[name], "runs": len(chosen), "run before": 0}
     report.facts |= facts
     for number, (one, settings) in enumerate(chosen, 1):
@@ -119,7 +119,7 @@ def _done(spark: SparkSession, settings: Config) -> pd.DataFrame:
         simulate.write(settings, settings.archive.path)
     for job in ORDER:
         done = run_job(spark, settings, job, **({"describe": True} if job == "ingest" else {}))
-    store = Store(spark, settings.warehouse, settings.format)
+    store = Store(spark, settings.warehouse, settings.format, settings.work)
     rows = store.read("evaluation_summary").where(f"run_id = '{done.run_id}'").toPandas()
     model_id = done.facts["model"]
     model = store.read("models").where(f"model_id = '{model_id}'").first()

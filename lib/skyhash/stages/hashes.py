@@ -45,7 +45,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     from pyspark.sql import functions as f
 
     report = Report("hash", run_id)
-    store = Store(spark, config.warehouse, config.format)
+    store = Store(spark, config.warehouse, config.format, config.work)
     store.require("descriptors", made_by="describe")
     model = models.current(store, config, report)
     report.note_inputs(store, "descriptors", "models", "hashes", "observations")

@@ -69,7 +69,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "", describe: bool = 
     archive = ARCHIVES.make(config.archive)
     archive.check_settings()
     listed = list_files(config.archive.path, archive.is_image_file, config.archive.storage)
-    store = Store(spark, config.warehouse, config.format)
+    store = Store(spark, config.warehouse, config.format, config.work)
     report.note_inputs(store, "observations", "quarantine")
     changes = compare(store, config.archive, listed, read_key(config.archive))
     report.rows_in = len(changes.read)
@@ -94,7 +94,7 @@ def _take_in(
     schema = read_schema(bool(described))
     rows = spark.createDataFrame([(one.path, one.modified_us) for one in new], "path string, modified_us bigint")
     # decoding is the cost of ingest: it is done once, into a folder of its own, before anything is split or numbered
-    with store.work_folder(config.work, report.run_id) as work:
+    with store.work_folder(report.run_id) as work:
         if new:
             with progress(spark, f"ingest: {len(new):,} files"):
                 rows.repartition(tasks).mapInPandas(read, schema).write.parquet(str(work))

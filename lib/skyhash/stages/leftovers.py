@@ -9,6 +9,7 @@ from typing import Any
 
 from skyhash.config import Config
 from skyhash.spark.storage.store import Store
+from skyhash.spark.storage.upkeep import newest_change
 from skyhash.spark.training import model_folder
 
 
@@ -20,15 +21,14 @@ def sweep(store: Store, config: Config, seconds: float) -> dict[str, Any]:
     models = store.warehouse / model_folder.FOLDER
     in_use = _models_in_use(store, config)
     unused = [f for f in _folders(models) if f.name not in in_use and not f.name.startswith(".")]
-    unused = [folder for folder in unused if _newest(folder) < latest]
+    unused = [folder for folder in unused if newest_change(folder) < latest]
     _forget_models(store, [folder.name for folder in unused])
-    work = Path(config.work) if config.work else store.warehouse / "work"
-    drafts = [f for place in (store.warehouse, models, store.warehouse / "reports", store.warehouse / "training")
+    drafts = [f for place in (store.warehouse, models, store.warehouse / "reports", store.work / "training")
               if place.is_dir() for f in place.iterdir() if f.name.startswith(".")]  # fmt: skip
     return {
         "reports deleted": _delete(reports, latest),
         "models deleted": _delete(unused, latest),
-        "work folders deleted": _delete(_folders(work) + _folders(store.warehouse / "training"), latest),
+        "work folders deleted": _delete(_folders(store.work), latest),
         "half-written files deleted": _delete(drafts, latest),
     }
 
@@ -57,13 +57,7 @@ def _folders(place: Path) -> list[Path]:
 def _delete(paths: list[Path], latest: float) -> int:
     deleted = 0
     for path in paths:
-        if path.exists() and _newest(path) < latest:
+        if path.exists() and newest_change(path) < latest:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
             deleted += 1
     return deleted
-
-
-def _newest(path: Path) -> float:
-    """The last change of a file, or of anything in a folder: a job at work in it keeps it young."""
-    inside = path.rglob("*") if path.is_dir() else ()
-    return max([path.stat().st_mtime, *(file.stat().st_mtime for file in inside)])

@@ -38,7 +38,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
         A compacted table does not hold the rows it held.
     """
     report = Report("maintain", run_id)
-    store = Store(spark, config.warehouse, config.format)
+    store = Store(spark, config.warehouse, config.format, config.work)
     names = [table.name for table in ALL if store.version(table.name) is not None]
     before = {name: upkeep.size(store.folder(name)) for name in names}
     compacted = _compact(store, config, report, names)

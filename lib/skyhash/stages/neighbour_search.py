@@ -18,6 +18,7 @@ from skyhash.spark.neighbours.tasks import Search
 from skyhash.spark.progress import progress
 from skyhash.spark.storage.data_files import DataFile
 from skyhash.spark.storage.store import Store
+from skyhash.spark.storage.upkeep import newest_change
 from skyhash.stages import pairs
 from skyhash.stages.fingerprint import digest
 from skyhash.stages.neighbour_filter import pair_filter_for
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql import Row as SparkRow
 
+ABANDONED_SECONDS = 86400.0
 WORK_FORM = 2  # of the files in the work folder; raised when an interrupted run of older code cannot be continued
 
 
@@ -85,7 +87,7 @@ def search(store: Store, report: Report, given: Input, settings: NeighbourSettin
         The number of lists written is not the number of codes.
     """
     clock = Clock()
-    folder = store.warehouse / "work" / f"neighbours-{fingerprint(given, settings, seed)}"
+    folder = store.work / f"neighbours-{fingerprint(given, settings, seed)}"
     codes = _lay_out(given, settings, folder)
     report.rows_in = codes.n
     _keep_pairs(store, report, settings)
@@ -109,9 +111,11 @@ def search(store: Store, report: Report, given: Input, settings: NeighbourSettin
     row |= _short_lists(written) | {"seconds": sum(clock.laps.values())}
     values = store.spark.createDataFrame([tuple(row[name] for name in NEIGHBOUR_RUNS.names)], NEIGHBOUR_RUNS.ddl)
     report.note_output(store.append("neighbour_runs", values, expected=1))
-    # those of interrupted searches too, whose input or settings have changed since
-    for work in folder.parent.glob("neighbours-*"):
-        shutil.rmtree(work, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    # those of interrupted searches, whose input or settings have changed since; a running one touches its folder
+    for other in folder.parent.glob("neighbours-*"):
+        if time.time() - newest_change(other) > ABANDONED_SECONDS:
+            shutil.rmtree(other, ignore_errors=True)
     _summarise(report, row, counts, clock)
 
 

@@ -45,7 +45,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     from pyspark.sql import functions as f
 
     report = Report("neighbours", run_id)
-    store = Store(spark, config.warehouse, config.format)
+    store = Store(spark, config.warehouse, config.format, config.work)
     store.require("hashes", made_by="hash")
     model = models.current(store, config, report)
     report.note_inputs(store, "hashes", "models", "observations")

@@ -48,7 +48,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
 
         simulated = simulate.write(config, config.archive.path)
         report.facts |= {name: value for name, value in simulated.facts.items()}
-    store = Store(spark, config.warehouse, config.format)
+    store = Store(spark, config.warehouse, config.format, config.work)
     _mend(store, report)
     rows = []
     last: dict[str, Report] = {}

@@ -41,7 +41,7 @@ def run_job(spark: SparkSession, config: Config, job: str, announce: bool = True
 def _recorded(spark: SparkSession, config: Config, job: str, announce: bool, options: dict[str, Any]) -> Report:
     from skyhash.spark.storage.store import Store
 
-    store = Store(spark, config.warehouse, config.format)
+    store = Store(spark, config.warehouse, config.format, config.work)
     begun = Report(job)
     if announce:
         begun.record(store, config, "started")

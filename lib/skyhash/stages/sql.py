@@ -40,7 +40,7 @@ def query(spark: SparkSession, config: Config, text: str, limit: int) -> tuple[l
 
     if text.startswith("@"):
         text = read_text(text[1:], "query", expected="a file with one SQL statement")
-    store = Store(spark, config.warehouse, config.format)
+    store = Store(spark, config.warehouse, config.format, config.work)
     released = releases.newest(store) if store.version("releases") is not None else None
     views = store.register(released["versions"] if released else None, ARCHIVES.get(config.archive.kind).fact_columns)
     if not views:

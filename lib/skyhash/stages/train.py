@@ -56,7 +56,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
         Rows were lost between the table and the ranks.
     """
     report = Report("train", run_id)
-    store = Store(spark, config.warehouse, config.format)
+    store = Store(spark, config.warehouse, config.format, config.work)
     if config.hash.model:
         models.take_in(store, config, report)
         return report
@@ -77,7 +77,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     if models.reuse(store, config, report, key):
         return report
 
-    folder = store.warehouse / "training" / key
+    folder = store.work / "training" / key
     began = time.monotonic()
     manifest = snapshot.export(part, folder, config.train.ranks)
     report.facts["snapshot"] = f"{manifest.rows} rows in {len(manifest.group_rows)} row groups"

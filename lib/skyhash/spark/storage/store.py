@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from skyhash.errors import DataLoss, InputError
+from skyhash.files import is_remote
 from skyhash.spark.storage import lease
 from skyhash.spark.storage.data_files import DataFile
 from skyhash.tables import BY_NAME, Table
@@ -51,30 +52,39 @@ class Store:
     warehouse : str
         Folder that the driver and every executor mount under this path.
     layout : {"delta", "parquet"}
+    work : str
+        Folder for work in progress, mounted likewise; '' = the folder ``work`` of the warehouse.
+
+    Raises
+    ------
+    InputError
+        The warehouse is no folder.
     """
 
-    def __init__(self, spark: SparkSession, warehouse: str, layout: str = "delta"):
+    def __init__(self, spark: SparkSession, warehouse: str, layout: str = "delta", work: str = ""):
         from skyhash.spark.storage.delta_layout import DeltaLayout
         from skyhash.spark.storage.parquet_layout import ParquetLayout
 
         self.spark = spark
-        self.warehouse = Path(warehouse).absolute()
+        for setting, path in (("warehouse", warehouse), ("work", work)):
+            if is_remote(path):
+                raise InputError(setting, path, "a folder that the driver and every executor mount")
+        self.warehouse = Path(warehouse.removeprefix("file://")).absolute()
+        self.work = Path(work.removeprefix("file://")).absolute() if work else self.warehouse / "work"
         if self.warehouse.exists() and not self.warehouse.is_dir():
             raise InputError("warehouse", f"{self.warehouse}, a file", "a folder")
         self.layout: Layout = DeltaLayout(spark) if layout == "delta" else ParquetLayout(spark)
 
     @contextmanager
-    def work_folder(self, work: str, name: str) -> Iterator[Path]:
-        """A folder for work in progress, which all nodes mount; deleted at the end of the block.
+    def work_folder(self, name: str) -> Iterator[Path]:
+        """A folder for work in progress, deleted at the end of the block.
 
         Parameters
         ----------
-        work : str
-            The setting of that name; '' = the folder ``work`` of the warehouse.
         name : str
             Name of the folder, unique to the run, so that no run deletes another's work.
         """
-        folder = (Path(work).absolute() if work else self.warehouse / "work") / name
+        folder = self.work / name
         try:
             yield folder
         finally:

@@ -83,3 +83,9 @@ def vacuum(store: Store, name: str, versions: set[int], seconds: float) -> int:
         if inner.relative_to(folder).parts[0] not in LOGS and not any(inner.iterdir()):
             inner.rmdir()
     return deleted
+
+
+def newest_change(path: Path) -> float:
+    """The last change of a file, or of anything in a folder: a job at work in it keeps it young."""
+    inside = path.rglob("*") if path.is_dir() else ()
+    return max([path.stat().st_mtime, *(file.stat().st_mtime for file in inside)])
