@@ -41,8 +41,8 @@ def run(size: str, machine: dict[str, Any], folder: Path, tell: Callable[[str], 
         blocked = alone(ours.blocked, path, k, JUDGED, TARGET)
         seconds["blocked"][n] = blocked.seconds
         reached = recall(codes, blocked.found["rows"], blocked.found["lists"], k)
-        told = ", ".join(f"{name} {took:.1f} s" for name, took in blocked.parts.items())
-        note = f"{blocked.found['note']}; {told}"
+        seconds = ", ".join(f"{name} {took:.1f} s" for name, took in blocked.parts.items())
+        note = f"{blocked.found['note']}; {seconds}"
         part.rows.append(
             Row(work, "blocked", blocked.seconds, seconds["exact"].get(n), "", reached, floor, blocked.peak_mb, note)
         )

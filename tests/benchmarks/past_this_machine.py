@@ -58,9 +58,9 @@ def run(size: str, machine: dict[str, Any], folder: Path, tell: Callable[[str], 
     for n in RUNS[size]:
         path = str(kept(folder, "solar", n, D))
         found = alone(ours.on_spark, path, k, 10, "cosine", "lsh", 0.99)
-        told = found.found["run"]
+        run = found.found["run"]
         size_each = found.found["table_bytes"] / (n * k)
-        runs.append(Run(n, found.seconds, told["pairs"], told["parameters"]["seconds_per_pair"], size_each))
+        runs.append(Run(n, found.seconds, run["pairs"], run["parameters"]["seconds_per_pair"], size_each))
         part.rows.append(Row(f"solar {n:,} x {D}, top {k:,}", "skyhash on Spark, lsh", found.seconds,
                              peak_mb=found.peak_mb, note=found.found["note"]))  # fmt: skip
         tell(f"{n:,}: {found.seconds:.1f} s")

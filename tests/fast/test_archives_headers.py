@@ -27,8 +27,8 @@ def header_of(name: str) -> dict:
 @pytest.mark.filterwarnings("ignore")
 def test_the_radius_from_the_distance_is_the_header_s_own():
     header = header_of("resampled_hmi.fits")
-    told = header.pop("RSUN_OBS")
-    assert solar_header.solar_radius_arcsec(header) == pytest.approx(told, rel=1e-5)
+    radius = header.pop("RSUN_OBS")
+    assert solar_header.solar_radius_arcsec(header) == pytest.approx(radius, rel=1e-5)
 
 
 @pytest.mark.parametrize(

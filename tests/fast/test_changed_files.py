@@ -25,15 +25,15 @@ def states(old, new, gone=(), retire=False):
 
 def test_touched_replaced_moved_and_gone():
     old = known(("a", "A"), ("b", "B"), ("c", "C"), ("d", "D"))
-    told, taken = states(old, read(("a", "A"), ("b", "X"), ("c2", "C")), gone=["c", "d"])
-    assert told == {0: ("same", "a", None), 1: ("changed", "b", "run"), 2: ("moved", "c2", None),
+    result, taken = states(old, read(("a", "A"), ("b", "X"), ("c2", "C")), gone=["c", "d"])
+    assert result == {0: ("same", "a", None), 1: ("changed", "b", "run"), 2: ("moved", "c2", None),
                     3: ("vanished", "d", None)}  # fmt: skip
     assert taken == {("a", ""), ("c2", "")}
 
 
 def test_two_files_that_change_places_keep_their_images():
-    told, _ = states(known(("a", "A"), ("b", "B")), read(("a", "B"), ("b", "A")))
-    assert told == {0: ("moved", "b", None), 1: ("moved", "a", None)}
+    result, _ = states(known(("a", "A"), ("b", "B")), read(("a", "B"), ("b", "A")))
+    assert result == {0: ("moved", "b", None), 1: ("moved", "a", None)}
 
 
 def test_a_file_marked_before_is_not_marked_again_but_may_be_retired():

@@ -23,5 +23,5 @@ def test_one_line_and_no_traceback(capsys, monkeypatch, error, code):
 
     monkeypatch.setattr(commands, "run", fail)
     assert cli.main(["hash"]) == code
-    told = capsys.readouterr().err
-    assert told.startswith("skyhash hash: ") and told.count("\n") == 1 and "Traceback" not in told
+    printed = capsys.readouterr().err
+    assert printed.startswith("skyhash hash: ") and printed.count("\n") == 1 and "Traceback" not in printed

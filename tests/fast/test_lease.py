@@ -36,9 +36,9 @@ except SkyhashError as error:
 
 def writer(folder, name, work=0.0, wait=0.0, seconds=60.0):
     folder.mkdir(exist_ok=True)
-    told = [sys.executable, "-c", WRITER, str(folder), name, str(work), str(wait), str(seconds)]
+    command = [sys.executable, "-c", WRITER, str(folder), name, str(work), str(wait), str(seconds)]
     env = os.environ | {"PYTHONPATH": str(LIB)}
-    return subprocess.Popen(told, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def log(folder):
@@ -57,9 +57,9 @@ def test_the_second_of_two_says_who_holds_it_and_ends_with_3(tmp_path):
     first = writer(tmp_path / "w", "first", work=2.0)
     until(lambda: log(tmp_path / "w"))
     second = writer(tmp_path / "w", "second")
-    told, _ = second.communicate(timeout=20)
+    printed, _ = second.communicate(timeout=20)
     assert second.returncode == 3
-    assert told.count("\n") == 1 and "is held by first on " in told and f"(process {first.pid})" in told
+    assert printed.count("\n") == 1 and "is held by first on " in printed and f"(process {first.pid})" in printed
     assert first.wait(20) == 0
     assert log(tmp_path / "w") == ["first begins", "first ends"]
 
@@ -79,8 +79,8 @@ def test_a_process_stopped_beyond_its_lease_stops_before_its_next_write(tmp_path
     second = writer(tmp_path / "w", "second", wait=20.0, seconds=30.0)
     assert second.wait(30) == 0
     os.kill(first.pid, signal.SIGCONT)
-    told, _ = first.communicate(timeout=20)
-    assert first.returncode == 1 and "was taken over by second" in told
+    printed, _ = first.communicate(timeout=20)
+    assert first.returncode == 1 and "was taken over by second" in printed
     assert log(tmp_path / "w") == ["first begins", "second begins", "second ends"]
 
 
@@ -139,8 +139,8 @@ def test_a_writing_command_is_refused_before_spark_starts(tmp_path, capsys):
     busy = writer(tmp_path / "w", "rebuild", work=5.0)
     until(lambda: log(tmp_path / "w"))
     assert cli.main(["hash", "--set", f"warehouse={tmp_path / 'w'}"]) == 3
-    told = capsys.readouterr().err
-    assert told.startswith("skyhash hash: warehouse ") and told.count("\n") == 1
-    assert "is held by rebuild on" in told
+    printed = capsys.readouterr().err
+    assert printed.startswith("skyhash hash: warehouse ") and printed.count("\n") == 1
+    assert "is held by rebuild on" in printed
     busy.kill()
     busy.wait()

@@ -31,9 +31,9 @@ def test_a_log_line_has_utc_time_and_job(capsys):
 def test_the_closing_summary_as_json(capsys, monkeypatch):
     monkeypatch.setattr(commands, "_report", lambda name, arguments: report())
     assert cli.main(["hash", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["job"], told["run_id"], told["status"], told["rows_in"]) == ("hash", "run-1", "done", 7)
-    assert told["facts"]["a part"] == 0.5
+    result = json.loads(capsys.readouterr().out)
+    assert (result["job"], result["run_id"], result["status"], result["rows_in"]) == ("hash", "run-1", "done", 7)
+    assert result["facts"]["a part"] == 0.5
 
 
 def samples(file):

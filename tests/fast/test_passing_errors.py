@@ -41,16 +41,16 @@ def test_an_error_that_passes_is_no_error(file):
 
 
 def test_an_error_that_stays_is_told_as_one_that_may_pass(file):
-    with pytest.raises(BadFile) as told:
+    with pytest.raises(BadFile) as refusal:
         Flaky(file, 3).checksum()
-    assert told.value.reason == "io_error"
+    assert refusal.value.reason == "io_error"
 
 
 @pytest.mark.parametrize("code", [errno.ENOENT, errno.EACCES, errno.EISDIR, errno.ELOOP])
 def test_absent_and_forbidden_files_are_final(file, code):
-    with pytest.raises(BadFile) as told:
+    with pytest.raises(BadFile) as refusal:
         Flaky(file, 1, code).bytes()
-    assert told.value.reason == "unreadable"
+    assert refusal.value.reason == "unreadable"
     assert not may_pass(OSError(code, ""))
 
 
@@ -60,9 +60,9 @@ def test_a_reader_tells_the_systems_errors_from_its_own_complaints():
         raise error
 
     for error, reason in ((OSError(errno.ESTALE, "stale"), "io_error"), (OSError("no END card"), "unreadable")):
-        with pytest.raises(BadFile) as told:
+        with pytest.raises(BadFile) as refusal:
             fails(error)
-        assert told.value.reason == reason
+        assert refusal.value.reason == reason
 
 
 def test_other_keywords_change_the_key_of_what_was_refused(tmp_path):

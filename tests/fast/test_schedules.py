@@ -34,8 +34,8 @@ def test_every_command_is_understood(file):
     found = commands_of(file)
     assert found
     for name, *arguments in found:
-        told = cli._parser(name, arguments).parse_args(arguments)
-        assert told.wait == 3600 and name in commands.WRITERS
+        result = cli._parser(name, arguments).parse_args(arguments)
+        assert result.wait == 3600 and name in commands.WRITERS
 
 
 def test_systemd_units_are_well_formed():

@@ -81,12 +81,12 @@ def test_a_whole_window_holds_481_though_date_obs_drifts():
     assert len(set(np.diff(micros["slot_time"]))) == 1 and len(set(np.diff(micros["obs_time"]))) > 1
     query = np.arange(240, 461)
     si = {}
-    for told in ("slot_time", "obs_time"):
-        facts = micros if told == "slot_time" else micros | {"slot_time": np.full(len(slots), NONE)}
+    for column in ("slot_time", "obs_time"):
+        facts = micros if column == "slot_time" else micros | {"slot_time": np.full(len(slots), NONE)}
         evaluation = TimeWindows(TimeWindowsSettings(window_hours=(48.0,), exclusion_minutes=(0.0,)))
         lists = np.zeros((len(query), 1), np.int64)
         scores = evaluation.judge(SearchSet(np.arange(len(slots)), facts), query, lists, lists.astype(np.float32))
-        si[told] = set(scores[0].metrics["si"].tolist())
+        si[column] = set(scores[0].metrics["si"].tolist())
     assert si["slot_time"] == {481.0}
     # by DATE-OBS an edge of the window falls out: the slot is what has a cadence
     assert si["obs_time"] != {481.0}

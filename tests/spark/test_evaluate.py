@@ -150,13 +150,13 @@ def stored(store, method):
     rows = query(store, "evaluation_queries", f"SELECT * FROM t WHERE method = '{method}'")
     found = {}
     for row in rows.to_dict("records"):
-        told = json.loads(row["parameters"])
-        if told["returns_similar"]:
+        chosen = json.loads(row["parameters"])
+        if chosen["returns_similar"]:
             continue
         # DuckDB gives a map as a dict or as two lists, by version
         metrics = row["metrics"]
         metrics = dict(zip(metrics["key"], metrics["value"], strict=True)) if "key" in metrics else metrics
-        found[row["image_id"], told["window_hours"], told["exclusion_minutes"]] = metrics | {
+        found[row["image_id"], chosen["window_hours"], chosen["exclusion_minutes"]] = metrics | {
             "obs_time": row["obs_time"]
         }
     return found

@@ -39,8 +39,8 @@ class Archive:
         os.utime(file, (1.6e9 + second, 1.6e9 + second))
 
     def ingest(self, *more, warehouse=None):
-        told = [f"archive.path={self.folder}", f"warehouse={warehouse or self.warehouse}", *more]
-        return ingest.run(self.spark, load(None, told)).finish()
+        settings = [f"archive.path={self.folder}", f"warehouse={warehouse or self.warehouse}", *more]
+        return ingest.run(self.spark, load(None, settings)).finish()
 
     def live(self, store=None):
         rows = (store or self.store).live().where("vanished_run IS NULL").orderBy("path").collect()

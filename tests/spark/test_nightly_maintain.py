@@ -54,8 +54,8 @@ def test_maintain_leaves_what_is_released_and_little_else(spark, grown):
     assert not (store.warehouse / "models_files" / "m-old").exists()
     assert (store.warehouse / "reports" / "a" / "report.html").exists()
     (title, columns, rows) = report.tables[0]
-    told = {row[0]: row for row in rows}
-    assert told["hashes"][1] == str(files) and int(told["hashes"][2]) < files
+    sizes = {row[0]: row for row in rows}
+    assert sizes["hashes"][1] == str(files) and int(sizes["hashes"][2]) < files
     # the same rows in other files are no reason to build anything anew
     assert still_stands(store, config, "neighbours", ("neighbours",))
     store.append("hashes", hashes(spark, [99]), expected=1)

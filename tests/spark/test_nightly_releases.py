@@ -58,7 +58,7 @@ def test_whole_tables_are_published_and_what_fails_is_not(store, config):
     put(store, "neighbour_runs", {"run_id": "r2", "model_id": "m", "recall_at_k": 0.9, "recall_low": 0.89,
                                   "recall_high": 0.91})  # fmt: skip
     put(store, "evaluation_summary", summary("r2", 0.8))
-    with pytest.raises(ReleaseRefused) as told:
+    with pytest.raises(ReleaseRefused) as error:
         rebuild._release(store, config, Report("rebuild"))
     for line in (
         "1 described images without a row of neighbours",
@@ -67,16 +67,16 @@ def test_whole_tables_are_published_and_what_fails_is_not(store, config):
         "f1 of time_windows fell from 0.9000 (release 1) to 0.8000",
         "readers go on seeing release 1",
     ):
-        assert line in str(told.value)
-    assert "\n" not in str(told.value)
+        assert line in str(error.value)
+    assert "\n" not in str(error.value)
     assert releases.newest(store)["release_id"] == 1
 
 
 def test_an_image_without_a_hash_is_told(store, config):
     put(store, "observations", {"image_id": 7, "path": "7", "member": ""})
     put(store, "descriptors", {"image_id": 7, "descriptor_id": "d"})
-    told = release_checks.problems(store, config, None)
-    assert told == ["1 described images without a hash", "1 described images without a row of neighbours"]
+    problems = release_checks.problems(store, config, None)
+    assert problems == ["1 described images without a hash", "1 described images without a row of neighbours"]
 
 
 def test_a_small_fall_is_let_pass(store, config):

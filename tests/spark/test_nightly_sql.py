@@ -101,8 +101,8 @@ def test_the_pages_tell_what_they_say(spark, released):
 def test_the_nearest_of_the_newest_without_spark(released):
     config, order, similarities = released
     script = ROOT / "notebooks" / "nearest_without_spark.py"
-    told = subprocess.run([sys.executable, str(script), config.warehouse], capture_output=True, text=True, check=True)
-    rows = [line.split() for line in told.stdout.splitlines()]
+    result = subprocess.run([sys.executable, str(script), config.warehouse], capture_output=True, text=True, check=True)
+    rows = [line.split() for line in result.stdout.splitlines()]
     assert [int(row[0]) for row in rows] == [1, 2, 3, 4, 5]
     assert [int(row[1]) for row in rows] == order[IMAGES - 1, :5].tolist()
     np.testing.assert_allclose([float(row[-1]) for row in rows], similarities[IMAGES - 1, :5], rtol=1e-6)

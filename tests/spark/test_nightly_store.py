@@ -42,10 +42,10 @@ def test_a_writer_that_came_in_between_doubles_no_row(spark, warehouse):
     ours.append("hashes", hashes(spark, [1]), expected=1)
     write = ours.layout.write
 
-    def late(*told):
+    def late(*arguments):
         ours.layout.write = write
         other.append("hashes", hashes(spark, [2, 3], "other"), expected=2)
-        write(*told)
+        write(*arguments)
 
     ours.layout.write = late
     ours.append("hashes", hashes(spark, [2, 3], "ours"))

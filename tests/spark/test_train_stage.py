@@ -129,10 +129,10 @@ def test_another_threshold_rule_is_another_model_of_the_same_weights(spark, trai
 def test_a_model_for_another_descriptor_is_refused_in_one_line(spark, trained, warehouse):
     config, _ = trained
     here = described.config_of(warehouse, f"hash.model={config.warehouse}", "describe.threshold_gauss=50")
-    with pytest.raises(ModelMismatch) as told:
+    with pytest.raises(ModelMismatch) as error:
         train.run(spark, here)
-    assert "describe.threshold_gauss = 100.0 (here 50.0)" in str(told.value)
-    assert "\n" not in str(told.value)
+    assert "describe.threshold_gauss = 100.0 (here 50.0)" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_what_is_no_model_is_told(spark, trained, warehouse, tmp_path):
@@ -178,6 +178,6 @@ def test_nan_is_refused_by_name(spark, trained, warehouse):
     rows = described.vectors(3)
     rows[1, 5] = np.nan
     described.write(spark, here, rows)
-    with pytest.raises(Exception, match="not finite") as told:
+    with pytest.raises(Exception, match="not finite") as error:
         hashes.run(spark, here)
-    assert DataLoss.__name__ in str(told.value)
+    assert DataLoss.__name__ in str(error.value)

@@ -38,13 +38,10 @@ class Arithmetic:
         One of `NAMES` without "auto", or "popcount".
     reason : str
         Why, in one line.
-    seconds_per_pair : float
-        Of one core, with scoring the survivors; 0 where nothing was measured.
     """
 
     name: str
     reason: str
-    seconds_per_pair: float = 0.0
 
     def prefilter(self) -> Any:
         """A new prefilter (they are not sent to other processes)."""
@@ -116,7 +113,7 @@ def measure(rows: Rows, k: int, seed: int = 0) -> Arithmetic:
     seconds = {name: _seconds_per_pair(probe, limits, k, name) for name in ("numpy", "torch", "bfloat16")}
     best = min(seconds, key=lambda name: seconds[name])
     rates = ", ".join(f"{name} {1e-6 / value:.0f}" for name, value in seconds.items())
-    return Arithmetic(best, f"{best} is fastest: million pairs per second and core: {rates}", seconds[best])
+    return Arithmetic(best, f"{best} is fastest: million pairs per second and core: {rates}")
 
 
 def _seconds_per_pair(probe: Rows, limits: np.ndarray, k: int, name: str) -> float:
