@@ -148,3 +148,12 @@ def test_radial_profiles_do_not_see_turns_and_mirrors():
     assert abs(radial_profiles(bar.reshape(1, -1)).reshape(24, 5)[10, 2]) > 0.05, "a bar has an even harmonic"
     assert untrained_of(DESCRIPTORS.get("brightest_cutout")).keys() == {"radial_profiles", "hog"}
     assert hog_of_rows(images.reshape(3, -1)).shape[0] == 3
+
+
+def test_clipped_noise_is_background_and_what_is_above_it_stays():
+    values = field(80, 80, 5, bright=100)
+    plain, facts = describe(values)
+    clipped, _ = describe(values, clip_sigma=4.0)
+    kept = clipped != 0
+    assert 0 < kept.sum() < 12 and kept[32, 32]
+    np.testing.assert_array_equal(clipped[kept], plain[kept])

@@ -16,6 +16,10 @@ section "Self-supervised contrastive learning"), in order:
 5. stretch: ``linear`` as the document has it, or ``asinh``: arcsinh(value / softening), which keeps a bright source
    from hiding what is faint around it (Lupton et al. 1999).
 
+With `clip_sigma`, what is not above the image's median by so many sigma of its noise becomes background (0) before the
+stretch. A contrastive network can tell images by the strength and grain of their noise alone, and then learns nothing
+else; the document does not clip.
+
 `form: grey` gives uint8 pictures from background (0) to highest value (255) instead, for networks that read pictures.
 """
 
@@ -45,6 +49,7 @@ class BrightestCutoutSettings(DescriptorSettings):
     scale_by: Literal["cutout", "image"] = Field("cutout", description="whose median and deviation scale the values")
     stretch: Literal["linear", "asinh"] = Field("linear", description="linear as published; asinh lifts what is faint")
     softening: PositiveFloat = Field(1.0, description="of asinh: values below it stay nearly linear")
+    clip_sigma: NotNegative = Field(0.0, description="values within so many sigma of noise become background; 0 = no")
     form: Literal["scaled", "grey"] = Field("scaled", description="scaled float32, or grey uint8 from 0 to 255")
 
 
@@ -90,6 +95,8 @@ class BrightestCutout:
         scaled_by = inside if of.scale_by == "cutout" else measured
         zero, spread = float(np.median(scaled_by)), float(scaled_by.std())
         scaled = np.nan_to_num((cut - zero) / spread, nan=0.0)
+        if of.clip_sigma:
+            scaled = np.where(scaled * spread + zero - median > of.clip_sigma * noise, scaled, 0.0)
         if of.stretch == "asinh":
             scaled = np.arcsinh(scaled / of.softening)
         facts = {"noise": noise, "peak": peak, "snr": snr, "centred": "brightest" if bright else "middle",
