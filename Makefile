@@ -29,7 +29,7 @@ demo: setup  ## set up, then run the whole chain on a small simulated archive
 
 .PHONY: test
 test: setup  ## set up, then all tests
-	@$(RUN) python -m pytest -n 2 --dist loadgroup
+	@$(RUN) python -m pytest -n 2 --dist loadscope
 
 .PHONY: test-fast
 test-fast: setup  ## the tests that need no JVM: under a minute

@@ -12,13 +12,17 @@ SHORT_LIVED_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 os.environ.setdefault("SPARK_SUBMIT_OPTS", SHORT_LIVED_JVM)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items):
-    """Two folders share something costly (a Spark session, a cluster): each runs in one process, side by side."""
-    for item in items:
-        for folder in ("slow", "spark"):
-            if Path(item.fspath).is_relative_to(ROOT / "tests" / folder):
-                item.add_marker(pytest.mark.xdist_group(folder))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Under --dist loadscope: tests that share a Spark session run in one process, those that share a cluster in one."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFolder(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            folder = "/".join(nodeid.split("/")[:2])
+            return folder if folder in ("tests/slow", "tests/spark") else nodeid
+
+    return ByFolder(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 @pytest.fixture(scope="session")
