@@ -34,7 +34,10 @@ from skyhash.settings import NotNegative, Positive, PositiveFloat, SimulatorSett
 from skyhash.simulated.simulator import Simulator
 
 CLASSES = ("Elliptical", "Spiral clockwise", "Spiral anti-clockwise", "Barred spiral", "Edge-on", "Merger")
-RED, BLUE, YELLOW = np.array([0.55, 0.95, 1.25]), np.array([1.05, 0.95, 0.8]), np.array([0.7, 1.0, 1.1])
+Colour = npt.NDArray[np.float64]
+RED: Colour = np.array([0.55, 0.95, 1.25])
+BLUE: Colour = np.array([1.05, 0.95, 0.8])
+YELLOW: Colour = np.array([0.7, 1.0, 1.1])
 """Relative light in the bands g, r, z; a picture's colours are z, r, g."""
 CORE = 0.12
 PIXEL_ARCSEC = 0.262  # at 256 px, as the Legacy Surveys'
@@ -190,7 +193,7 @@ def _spiral(u: Plane, v: Plane, size: float, sense: int, barred: bool, random: n
     if barred:
         length, angle = size * random.uniform(0.7, 1.0), random.uniform(0, np.pi)
         a, b = _turned(u, y, angle)
-        light += _coloured(4 * np.exp(-((np.abs(a) / length) ** 4) - (b / (0.22 * length)) ** 2), YELLOW)
+        light += _coloured(4.0 * np.exp(-((np.abs(a) / length) ** 4.0) - (b / (0.22 * length)) ** 2.0), YELLOW)
         # the arms leave the bar at its ends
         start = angle - sense * np.log(length) / np.tan(pitch)
         disc = disc * np.clip(np.hypot(u, y) / length, 0.15, 1)
@@ -230,7 +233,7 @@ def _turned(x: Plane, y: Plane, angle: float) -> tuple[Plane, Plane]:
     return x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
 
 
-def _coloured(light: Plane, colour: npt.NDArray[np.float64]) -> Plane:
+def _coloured(light: Plane, colour: Colour) -> Plane:
     return light * colour[:, None, None]
 
 
