@@ -14,7 +14,7 @@ os.environ.setdefault("SPARK_SUBMIT_OPTS", SHORT_LIVED_JVM)
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Under --dist loadscope: tests that share a Spark session run in one process, those that share a cluster in one."""
+    """Under --dist loadscope, tests that share a Spark session or a cluster run in one process."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFolder(LoadScopeScheduling):
