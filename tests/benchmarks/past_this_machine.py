@@ -1,6 +1,6 @@
 """Past this machine: what 10^7, 10^8 and 10^9 images would take, worked out from measured rates.
 
-Two of the job's own runs fix the rates: seconds per pair screened and per neighbour kept. A third, the largest that
+Two of the job's own runs fix the rates: seconds per pair scored and per neighbour kept. A third, the largest that
 fits here, is predicted from them and run, so that a reader sees how far the arithmetic can be trusted.
 """
 
@@ -28,7 +28,7 @@ DOLLARS_PER_CORE_HOUR = 0.04  # an ordinary cloud core with 4 GB, on demand; put
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the job: images, seconds, pairs screened, its own measure of core seconds per pair, bytes of table
+    """One run of the job: images, seconds, pairs scored, its own measure of core seconds per pair, bytes of table
     per neighbour."""
 
     n: int
@@ -40,7 +40,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Rates:
-    """Core seconds: per pair of images screened, per neighbour that is kept and written, and at the start of a run."""
+    """Core seconds: per pair of images scored, per neighbour that is kept and written, and at the start of a run."""
 
     pair: float
     neighbour: float
@@ -91,11 +91,11 @@ def page(rates: Rates, k: int, predicted: float, last: Run) -> str:
     per_query = 2 * last.pairs / n
     block = int(0.5 * MEMORY_MB * 1e6 / (k * 1.6 * 20))
     lines = [
-        f"Rates: {rates.pair * 1e9:.2f} core nanoseconds per pair screened, {rates.neighbour * 1e9:.0f} "
+        f"Rates: {rates.pair * 1e9:.2f} core nanoseconds per pair scored, {rates.neighbour * 1e9:.0f} "
         "per neighbour kept "
         f"and written, {rates.start:.0f} core seconds at the start, {bytes_each:.1f} bytes of table per neighbour.",
         f"Check: {n:,} images predicted {predicted:.0f} s from the two smaller runs, measured {seconds:.0f} s "
-        f"({100 * (predicted / seconds - 1):+.0f} %). At that size {100 * share:.2g} % of all pairs were screened, "
+        f"({100 * (predicted / seconds - 1):+.0f} %). At that size {100 * share:.2g} % of all pairs were scored, "
         f"{per_query:,.0f} a query.",
         "",
         f"Worked out for k = {k:,}, {D} numbers a code, one task of {MEMORY_MB} MB per core ({block:,} "

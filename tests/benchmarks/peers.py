@@ -87,7 +87,7 @@ def faiss_ivf(clock: Clock, path: str, k: int, queries: int, judged: int, target
 
 
 def hnsw(clock: Clock, path: str, k: int, queries: int, judged: int, ef: int = 0) -> Answer:
-    """hnswlib, M 16, ef of construction 200, ef of the search 1.5 k unless told."""
+    """hnswlib, M 16, ef of construction 200, ef of the search 1.5 k by default."""
     import hnswlib
 
     codes, rows, positions = _asked(path, queries, judged)

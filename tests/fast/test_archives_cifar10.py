@@ -69,7 +69,7 @@ def test_a_full_batch_is_listed_at_once():
     assert len(members(data)) == 10_000
 
 
-def test_damaged_files_and_records_are_told():
+def test_damaged_files_and_records_are_reported():
     data, *_ = batch()
     for bad in (b"", data[:-1], b"\x80\x02}q\x00(U\tdata_batch"):
         with pytest.raises(BadFile):

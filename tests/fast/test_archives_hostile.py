@@ -49,7 +49,7 @@ def test_a_gzip_bomb_stops_at_its_limit():
     refused("too_large", lambda: fits.read(bomb, max_unpacked=1 << 20))
 
 
-def test_a_gzip_file_of_just_the_limit_is_read_and_a_cut_one_is_told():
+def test_a_gzip_file_of_just_the_limit_is_read_and_a_cut_one_is_reported():
     image = io.BytesIO()
     astropy_fits.PrimaryHDU(np.ones((8, 8), np.int16)).writeto(image)
     plain = image.getvalue()
@@ -93,7 +93,7 @@ def test_another_p_angle_is_refused_for_its_sign_is_unknown(angle):
     assert "sign" in refused("header", lambda: SolarMdi(SolarMdi.Settings(kind="solar_mdi")).disk(header))
 
 
-def test_a_slot_twice_with_other_keywords_is_told():
+def test_a_slot_twice_with_other_keywords_is_reported():
     table = "T_REC,QUALITY\n2011.01.01_00:00:00_TAI,0\n2011.01.01_00:00:00_TAI,{}\n"
     assert len(keywords.parse(table.format(0)).by_slot) == 1
     with pytest.raises(InputError, match=r"row 3.*20110101_000000"):

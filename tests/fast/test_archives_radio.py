@@ -128,7 +128,7 @@ def test_simulated_is_said():
     assert only(Held(path, {path: fits_file(np.eye(4), SIMULATD=True)})).facts()["simulated"]
 
 
-def test_npz_members_keep_their_numbers_and_repeats_are_told():
+def test_npz_members_keep_their_numbers_and_repeats_are_reported():
     images = np.stack([SPOT, SPOT * 0, np.flipud(SPOT), SPOT])
     source = Held("/d/all.npz", {"/d/all.npz": npz(images=images, labels=np.array([1, 0, 0, 1]))})
     members = list(archive(npz_classes=("FRI", "FRII")).members(source))
@@ -177,7 +177,7 @@ def test_a_cube_becomes_one_image(how):
     assert image.unit == {"plane": "Jy/beam", "peak": "Jy/beam", "moment0": "Jy/beam km/s", "moment1": "km/s"}[how]
 
 
-def test_a_channel_that_is_not_there_is_told():
+def test_a_channel_that_is_not_there_is_reported():
     source = Held("/d/c.fits", {"/d/c.fits": fits_file(np.ones((3, 4, 5)))})
     with pytest.raises(BadFile, match="no channel 3: the cube has 3"):
         only(source, plane=3).image()
@@ -218,7 +218,7 @@ def test_broken_files_go_to_quarantine_with_a_reason(content, reason):
     assert error.value.reason == reason
 
 
-def test_a_table_without_file_names_is_told():
+def test_a_table_without_file_names_is_reported():
     files = {"/d/a.png": png(SPOT), "/d/manifest.csv": b"name,label\na.png,FRI\n"}
     with pytest.raises(BadFile, match="no column file: name, label"):
         only(Held("/d/a.png", files)).facts()

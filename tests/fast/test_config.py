@@ -1,4 +1,4 @@
-"""Settings: what is right is read, what is wrong is told in one line that names the key."""
+"""Settings: valid ones are read, a mistake is one line that names the key."""
 
 import json
 from pathlib import Path

@@ -109,7 +109,7 @@ def test_a_holder_that_works_long_is_renewed(tmp_path):
         lease.check(tmp_path)
 
 
-def test_a_lost_lease_is_told_by_the_check(tmp_path):
+def test_a_lost_lease_is_reported_by_the_check(tmp_path):
     with lease.hold(tmp_path, "mine", seconds=60.0):
         mine = lease._held[tmp_path]
         (mine.folder / f"{mine.number + 1:08d}.json").write_text('{"job": "other", "host": "far", "pid": 1}')

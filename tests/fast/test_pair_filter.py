@@ -163,7 +163,7 @@ def test_a_pair_at_the_very_limit_is_excluded():
     assert allowed(made, 0, 3)
 
 
-def test_an_arcsecond_is_told_from_two():
+def test_an_arcsecond_is_distinguished_from_two():
     made = build_pair_filter(
         3, within_degrees=1 / 3600, ra_deg=[80, 80, 80], dec_deg=[30, 30 + 0.9 / 3600, 30 + 1.1 / 3600]
     )

@@ -40,7 +40,7 @@ def test_an_error_that_passes_is_no_error(file):
     assert Flaky(file, 2).checksum()[1] == 7
 
 
-def test_an_error_that_stays_is_told_as_one_that_may_pass(file):
+def test_an_error_that_stays_is_reported_as_transient(file):
     with pytest.raises(BadFile) as refusal:
         Flaky(file, 3).checksum()
     assert refusal.value.reason == "io_error"

@@ -27,7 +27,7 @@ def judged(images, lists, similarities=None, **settings):
     return {one.parameters["returns_similar"]: {k: v.item() for k, v in one.metrics.items()} for one in scores}
 
 
-def test_a_return_is_told_and_counts_in_the_second_reading():
+def test_a_return_is_found_and_counts_in_the_second_reading():
     # the query, three similar, one a rotation later, one a rotation earlier, one at neither
     images = images_at(40 * DAY, 40 * DAY + HOUR, 40 * DAY - HOUR, 41 * DAY, 67 * DAY, 13 * DAY, 50 * DAY)
     scores = judged(images, [1, 4, 6, 5, 2, 3], retrieved_fraction=1.0)

@@ -1,4 +1,4 @@
-"""How the project is set up: pins, the package, the Makefile, the image, and what a bare machine is told."""
+"""How the project is set up: pins, the package, the Makefile, the image, and messages on a bare machine."""
 
 import os
 import re
@@ -158,14 +158,14 @@ def java(home: Path, version: str) -> Path:
     return home
 
 
-def test_a_machine_without_java_and_compiler_is_told_one_command(machine):
+def test_a_machine_without_java_and_compiler_is_shown_one_command(machine):
     done = machine("system.sh", sys.executable)
     assert done.returncode == 2 and done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert "run as root: apt-get install -y openjdk-17-jre-headless g++ make procps" in done.stderr
 
 
-def test_another_python_is_told_in_one_line(machine):
+def test_another_python_is_reported_in_one_line(machine):
     done = machine("system.sh", "/nonexistent/python")
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "expected 3.11" in done.stderr
 

@@ -33,7 +33,7 @@ def test_groups_hold_every_row_once_and_shards_differ_by_one_row_at_most(ranks, 
     assert sorted(group for rank in range(ranks) for group in manifest.groups_of(rank)) == list(range(ranks * turns))
 
 
-def test_fewer_rows_than_ranks_is_told_in_one_line():
+def test_fewer_rows_than_ranks_is_reported_in_one_line():
     with pytest.raises(UserError, match=r"train\.ranks: found 3 ranks for 2 training rows"):
         shards.group_count(rows=2, ranks=3, row_bytes=1024)
 
@@ -84,7 +84,7 @@ def test_the_order_follows_from_seed_epoch_and_rank(tmp_path, vectors):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_lost_row_group_is_told_with_rank_epoch_found_and_expected(tmp_path, vectors, name):
+def test_a_lost_row_group_is_reported_with_rank_epoch_found_and_expected(tmp_path, vectors, name):
     folder = tmp_path / "snapshot"
     snapshots.write(folder, vectors, ranks=2, groups=4)
     (folder / shards.file_name(3)).unlink()
@@ -143,7 +143,7 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path, vectors):
     assert written.classes == snapshots.CLASSES and written.shape == (12,)
 
 
-def test_what_is_no_snapshot_and_no_reader_is_told(tmp_path):
+def test_what_is_no_snapshot_and_no_reader_is_reported(tmp_path):
     with pytest.raises(InputError, match=r"a training snapshot with its manifest\.json"):
         shards.load(tmp_path)
     with pytest.raises(ConfigError, match="one of petastorm, pyarrow"):

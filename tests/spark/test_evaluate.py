@@ -281,7 +281,7 @@ def test_an_evaluation_that_reads_deeper_than_the_lists_searches_anew(spark, sky
     assert rows.values.tolist() == [["hash", N - TRAINED]]
 
 
-def test_mistakes_are_told_in_one_line(spark, sky, judged, tmp_path):
+def test_mistakes_are_reported_in_one_line(spark, sky, judged, tmp_path):
     store, _ = judged
     with pytest.raises(InputError, match=r"table observations .* run the job ingest first"):
         evaluate.run(spark, settings(tmp_path / "empty"))

@@ -62,7 +62,7 @@ def test_image_ids_follow_time_and_a_second_run_takes_in_only_what_is_new(spark,
 
 
 def test_equal_content_under_a_second_name_is_a_duplicate(spark, warehouse, tmp_path):
-    folder = tmp_path / "twins"
+    folder = tmp_path / "duplicates"
     archive.write(folder=folder, images=1, side_px=64, cadence_minutes=60, start="2011-01-01", seed=1, broken=0)
     (only,) = folder.glob("*.fits")
     shutil.copy(only, folder / "zz_copy.fits")
@@ -117,7 +117,7 @@ def test_descriptors_equal_those_of_one_process_and_are_made_once(spark, warehou
         assert json.loads(row["facts"]) == facts
 
 
-def test_a_file_gone_since_ingest_is_told_and_the_job_goes_on(spark, warehouse, simulated, tmp_path):
+def test_a_file_gone_since_ingest_is_reported_and_the_job_goes_on(spark, warehouse, simulated, tmp_path):
     folder = tmp_path / "shrinking"
     shutil.copytree(simulated, folder)
     config = settings(folder, warehouse)

@@ -1,4 +1,4 @@
-"""Anyone's vectors through Spark: the kernel's lists whatever the blocks, pair_filter before the k, plain refusals."""
+"""Vectors of any table through Spark: the lists of `knn`, whatever the blocks; filters hold; mistakes are refused."""
 
 import json
 import os

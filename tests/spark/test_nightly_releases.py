@@ -72,7 +72,7 @@ def test_whole_tables_are_published_and_what_fails_is_not(store, config):
     assert releases.newest(store)["release_id"] == 1
 
 
-def test_an_image_without_a_hash_is_told(store, config):
+def test_an_image_without_a_hash_is_reported(store, config):
     put(store, "observations", {"image_id": 7, "path": "7", "member": ""})
     put(store, "descriptors", {"image_id": 7, "descriptor_id": "d"})
     problems = release_checks.problems(store, config, None)

@@ -31,7 +31,7 @@ def test_a_row_whose_key_is_there_is_left_out(spark, store):
     assert store.read("hashes").where("image_id = 2").first()["run_id"] == "r"
 
 
-def test_rows_that_are_missing_are_still_told(spark, store):
+def test_rows_that_are_missing_are_still_reported(spark, store):
     store.append("hashes", hashes(spark, [1]), expected=1)
     with pytest.raises(DataLoss, match="1 rows read back"):
         store.append("hashes", hashes(spark, [2]), expected=2)

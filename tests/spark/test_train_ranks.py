@@ -1,4 +1,4 @@
-"""Training on ranks: both launchers and both readers give the same weights, and what goes wrong is told."""
+"""Training on ranks: both launchers and both readers give the same weights, and failures are reported."""
 
 from functools import partial
 
@@ -83,7 +83,7 @@ def test_both_launchers_and_both_readers_train_the_same_weights(spark, store, tm
     assert loss[-1] < loss[0]
 
 
-def test_rows_lost_on_one_rank_stop_all_ranks_and_are_told_on_the_driver(spark, store, tmp_path):
+def test_rows_lost_on_one_rank_stop_all_ranks_and_are_reported_on_the_driver(spark, store, tmp_path):
     for launch in ("horovod", "torch_distributor"):
         plan = exported(store, tmp_path / launch, launcher=launch, reader="pyarrow")
         (tmp_path / launch / shards.file_name(1)).unlink()
@@ -91,12 +91,12 @@ def test_rows_lost_on_one_rank_stop_all_ranks_and_are_told_on_the_driver(spark, 
             trained(spark, plan)
 
 
-def test_more_ranks_than_the_cluster_has_cores_is_told_at_once(spark, store, tmp_path):
+def test_more_ranks_than_the_cluster_has_cores_is_reported_at_once(spark, store, tmp_path):
     plan = exported(store, tmp_path / "s", ranks=5)
     with pytest.raises(UserError, match=r"train.ranks: found 5, expected at most 2, the tasks that local\[2\] can run"):
         trained(spark, plan)
 
 
-def test_more_ranks_than_rows_is_told(store, tmp_path):
+def test_more_ranks_than_rows_is_reported(store, tmp_path):
     with pytest.raises(UserError, match=r"train\.ranks: found 200 ranks for 150 training rows"):
         exported(store, tmp_path / "s", ranks=200, **{"split.share": 0.5})

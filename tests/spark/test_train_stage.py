@@ -135,7 +135,7 @@ def test_a_model_for_another_descriptor_is_refused_in_one_line(spark, trained, w
     assert "\n" not in str(error.value)
 
 
-def test_what_is_no_model_is_told(spark, trained, warehouse, tmp_path):
+def test_what_is_no_model_is_reported(spark, trained, warehouse, tmp_path):
     for path in (tmp_path, tmp_path / "absent"):
         with pytest.raises(InputError, match="a model's folder, or a warehouse that holds one"):
             train.run(spark, described.config_of(warehouse, f"hash.model={path}"))
