@@ -184,6 +184,11 @@ class Config(Settings):
     maintain: MaintainSettings = MaintainSettings()
     spark: SparkSettings = SparkSettings()
 
+    @field_validator("warehouse", "work")
+    @classmethod
+    def _local_path(cls, path: str) -> str:
+        return path.removeprefix("file://")
+
     def as_json(self) -> str:
         """The resolved settings as one line of JSON, keys sorted, for `runs.config`; object stores' keys are masked."""
         values = self.model_dump(mode="json")

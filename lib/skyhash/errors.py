@@ -6,6 +6,7 @@ and the job goes on.
 """
 
 import errno
+import re
 
 
 class SkyhashError(Exception):
@@ -76,7 +77,7 @@ class BadFile(SkyhashError):
     Parameters
     ----------
     reason : str
-        One of `REASONS`, the code that `quarantine.reason` holds.
+        The code that `quarantine.reason` holds: one of `REASONS`, or an archive's own, of lower-case letters and _.
     message : str
         What exactly was found, in one line.
     """
@@ -97,8 +98,8 @@ class BadFile(SkyhashError):
     )
 
     def __init__(self, reason: str, message: str):
-        if reason not in self.REASONS:
-            raise ValueError(f"unknown quarantine reason {reason!r}")
+        if not re.fullmatch(r"[a-z][a-z_]{1,30}", reason):
+            raise ValueError(f"quarantine reason {reason!r}, expected lower-case letters and _")
         self.reason, self.message = reason, " ".join(str(message).split())
         super().__init__(reason, self.message)
 

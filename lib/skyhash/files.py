@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins
 import hashlib
 import os
+import posixpath
 import secrets
 import stat
 import time
@@ -133,11 +134,23 @@ class FileSource:
         return digest.hexdigest(), size
 
     def beside(self, name: str) -> builtins.bytes | None:
-        """Content of another file of the same folder; None where there is none."""
+        """Content of another file, by its path from this one's folder; None where there is none.
+
+        Raises
+        ------
+        BadFile
+            ``io_error``: it could not be read for a reason that may pass.
+        """
         folder = self.path.rpartition("/")[0]
+        path = f"{folder}/{name}"
+        if is_remote(path):  # stores know no ..
+            scheme, _, inner = path.partition("://")
+            path = f"{scheme}://{posixpath.normpath(inner)}"
         try:
-            return FileSource(f"{folder}/{name}", self.options, self.max_bytes).bytes()
-        except BadFile:
+            return FileSource(path, self.options, self.max_bytes).bytes()
+        except BadFile as bad:
+            if bad.reason == "io_error":
+                raise
             return None
 
 

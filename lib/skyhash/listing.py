@@ -86,7 +86,8 @@ def _list_remote(setting: str, options: Mapping[str, str] | None) -> list[FileIn
     from pyarrow import fs
 
     system, inner = filesystem(setting, options)
-    scheme = setting.partition("://")[0]
+    # what a path lacks that the file system gives: the scheme, and a name node where one is told
+    prefix = setting.rstrip("/").removesuffix(inner.rstrip("/"))
     try:
         info = system.get_file_info(inner.rstrip("/"))
         if info.type == fs.FileType.NotFound:
@@ -97,7 +98,7 @@ def _list_remote(setting: str, options: Mapping[str, str] | None) -> list[FileIn
             "archive.path", f"{setting} ({' '.join(str(error).split())[:200]})", "a readable store"
         ) from None
     return [
-        FileInfo(f"{scheme}://{one.path}", one.size, int(one.mtime.timestamp() * 1e6) if one.mtime else 0)
+        FileInfo(f"{prefix}{one.path}", one.size, int(one.mtime.timestamp() * 1e6) if one.mtime else 0)
         for one in infos
         if one.is_file
     ]

@@ -94,7 +94,7 @@ QUARANTINE = _table(
         ("size_bytes", "bigint", "size of the file"),
         ("modified", "timestamp", "modification time of the file when it was read, UTC"),
         ("archive", "string", "archive kind it was read as"),
-        ("reason", "string", "reason code, one of errors.BadFile.REASONS"),
+        ("reason", "string", "reason code: one of errors.BadFile.REASONS, or an archive's own"),
         ("message", "string", "what was found, one line"),
         ("read_key", "string", "fingerprint of the archive's settings and version: another one tries the file again"),
         _RUN,

@@ -172,6 +172,7 @@ def comets(folder: Path, files: int = 3, each: int = 12) -> None:
         told["comet-1"]["tail"] = "unknown" if number == 0 else told["comet-1"]["tail"]
         (folder / f"night-{number}.json").write_text(json.dumps(told))
     (folder / "broken.json").write_text("{")
+    (folder / "list.json").write_text("[1]")  # which the archive's own code does not expect
 
 
 def test_an_archive_descriptor_encoder_and_evaluation_of_a_package_run_through_the_whole_chain(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from skyhash.errors import BadFile, SkyhashError, may_pass
+
+if TYPE_CHECKING:
+    from skyhash.archives.archive import Archive, Member, Source
 
 Reader = TypeVar("Reader", bound=Callable[..., Any])
 
@@ -27,6 +30,8 @@ def guarded(read: Reader) -> Reader:
                 return read(*args, **kwargs)
         except SkyhashError:
             raise
+        except MemoryError:
+            raise BadFile("too_large", "does not fit into the memory of a worker") from None
         except Exception as error:
             line = " ".join(str(error).split())[:300]
             # an error of the operating system, not of the reader about the content
@@ -35,3 +40,11 @@ def guarded(read: Reader) -> Reader:
             raise BadFile("io_error" if passing else "unreadable", message) from None
 
     return reader  # type: ignore[return-value]
+
+
+def members_of(archive: Archive, source: Source, wanted: Collection[str] | None = None) -> Iterator[Member]:
+    """`Archive.members`, with every error of the archive's own code as `BadFile`."""
+    iterator = guarded(lambda: iter(archive.members(source, wanted)))()
+    advance: Callable[[], Member | None] = guarded(lambda: next(iterator, None))
+    while (member := advance()) is not None:
+        yield member

@@ -103,6 +103,7 @@ def _release(store: Store, config: Config, report: Report) -> None:
     if against:
         kept = f"readers go on seeing release {before['release_id']}" if before else "there is none before it"
         raise ReleaseRefused(f"release not published: {'; '.join(against)}; {kept}")
-    newest_model = store.read("neighbour_runs").join(store.read("models"), "model_id").select("model_id").first()
+    built = store.read("neighbour_runs").select("model_id", "run_id").orderBy("run_id", ascending=False)
+    newest_model = built.join(store.read("models").select("model_id"), "model_id", "left_semi").first()
     model_id = newest_model["model_id"] if newest_model else ""
     report.facts["release"] = releases.publish(store, report, versions, model_id)

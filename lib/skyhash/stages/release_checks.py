@@ -6,12 +6,12 @@ seeing the last one.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from skyhash.config import Config
 from skyhash.scores import EVALUATIONS
 from skyhash.spark.storage.store import Store
+from skyhash.stages.evaluation.summary import headline_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,13 +75,13 @@ def _fallen(store: Store, config: Config, before: dict[str, Any]) -> list[str]:
     then, now = (_newest(store, at) for at in (version, None))
     found = []
     for kind in config.evaluations:
-        evaluation = EVALUATIONS.get(kind)
+        evaluation = EVALUATIONS.get(kind)(config.evaluations[kind])
         key = (kind, evaluation.headline)
         old, new = (rows[(rows["evaluation"] == kind) & (rows["metric"] == key[1])] for rows in (then, now))
         both = old.merge(new, on="parameters", suffixes=("_then", "_now"))
-        wanted = evaluation.published_parameters
-        published = both["parameters"].map(lambda p, w=wanted: {k: json.loads(p).get(k) for k in w} == w)
-        for row in both[published].head(1).to_dict("records") or both.head(1).to_dict("records"):
+        if both.empty:
+            continue
+        for row in both[both["parameters"] == headline_parameters(evaluation, both)].to_dict("records"):
             if row["value_now"] < row["value_then"] - config.release.most_fall:
                 found.append(
                     f"{key[1]} of {kind} fell from {row['value_then']:.4f} (release {before['release_id']}) to"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -70,7 +71,9 @@ class Store:
             if is_remote(path):
                 raise InputError(setting, path, "a folder that the driver and every executor mount")
         self.warehouse = Path(warehouse.removeprefix("file://")).absolute()
-        self.work = Path(work.removeprefix("file://")).absolute() if work else self.warehouse / "work"
+        # a folder that serves other purposes and other warehouses too: what is ours lies below one name
+        name = f"skyhash-{hashlib.sha256(str(self.warehouse).encode()).hexdigest()[:12]}"
+        self.work = Path(work.removeprefix("file://")).absolute() / name if work else self.warehouse / "work"
         if self.warehouse.exists() and not self.warehouse.is_dir():
             raise InputError("warehouse", f"{self.warehouse}, a file", "a folder")
         self.layout: Layout = DeltaLayout(spark) if layout == "delta" else ParquetLayout(spark)

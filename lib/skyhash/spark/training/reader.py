@@ -21,6 +21,7 @@ from skyhash.spark.training.shards import Manifest
 READERS = {"petastorm": "skyhash.spark.training.reader_petastorm", "pyarrow": "skyhash.spark.training.reader_pyarrow"}
 WINDOW_BYTES = 768 << 20
 SMALLEST, LARGEST, STEPS = 16, 1024, 500
+LARGEST_BYTES = 64 << 20  # of a step's rows as stored
 
 
 class Rows(NamedTuple):
@@ -124,7 +125,8 @@ def batch_of(manifest: Manifest, batch: int) -> int:
         return batch
     most = max(manifest.shard_rows(rank) for rank in range(manifest.ranks))
     wanted = SMALLEST
-    while wanted < LARGEST and wanted * STEPS < most:
+    fitting = LARGEST_BYTES // shards.row_bytes(manifest.dtype, manifest.shape)
+    while 2 * wanted <= min(LARGEST, fitting) and wanted * STEPS < most:
         wanted *= 2
     return wanted
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skyhash.archives import ARCHIVES
+from skyhash.archives.guard import guarded, members_of
 from skyhash.errors import BadFile, SkyhashError
 from skyhash.files import FileSource
 from skyhash.pixels import DESCRIPTORS
@@ -107,11 +108,13 @@ def _describe_file(
     try:
         if source.checksum()[0] != group["checksum"].iloc[0]:
             raise BadFile("changed", "the file's content is no longer what ingest saw")
-        for member in archive.members(source, set(ids)):
+        for member in members_of(archive, source, set(ids)):
             try:
-                rows[member.name] = describe_one(member.image())
+                rows[member.name] = describe_one(guarded(member.image)())
             except BadFile as bad:
                 rows[member.name] = {"reason": bad.reason, "message": bad.message}
+            except MemoryError:
+                rows[member.name] = {"reason": "too_large", "message": "does not fit into the memory of a worker"}
     except BadFile as bad:
         whole = bad
     missing = {"reason": whole.reason, "message": whole.message}

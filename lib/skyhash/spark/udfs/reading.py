@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from skyhash.archives import ARCHIVES
-from skyhash.archives.archive import Member
-from skyhash.errors import BadFile
+from skyhash.archives.archive import Facts, Member
+from skyhash.archives.guard import guarded, members_of
+from skyhash.errors import BadFile, SkyhashError
 from skyhash.files import FileSource
 from skyhash.settings import ArchiveSettings, DescriptorSettings
 from skyhash.spark.udfs.describing import ARRAYS, Describer
@@ -91,26 +92,39 @@ def _file_rows(
         row |= {"checksum": checksum, "size_bytes": size}
         if not size:
             raise BadFile("unreadable", "the file is empty")
-        for member in archive.members(source):
+        names: set[str] = set()
+        for member in members_of(archive, source):
             found += 1
+            if member.name in names:
+                raise SkyhashError(f"archive {settings.kind}: {path} has two members named {member.name!r}")
+            names.add(member.name)
             yield row | {"member": member.name} | _member_row(member, settings, describers)
         if not found:
             raise BadFile("not_an_image", "the file holds no image")
     except BadFile as bad:
         yield row | {"reason": bad.reason, "message": bad.message}
-    except MemoryError:
-        yield row | {"reason": "too_large", "message": "does not fit into the memory of a worker"}
 
 
 def _member_row(member: Member, settings: ArchiveSettings, describers: list[Describer]) -> dict[str, Any]:
     row: dict[str, Any] = {}
     try:
-        image = member.image() if settings.verify == "full" or describers else None
-        row |= member.facts()
+        image = guarded(member.image)() if settings.verify == "full" or describers else None
+        row |= _known_facts(guarded(member.facts)(), settings.kind)
         row["facts"] = json.dumps(row.get("facts") or {}, sort_keys=True, default=str)
         row["simulated"] = bool(row.get("simulated"))
         if describers and image is not None:
             row["described"] = [describer(image) for describer in describers]
     except BadFile as bad:
         return {"reason": bad.reason, "message": bad.message}
+    except MemoryError:
+        return {"reason": "too_large", "message": "does not fit into the memory of a worker"}
     return row
+
+
+def _known_facts(facts: Facts, kind: str) -> Facts:
+    """The facts, unless the archive's class names a column that there is not, or no natural key."""
+    unknown = sorted(set(facts) - set(OBSERVATIONS.names))
+    if unknown or not facts.get("natural_key"):
+        found = f"the column {unknown[0]!r}" if unknown else "no natural_key"
+        raise SkyhashError(f"archive {kind}: facts() gives {found}, expected columns of observations, natural_key too")
+    return facts

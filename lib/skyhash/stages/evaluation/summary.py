@@ -120,7 +120,9 @@ def headline_parameters(evaluation: Evaluation, rows: pd.DataFrame) -> str:
     """The choice of parameters that tables and pictures show: the published one, else the first."""
     every = sorted(rows["parameters"].unique())
     wanted = evaluation.published_parameters
-    return next((p for p in every if {k: json.loads(p).get(k) for k in wanted} == wanted), every[0])
+    # those alone, before rows with further parameters (of one class)
+    alike = sorted((p for p in every if wanted.items() <= json.loads(p).items()), key=lambda p: len(json.loads(p)))
+    return (alike or every)[0]
 
 
 def shown_metrics(evaluation: Evaluation, rows: pd.DataFrame) -> list[str]:
