@@ -11,6 +11,13 @@ networks on the picture itself must learn from thousands of turned examples, thi
 With 16 channels first it has 0.1 million weights. The middle of the picture must be the galaxy's centre, as it is in
 cut-outs. Losses and views are those of `skyhash.nets.pairs`; the views without mirror images keep the sense of spirals.
 Batch normalisation counts each rank's own rows.
+
+Measured on Galaxy Zoo 1 (SDSS; of 2498 images 320 were held out, 80 of each of four classes, and searched among
+themselves; one seed, 12 epochs with labels in one process, settings of ``conf/galaxy_zoo.yaml``): mAP@100 0.614. The
+best of what needs no training, 16 principal components of frozen EfficientNet features, has 0.273, the untrained
+network 0.153. Views that were moved by up to 0.05 of the side instead of 0.01 left the senses of spirals mixed after 18
+epochs (0.426 in all): an arm is a slanted line only around its own centre. What training without labels reaches on
+these images has not been measured.
 """
 
 from __future__ import annotations

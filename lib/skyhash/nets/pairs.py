@@ -16,6 +16,11 @@ names labels that a mirror turns into each other, such as the two senses of spir
 the positive operations themselves: some thousand labelled images are soon known by heart. `probabilities` puts the
 class probabilities beside the code: images of one class are then near each other first, alike ones nearest.
 
+Operations that negative views alone undergo give them away. In a short trial of the polar network on Galaxy Zoo, with
+perspective and blur on the other image as printed, the loss fell from 0.195 to 0.085 in two epochs while mini-search
+accuracy stayed at 0.16: the network had learned to see blur. `negative` with the operations of `positive` has no such
+short cut.
+
 `monitor` is the document's mini-search loose accuracy (section 3.5): in a batch, how often the image most similar to a
 query is the query's own positive view and none of the other images. Here every image of the batch is a query in turn.
 """
