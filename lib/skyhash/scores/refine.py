@@ -79,7 +79,7 @@ def combined(rows: Sequence[Row], rule: Rule = "mean") -> tuple[npt.NDArray[np.i
         one[:] = row.similarities[-1] if len(row.similarities) else -np.inf
         one[np.searchsorted(ids, row.ids)] = row.similarities
     # an image has no similarity with itself in the table; what is chosen is left out anyway
-    score = {"mean": np.mean, "least": np.min, "most": np.max}[rule](scores, axis=0)
+    score = scores.mean(axis=0) if rule == "mean" else scores.min(axis=0) if rule == "least" else scores.max(axis=0)
     kept = ~np.isin(ids, chosen)
     ids, score = ids[kept], score[kept]
     order = np.lexsort((ids, -score))

@@ -222,7 +222,7 @@ def _spot(along: Grid, across: Grid, at: tuple[float, float], width: float) -> G
     return np.asarray(np.exp(-0.5 * ((along - at[0]) ** 2 + (across - at[1]) ** 2) / width**2))
 
 
-def _disc(random: np.random.Generator, beam: float):  # type: ignore[no-untyped-def]
+def _disc(random: np.random.Generator, beam: float):
     angle, lean, size = random.uniform(0, np.pi), np.cos(np.radians(random.uniform(0, 70))), beam * random.uniform(4, 9)
     gaps = [(random.uniform(0.3, 0.9), random.uniform(0.05, 0.12), random.uniform(0.6, 1.0))
             for _ in range(random.integers(1, 4))]  # fmt: skip
@@ -238,7 +238,7 @@ def _disc(random: np.random.Generator, beam: float):  # type: ignore[no-untyped-
     return draw
 
 
-def _outflow(random: np.random.Generator, beam: float):  # type: ignore[no-untyped-def]
+def _outflow(random: np.random.Generator, beam: float):
     angle, size, opening = random.uniform(0, 2 * np.pi), beam * random.uniform(5, 10), random.uniform(0.25, 0.6)
     core, ratio = random.uniform(0.8, 1.6), random.uniform(0.4, 1.0)
 
@@ -252,7 +252,7 @@ def _outflow(random: np.random.Generator, beam: float):  # type: ignore[no-untyp
     return draw
 
 
-def _point(random: np.random.Generator, beam: float):  # type: ignore[no-untyped-def]
+def _point(random: np.random.Generator, beam: float):
     width = beam * random.uniform(0.05, 0.2)
 
     def draw(east: Grid, north: Grid) -> Grid:
@@ -262,7 +262,7 @@ def _point(random: np.random.Generator, beam: float):  # type: ignore[no-untyped
     return draw
 
 
-def _arc(random: np.random.Generator, beam: float):  # type: ignore[no-untyped-def]
+def _arc(random: np.random.Generator, beam: float):
     angle, radius, length = random.uniform(0, 2 * np.pi), beam * random.uniform(3, 6), random.uniform(0.5, 1.4)
     width, counter = beam * random.uniform(0.4, 0.8), random.uniform(0.2, 0.6)
 
@@ -276,7 +276,7 @@ def _arc(random: np.random.Generator, beam: float):  # type: ignore[no-untyped-d
     return draw
 
 
-def _double(random: np.random.Generator, beam: float):  # type: ignore[no-untyped-def]
+def _double(random: np.random.Generator, beam: float):
     angle, apart = random.uniform(0, 2 * np.pi), beam * random.uniform(3, 9)
     sizes, flux = beam * random.uniform(0.3, 1.2, 2), random.uniform(0.35, 1.0)
 
