@@ -295,7 +295,7 @@ def test_mistakes_are_reported_in_one_line(spark, sky, judged, tmp_path):
     with pytest.raises(InputError, match="1 image, expected 2 or more"):
         evaluate.run(spark, settings(alone.warehouse))
 
-    with pytest.raises(ConfigError, match="evaluations: found none, expected one or more of labels, time_windows"):
+    with pytest.raises(ConfigError, match="evaluations: found none, expected one or more of labels, mini_search"):
         evaluate.run(spark, load(None, [f"warehouse={alone.warehouse}"]))
 
     rule = json.dumps(RULE | {"until_us": int(sky.times.max())})

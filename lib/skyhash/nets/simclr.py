@@ -15,7 +15,21 @@ batch: the loss and all gradients are equal up to rounding. Both views of a batc
 
 With few images (some thousand, or tens), a network that knows ImageNet's pictures starts nearer to the goal:
 ``backbone: efficientnet_lite0``, fine-tuned by the same loss. It reads pictures from 0 to 1, so each view is divided by
-its highest value; describe with ``stretch: asinh``.
+its highest value.
+
+Measured on 98 images of the Submillimeter Array of 30 sources (same-source score, cosine, 95 % bootstrap intervals over
+sources; recipe chosen among few on 15 sources, read once on the 46 images of the other 15; trained on the first 15
+sources' images and 32 other interferometers', 84 in all): efficientnet_lite0 fine-tuned (10 epochs, seven stages
+frozen, turns up to 10 degrees, scale 0.8 to 1.25, no flips) has mAP 0.467 (0.320 to 0.637), the same network frozen
+0.469, oriented gradients 0.477, radial profiles 0.477, 32 principal components 0.503, raw pixels 0.451. No difference
+of mAP is beyond chance; by the normalised rank components (0.077) and gradients (0.092) are better than the fine-tuned
+network (0.126). On 35 of the 98 nothing is above five sigma, many others are unresolved: little is there to be learned,
+and 84 images are few. ResNet-50 was not trained: no device was at hand.
+
+On simulated images (72 queries) small networks learned to tell single images by the strength of their noise, and placed
+a source's other observations worse (normalised rank 0.47) than before training (0.26). With ``describe.clip_sigma: 3``
+and a smaller stem it was 0.25 after and 0.30 before, and 0.22 with views that keep direction and size; raw pixels had
+0.17, as simulated sources do not turn.
 """
 
 from __future__ import annotations
