@@ -35,6 +35,17 @@ def test_components_are_those_of_scikit_learn_up_to_sign(rows):
     assert ours(rows).dtype == np.float32
 
 
+def test_fewer_rows_than_columns_have_the_same_components():
+    """Rows stand for images; beyond their rank (one less than their number) an axis is any that is at right angles."""
+    wide = np.random.default_rng(5).normal(size=(30, 400)).astype(np.float32)
+    ours, theirs = Components.fit(wide, 30), PCA(29, svd_solver="full").fit(wide.astype(np.float64))
+    turned = np.abs(np.sum(ours.axes[:, :29] * theirs.components_.T, axis=0))
+    np.testing.assert_allclose(turned, 1.0, atol=1e-6)
+    np.testing.assert_allclose(ours.axes.T @ ours.axes, np.eye(30), atol=1e-9)
+    many = Components.fit(wide, 31).axes  # more than there are rows: from the covariance
+    np.testing.assert_allclose(np.abs(np.sum(many[:, :29] * ours.axes[:, :29], axis=0)), 1.0, atol=1e-6)
+
+
 def test_components_do_not_depend_on_the_order_of_rows(rows):
     np.testing.assert_allclose(Components.fit(rows, 8).axes, Components.fit(rows[::-1], 8).axes, atol=1e-9)
 

@@ -30,8 +30,11 @@ class Components:
         checked(rows, count)
         mean = rows.mean(axis=0, dtype=np.float64)
         centred = rows - mean
-        _, axes = np.linalg.eigh(centred.T @ centred)
-        axes = axes[:, ::-1][:, :count]
+        if count <= len(rows) < rows.shape[1]:
+            # images: their covariance of some thousand columns takes minutes, the rows themselves seconds
+            axes = np.linalg.svd(centred, full_matrices=False)[2][:count].T
+        else:
+            axes = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :count]
         largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0)
         return cls(mean, axes * np.where(largest < 0, -1.0, 1.0))
 
