@@ -50,7 +50,7 @@ def test_frames_become_codes_lists_and_a_table_of_an_experiment(spark, config):
     assert observed["simulated"].all() and observed["obs_time"].notna().all()
     assert own.read("quarantine").isEmpty()
     described = {(row["dtype"], tuple(row["shape"])) for row in own.read("descriptors").collect()}
-    assert described == {("uint8", (64, 64)), ("uint8", (8, 8))}
+    assert described == {("uint8", (66, 66)), ("uint8", (8, 8))}
     model = own.read("models").first()
     assert (
         model["encoder"] == "aurora_hash"
