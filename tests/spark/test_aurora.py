@@ -15,7 +15,7 @@ from skyhash.stages import experiment
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 SMALL = (
-    "simulate.images=36", "simulate.side_px=72", "describe.side_px=64", "encoder.width=0.03", "encoder.bits=12",
+    "simulate.images=36", "simulate.side_px=72", "describe.side_px=66", "encoder.width=0.03", "encoder.bits=12",
     "train.epochs=2", "train.batch=6", "train.ranks=2", "neighbours.k=12", "evaluations.labels.k=[5]",
     "evaluate.components=6", "evaluate.bootstrap=40", "evaluate.gallery=2",
     "evaluate.descriptors=[{kind: sky_disk, side_px: 8}]",
