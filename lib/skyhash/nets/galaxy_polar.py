@@ -18,6 +18,12 @@ best of what needs no training, 16 principal components of frozen EfficientNet f
 network 0.153. Views that were moved by up to 0.05 of the side instead of 0.01 left the senses of spirals mixed after 18
 epochs (0.426 in all): an arm is a slanted line only around its own centre. What training without labels reaches on
 these images has not been measured.
+
+On the test part (1170 other images, six classes, two of which training never saw; one process, 12 epochs with labels on
+all 2498 and a smaller network: pictures of 64 px, `width: 8`, `radii: 16`, `angles: 48`, `dropout: 0.1`) mAP@100 is
+0.400 (95 % interval 0.379 to 0.419), precision at 10 and 100 0.558 and 0.521. Radial harmonics have 0.281 (0.265 to
+0.297), principal components of EfficientNet features 0.244, raw pixels 0.231, the untrained network 0.188, HOG 0.160;
+the paired difference to the first is 0.119 (0.106 to 0.130). Mergers (0.024) and "don't know" (0.042) are not found.
 """
 
 from __future__ import annotations
