@@ -26,7 +26,10 @@ published size (1 and 5 are as near); for the lighter form the multiple of 256 n
 which lets it learn from hundreds of images. They are 0.5 % and 0.8 % smaller than published.
 
 ``efficientnet_lite0`` is an option beyond the document: ImageNet features in place of convolutions that start from
-nothing, under the same hash layer and loss.
+nothing, under the same hash layer and loss. Measured with it on 2500 images of CIFAR-10 (1500 trained on and searched,
+1000 asked, 48 bits, one seed, its last two stages trained, in a plain loop of the same losses): tie-aware mAP 0.810
+(95 % interval 0.789 to 0.832), accuracy of classes 0.768; ITQ of the frozen features 0.301, their float cosine 0.313.
+The published 0.907 is of 50,000 training images.
 """
 
 from __future__ import annotations
