@@ -1,8 +1,4 @@
-"""The prefilter's arithmetic: chosen by a short measurement of each, on the archive's own rows.
-
-No table of processors could replace it: bfloat16 is several times faster than float32 on some and eight times slower on
-others.
-"""
+"""The prefilter's arithmetic, chosen by timing each: bfloat16 is faster on some CPUs, eight times slower on others."""
 
 from __future__ import annotations
 
