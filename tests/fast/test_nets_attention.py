@@ -9,7 +9,7 @@ from PIL import Image as Picture
 
 from skyhash.errors import ModelMismatch
 from skyhash.nets import ENCODERS
-from skyhash.nets.attention import DARK, FULL, overlay, received, sheet
+from skyhash.nets.attention import DARK, FULL, overlay, overlay_picture, received
 from skyhash.nets.settings.galaxy_polar import GalaxyPolarSettings
 from skyhash.nets.settings.galaxy_vit import GalaxyVitSettings
 
@@ -47,7 +47,7 @@ def test_light_falls_where_attention_goes():
 
 
 def test_a_sheet_has_a_row_per_picture_and_a_column_per_head():
-    seen = np.asarray(Picture.open(io.BytesIO(sheet(vit(), DATA))))
+    seen = np.asarray(Picture.open(io.BytesIO(overlay_picture(vit(), DATA))))
     assert seen.shape == (48, 72, 3)
     np.testing.assert_array_equal(seen[:24, :24], DATA[0, ::-1])
     assert (seen[:, 24:] <= np.tile(np.concatenate(DATA[:, ::-1]), (1, 2, 1))).all()

@@ -13,7 +13,7 @@ from skyhash.errors import ModelMismatch
 from skyhash.nets import ENCODERS
 from skyhash.nets.encoder import Alone, Batch
 from skyhash.nets.galaxy_vit import Block, Heads, patches_of, position_table
-from skyhash.nets.losses.contrastive import contrastive, similarities, similarity
+from skyhash.nets.losses.contrastive import blended_similarity, contrastive, similarities
 from skyhash.nets.pairs import mini_search, partners
 from skyhash.nets.settings.galaxy_backbone import GalaxyBackboneSettings
 from skyhash.nets.settings.galaxy_polar import GalaxyPolarSettings
@@ -64,7 +64,9 @@ def test_the_similarity_is_the_slow_one_for_pairs_and_for_all(weights, size):
         for j in range(5):
             wanted = slow_similarity(a[i].tolist(), b[j].tolist(), weights)
             assert float(every[i, j]) == pytest.approx(wanted, abs=1e-9)
-        assert float(similarity(a[i : i + 1], b[i : i + 1], weights)) == pytest.approx(float(every[i, i]), abs=1e-6)
+        assert float(blended_similarity(a[i : i + 1], b[i : i + 1], weights)) == pytest.approx(
+            float(every[i, i]), abs=1e-6
+        )
 
 
 def test_the_similarity_is_the_blend_of_the_neighbour_job():
@@ -77,7 +79,7 @@ def test_the_similarity_is_the_blend_of_the_neighbour_job():
 
 def test_equal_codes_have_similarity_one_and_a_finite_gradient():
     code = drawn(3, 8).requires_grad_()
-    found = similarity(code, code.detach().clone(), THIRDS)
+    found = blended_similarity(code, code.detach().clone(), THIRDS)
     torch.testing.assert_close(found, torch.ones(3, dtype=torch.float64), atol=1e-4, rtol=0)
     found.sum().backward()
     assert torch.isfinite(code.grad).all()

@@ -132,12 +132,12 @@ class _Member:
         return Image(values, geometry=sky, mask=outside, scale=scale, offset=offset, blank=blank)
 
     def _sky(self, grey: np.ndarray) -> sky_circle.SkyCircle:
-        told, (height, width) = self.settings.sky, grey.shape
-        if told == "fit":
+        chosen, (height, width) = self.settings.sky, grey.shape
+        if chosen == "fit":
             return sky_circle.fit(grey)
-        if told == "inscribed":
+        if chosen == "inscribed":
             return sky_circle.inscribed((height, width))
-        x, y, radius = told
+        x, y, radius = chosen
         return sky_circle.SkyCircle(x * width - 0.5, y * height - 0.5, radius * min(height, width) / 2, False)
 
     def _of_file(self, extra: dict[str, Any]) -> Facts:

@@ -62,8 +62,8 @@ class _Copy:
     def facts(self) -> Facts:
         facts, key = self.member.facts(), self.member.facts()["natural_key"]
         extra = (facts.get("facts") or {}) | {"altered_copy": self.number}
-        told = {"natural_key": f"{key}{SIGN}{self.number}", "source_id": key, "label": None, "facts": extra}
-        return facts | told
+        facts_of_copy = {"natural_key": f"{key}{SIGN}{self.number}", "source_id": key, "label": None, "facts": extra}
+        return facts | facts_of_copy
 
     @guarded
     def image(self) -> Image:

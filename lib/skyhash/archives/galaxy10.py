@@ -95,8 +95,10 @@ class _Table:
         self.count, self.row_bytes = shape[0], math.prod(shape[1:])
         self._check_size(settings)
         self.columns = {name: self._column(file, name) for name in COLUMNS}
-        told = file["ans"].attrs.get("classes") if self.columns["ans"] is not None else None
-        self.classes = settings.classes if told is None else tuple(str(name) for name in np.atleast_1d(told))
+        stored_classes = file["ans"].attrs.get("classes") if self.columns["ans"] is not None else None
+        self.classes = (
+            settings.classes if stored_classes is None else tuple(str(name) for name in np.atleast_1d(stored_classes))
+        )
         self.simulated = bool(file.attrs.get("simulated", False))
         per_chunk = self.images.chunks[0] if self.images.chunks else 1
         self.rows = max(1, BLOCK_BYTES // (self.row_bytes * per_chunk)) * per_chunk

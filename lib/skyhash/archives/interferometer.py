@@ -17,7 +17,7 @@ An interferometer does not photograph: an image is computed from what pairs of a
   ``_FIELD_1`` behind it: `source_of` makes one name of these. OBJECT ``No_Name`` is none.
 - **Time.** DATE-OBS; SMA's is ``4-7-25 11:1:48`` (month, day, year, without leading zeros).
 - **Place.** CRVAL1 and CRVAL2, the phase centre. Some of SMA's files repeat CRVAL1 in CRVAL2: no place is known then.
-- **Frequency.** CRVAL of the FREQ axis; its unit is CUNIT's, or told by its size (225.5 is GHz, 2.255e11 is
+- **Frequency.** CRVAL of the FREQ axis; its unit is CUNIT's, or inferred from its size (225.5 is GHz, 2.255e11 is
   Hz); without such an axis RESTFRQ, Hz.
 - **Category and public release** are not in ALMA's files but in the archive's own table. They are taken from the
   columns ``category`` and ``release_time`` of ``manifest.csv`` (`archives.manifest`), or from the keywords that
@@ -106,15 +106,15 @@ class _Image:
         facts["ra"], facts["dec"] = _place(header)
         facts["obs_time"] = times.parse(str(header["DATE-OBS"])) if header.get("DATE-OBS") else None
         row = manifest.row_of(self.source, self.settings.manifest) or {}
-        told = manifest.facts_of(row) if row else {"facts": {}}
+        of_row = manifest.facts_of(row) if row else {"facts": {}}
         extra = {"image_kind": "peak_flux" if channels > 1 or self._says_peak(header) else "continuum"}
-        extra |= _of_header(header) | told.pop("facts")
+        extra |= _of_header(header) | of_row.pop("facts")
         for key in ("release_time", "category", "source_id"):
             extra.pop(key, None)
-        told["source_id"] = source_of(row.get("source_id"))
-        told["category"] = row.get("category") or _text(header, self.settings.category_keyword)
-        told["release_time"] = released(row.get("release_time") or _text(header, self.settings.release_keyword))
-        facts |= {key: value for key, value in told.items() if value is not None and value == value}
+        of_row["source_id"] = source_of(row.get("source_id"))
+        of_row["category"] = row.get("category") or _text(header, self.settings.category_keyword)
+        of_row["release_time"] = released(row.get("release_time") or _text(header, self.settings.release_keyword))
+        facts |= {key: value for key, value in of_row.items() if value is not None and value == value}
         facts["facts"] = extra
         return facts
 
@@ -126,9 +126,9 @@ class _Image:
         finite = values[np.isfinite(values)]
         if finite.size == 0 or finite.min() == finite.max():
             raise BadFile("empty", "all pixels have the same value" if finite.size else "no pixel is measured")
-        told = {"pixel_arcsec": _arcsec(header, "CDELT2"), "beam_arcsec": _arcsec(header, "BMAJ")}
+        of_row = {"pixel_arcsec": _arcsec(header, "CDELT2"), "beam_arcsec": _arcsec(header, "BMAJ")}
         unit = fits_planes.unit_of(header, "peak", len(cube))
-        return Image(values, unit, facts={name: value for name, value in told.items() if value})
+        return Image(values, unit, facts={name: value for name, value in of_row.items() if value})
 
     def _read(self, decode: bool) -> tuple[dict[str, Any], Any]:
         of = self.settings
@@ -208,7 +208,7 @@ def _product(file: str) -> str:
 
 
 def _of_header(header: dict[str, Any]) -> dict[str, Any]:
-    told = {
+    of_row = {
         "object": _text(header, "OBJECT"),
         "telescope": _text(header, "TELESCOP"),
         "beam_major_arcsec": _arcsec(header, "BMAJ"),
@@ -217,7 +217,7 @@ def _of_header(header: dict[str, Any]) -> dict[str, Any]:
         "frequency_ghz": frequency_ghz(header),
         "pixel_arcsec": _arcsec(header, "CDELT2"),
     }
-    return {name: value for name, value in told.items() if value not in (None, 0.0)}
+    return {name: value for name, value in of_row.items() if value not in (None, 0.0)}
 
 
 def frequency_ghz(header: dict[str, Any]) -> float | None:

@@ -99,10 +99,10 @@ def arrays(data: bytes, settings: Any) -> tuple[npt.NDArray, npt.NDArray | None]
     if unpacked > settings.max_file_mb << 20:
         raise BadFile("too_large", f"{unpacked:,} bytes unpacked, at most {settings.max_file_mb} MiB")
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as held:
-            names = list(held)
-            images = held[settings.npz_images] if settings.npz_images in names else None
-            labels = held[settings.npz_labels] if settings.npz_labels in names else None
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored_arrays:
+            names = list(stored_arrays)
+            images = stored_arrays[settings.npz_images] if settings.npz_images in names else None
+            labels = stored_arrays[settings.npz_labels] if settings.npz_labels in names else None
     except (zipfile.BadZipFile, OSError, ValueError, EOFError) as error:
         raise BadFile("unreadable", f"npz of no use: {error}") from None
     if images is None:

@@ -115,9 +115,9 @@ class _Member:
         self._of_file(facts, extra)
         row = manifest.row_of(self.source, self.settings.manifest, self.name)
         if row is not None:
-            told = manifest.facts_of(row)
-            extra.update(told.pop("facts"))
-            facts.update({key: value for key, value in told.items() if value is not None})
+            of_row = manifest.facts_of(row)
+            extra.update(of_row.pop("facts"))
+            facts.update({key: value for key, value in of_row.items() if value is not None})
         if self.settings.labels == "none":
             facts["label"] = None
         elif self.settings.labels == "folder":

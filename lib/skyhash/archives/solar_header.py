@@ -17,11 +17,13 @@ from skyhash.pixels.solar.disk import Disk
 SOLAR_RADIUS_M = 6.957e8
 """IAU 2015 nominal; used only where the header gives the distance and not RSUN_REF."""
 
-TOLD = ("T_REC", "T_OBS", "DATE-OBS", "DATE_OBS", "TELESCOP", "INSTRUME", "CAMERA", "CONTENT", "WAVELNTH", "BUNIT",
-        "CADENCE", "QUALITY", "CROTA2", "CRPIX1", "CRPIX2", "CDELT1", "CDELT2", "CRVAL1", "CRVAL2", "RSUN_OBS",
-        "RSUN_REF", "DSUN_OBS", "R_SUN", "X0", "Y0", "OBS_R0", "P_ANGLE", "SOLAR_P0", "CRLN_OBS", "CRLT_OBS",
-        "CAR_ROT", "OBS_VR", "BSCALE", "BZERO", "BLANK", "DATAMIN", "DATAMAX", "DATAMEAN", "DATARMS", "DATAVALS",
-        "MISSVALS", "ORIGIN", "SIMULATD", "SIMSEED")  # fmt: skip
+KEPT_KEYWORDS = (
+    "T_REC", "T_OBS", "DATE-OBS", "DATE_OBS", "TELESCOP", "INSTRUME", "CAMERA", "CONTENT", "WAVELNTH", "BUNIT",
+    "CADENCE", "QUALITY", "CROTA2", "CRPIX1", "CRPIX2", "CDELT1", "CDELT2", "CRVAL1", "CRVAL2", "RSUN_OBS",
+    "RSUN_REF", "DSUN_OBS", "R_SUN", "X0", "Y0", "OBS_R0", "P_ANGLE", "SOLAR_P0", "CRLN_OBS", "CRLT_OBS", "CAR_ROT",
+    "OBS_VR", "BSCALE", "BZERO", "BLANK", "DATAMIN", "DATAMAX", "DATAMEAN", "DATARMS", "DATAVALS", "MISSVALS",
+    "ORIGIN", "SIMULATD", "SIMSEED",
+)  # fmt: skip
 """Keywords that go into ``facts.header``."""
 
 _ARCSEC = {"arcsec": 1.0, "arcsecs": 1.0, "asec": 1.0, "deg": 3600.0, "degree": 3600.0, "degrees": 3600.0,
@@ -184,7 +186,7 @@ def facts(
         "height_px": height,
         "simulated": simulated,
         "facts": disk_facts(where, cdelt_arcsec)
-        | {"header": {key: plain(header[key]) for key in TOLD if header.get(key) is not None}},
+        | {"header": {key: plain(header[key]) for key in KEPT_KEYWORDS if header.get(key) is not None}},
     }
 
 

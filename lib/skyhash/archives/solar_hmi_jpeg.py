@@ -18,7 +18,7 @@ name:
   ``2022_08_02__10_47_53_000__SDO_HMI_HMI_magnetogram.jp2``, ``20260201_000000_M_1k.jpg`` and the like; ``_TAI`` after
   it is honoured. It may be the hour that was asked for: Helioviewer answers with its nearest image, which may be
   minutes away. There is no QUALITY: it is null.
-- Colour pictures are turned to grey. Intensity images look alike in form; they are told by their grey: the middle of a
+- Colour pictures are turned to grey. Intensity images look alike in form; their grey tells them apart: the middle of a
   magnetogram's disk is 128.
 - Rows are stored from the top; they are turned over (a view, no copy) so that the bottom row is first, as in FITS.
 """
@@ -81,7 +81,7 @@ class MagnetogramPicture:
         grey, form, disk = self._decode()
         obs_time = time_of_name(self.source.path)
         height, width = grey.shape
-        told = {"FORMAT": form, "CLIP_GAUSS": CLIP_GAUSS, "ZERO_GREY": ZERO_GREY}
+        header_facts = {"FORMAT": form, "CLIP_GAUSS": CLIP_GAUSS, "ZERO_GREY": ZERO_GREY}
         return {
             "natural_key": f"helioviewer.hmi.m[{obs_time:%Y-%m-%dT%H:%M:%S}_UTC]",
             "obs_time": obs_time,
@@ -90,7 +90,7 @@ class MagnetogramPicture:
             "width_px": width,
             "height_px": height,
             "simulated": "simul" in PurePosixPath(self.source.path).name.lower(),
-            "facts": solar_header.disk_facts(disk, None) | {"header": told},
+            "facts": solar_header.disk_facts(disk, None) | {"header": header_facts},
         }
 
     @guarded

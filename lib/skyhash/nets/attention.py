@@ -75,7 +75,7 @@ def overlay(picture: npt.NDArray[np.uint8], attention: npt.NDArray[np.float32]) 
     return np.rint(picture * light).astype(np.uint8)
 
 
-def sheet(encoder: Encoder, data: npt.NDArray[np.uint8], block: int = -1) -> bytes:
+def overlay_picture(encoder: Encoder, data: npt.NDArray[np.uint8], block: int = -1) -> bytes:
     """PNG of pictures and the attention of one block: a row per picture, the picture first, then a column per head.
 
     Parameters

@@ -36,7 +36,7 @@ from torch.nn import functional
 from skyhash.errors import ModelMismatch
 from skyhash.nets.backbones.backbone import pictures
 from skyhash.nets.encoder import Batch, Encoder, Group
-from skyhash.nets.losses.contrastive import contrastive, similarities, similarity
+from skyhash.nets.losses.contrastive import blended_similarity, contrastive, similarities
 from skyhash.nets.settings.pairs import PairSettings
 from skyhash.nets.views.operations import operations
 from skyhash.nets.views.subsets import random_subset
@@ -161,9 +161,9 @@ class PairEncoder(Encoder):
         negative = torch.ones_like(positive) if of.pairs == "both" else ~positive
         others, partner = partners(codes[-1], negative, group)
         there = partner >= 0
-        of_negative = similarity(own[there], others[partner[there]], of.similarity)
+        of_negative = blended_similarity(own[there], others[partner[there]], of.similarity)
         chosen = positive if of.pairs == "one" else torch.ones_like(positive)
-        of_positive = similarity(own[chosen], codes[1][chosen], of.similarity)
+        of_positive = blended_similarity(own[chosen], codes[1][chosen], of.similarity)
         y = torch.cat([torch.ones_like(of_positive), torch.zeros_like(of_negative)])
         return contrastive(torch.cat([of_positive, of_negative]), y, of.margin)
 

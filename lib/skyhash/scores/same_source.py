@@ -122,8 +122,8 @@ def normalised_rank(values: np.ndarray, relevant: np.ndarray, others: np.ndarray
     last[:, :-1] = first[:, 1:]
     end = np.minimum.accumulate(np.where(last, place, n)[:, ::-1], axis=1)[:, ::-1]
     rank = (start + end) / 2 + 1  # of a tied group, the middle of its places
-    listed, held = (relevant & there).sum(axis=1), there.sum(axis=1)
+    listed, listed_places = (relevant & there).sum(axis=1), there.sum(axis=1)
     ranks = np.where(relevant & there, rank, 0).sum(axis=1)
-    ranks += (others - listed) * (held + searched + 1) / 2
+    ranks += (others - listed) * (listed_places + searched + 1) / 2
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(others > 0, (ranks - others * (others + 1) / 2) / (searched * others), np.nan)

@@ -36,7 +36,7 @@ from pydantic import Field
 from scipy import ndimage
 
 from skyhash.settings import Positive, Share, SimulatorSettings
-from skyhash.simulated.aurora_forms import CLASSES, Form, brightness, event_of
+from skyhash.simulated.aurora_forms import CLASSES, AuroraForm, brightness, event_of
 from skyhash.simulated.simulator import Simulator
 
 START = dt.datetime(2003, 12, 17, 3, 0, 0)
@@ -94,21 +94,21 @@ class AuroraSimulator(Simulator):
             # as cameras of that kind do: the darkest and the brightest of the aurora span the range
             counts = np.clip((counts.astype(np.float64) - DARK) * (255 / (2 * AURORA)), 0, 255)
         values = counts[::-1].astype(np.uint8 if of.depth == 8 else np.uint16)  # the top row first
-        held = io.BytesIO()
-        Picture.fromarray(np.ascontiguousarray(values)).save(held, "PNG")
+        buffer = io.BytesIO()
+        Picture.fromarray(np.ascontiguousarray(values)).save(buffer, "PNG")
         name = f"simulated_aurora_{time:%Y%m%d_%H%M%S}.png"
         row = {
             "file": name, "timestamp": f"{time:%Y-%m-%dT%H:%M:%SZ}", "label": label, "instrument": "simulated",
             "event": str(event),
         }  # fmt: skip
-        return name, held.getvalue(), row
+        return name, buffer.getvalue(), row
 
     def frame(self, label: str, seed: int, number: int) -> npt.NDArray[np.uint16]:
         """Counts of a frame, shape (side_px, side_px), the bottom row first: south below, east to the left."""
         of = self.settings
         event, frame = divmod(number, of.event_frames)
         of_event = np.random.default_rng([seed, 1, event])
-        form: Form = event_of(label, of_event)
+        form: AuroraForm = event_of(label, of_event)
         second = event_of(str(of_event.choice([name for name in CLASSES if name != label])), of_event)
         mixed, faint = of_event.uniform(0, of.mixing), of.faintest ** of_event.uniform(0, 1)
         random = np.random.default_rng([seed, 2, number])

@@ -58,7 +58,7 @@ class Patch:
 
 
 @dataclass(frozen=True)
-class Form:
+class AuroraForm:
     """What an event shows."""
 
     label: str
@@ -71,7 +71,7 @@ class Form:
     """Northward, layer heights per second."""
 
 
-def event_of(label: str, random: np.random.Generator) -> Form:
+def event_of(label: str, random: np.random.Generator) -> AuroraForm:
     """A form of a class."""
     drift = float(random.normal(0, 0.002))
     zenith = (float(random.normal(0, 0.03)), float(random.normal(-0.09, 0.03)))
@@ -83,7 +83,7 @@ def event_of(label: str, random: np.random.Generator) -> Form:
             _band(random, middle + 0.8 * i, tilt, random.uniform(0.06, 0.16), random.uniform(0.5, 1.0), 0.08, 0.1, 5.0)
             for i in range(count)
         ]
-        return Form(label, bands, zenith=zenith, drift=drift)
+        return AuroraForm(label, bands, zenith=zenith, drift=drift)
     if label == "drapery corona":
         places = np.linspace(-1.3, 1.3, int(random.integers(5, 9))) + random.uniform(-0.3, 0.3)
         bands = [
@@ -91,9 +91,9 @@ def event_of(label: str, random: np.random.Generator) -> Form:
                   random.uniform(0.1, 0.22), random.uniform(0.5, 0.9), random.uniform(0.9, 2.0))
             for north in places
         ]  # fmt: skip
-        return Form(label, bands, zenith=zenith, drift=drift)
+        return AuroraForm(label, bands, zenith=zenith, drift=drift)
     if label == "radial corona":
-        return Form(label, rays=_rays(random, int(random.integers(14, 30)), 1.0), zenith=zenith, drift=drift)
+        return AuroraForm(label, rays=_rays(random, int(random.integers(14, 30)), 1.0), zenith=zenith, drift=drift)
     away, angle = random.uniform(0.1, 0.5), random.uniform(0, 2 * np.pi)
     spot = Patch(float(away * np.cos(angle)), float(away * np.sin(angle)), float(random.uniform(0.06, 0.14)),
                  float(random.uniform(0.04, 0.08)), float(random.uniform(0, np.pi)), 1.6)  # fmt: skip
@@ -103,7 +103,7 @@ def event_of(label: str, random: np.random.Generator) -> Form:
         for _ in range(3)
     ]  # fmt: skip
     weak = [_band(random, random.uniform(-1, 1), tilt, 0.1, random.uniform(0.1, 0.25), 0.15, 0.6, 1.5)]
-    return Form(label, weak, _rays(random, int(random.integers(3, 8)), 0.25), [spot, *around], zenith, drift)
+    return AuroraForm(label, weak, _rays(random, int(random.integers(3, 8)), 0.25), [spot, *around], zenith, drift)
 
 
 def _band(
@@ -128,12 +128,12 @@ def _rays(random: np.random.Generator, count: int, strength: float) -> list[Ray]
     ]  # fmt: skip
 
 
-def brightness(form: Form, east: Array, north: Array, seconds: float = 0.0) -> Array:
+def brightness(form: AuroraForm, east: Array, north: Array, seconds: float = 0.0) -> Array:
     """Brightness of a form on the lens, 1 for a bright one.
 
     Parameters
     ----------
-    form : Form
+    form : AuroraForm
     east, north : ndarray, broadcast against each other
         Places on the lens, 1 at the horizon.
     seconds : float

@@ -117,10 +117,10 @@ class InterferometerSimulator(Simulator):
         }  # fmt: skip
         header = fits.Header()
         header.update(cards)
-        held = io.BytesIO()
-        fits.PrimaryHDU(values[None], header).writeto(held)
+        buffer = io.BytesIO()
+        fits.PrimaryHDU(values[None], header).writeto(buffer)
         kind = "cont" if of.image_kind == "continuum" else "cube"
-        return f"simulated_{seed}_{source:05d}_{visit}.{kind}.fits", held.getvalue()
+        return f"simulated_{seed}_{source:05d}_{visit}.{kind}.fits", buffer.getvalue()
 
     def image(
         self, shape: str, fixed: np.random.Generator, random: np.random.Generator
@@ -175,8 +175,8 @@ class InterferometerSimulator(Simulator):
     def co_use(self, seed: int) -> bytes:
         """Proposals and the categories of science that each names, as CSV."""
         random = np.random.default_rng([seed, 1 << 20])
-        held = io.StringIO()
-        table = csv.writer(held, lineterminator="\n")
+        buffer = io.StringIO()
+        table = csv.writer(buffer, lineterminator="\n")
         table.writerow(["record", "category"])
         names = list(NEAR)
         for number in range(self.settings.proposals):
@@ -188,7 +188,7 @@ class InterferometerSimulator(Simulator):
                 named.add(names[int(random.integers(len(names)))])
             for category in sorted(named):
                 table.writerow([f"simulated-{seed}-{number:05d}", category])
-        return held.getvalue().encode()
+        return buffer.getvalue().encode()
 
 
 def _put(folder: Path, name: str, content: bytes) -> bool:

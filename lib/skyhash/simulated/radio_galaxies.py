@@ -89,9 +89,9 @@ class RadioGalaxiesSimulator(Simulator):
             "CLASS": label, "SIMULATD": True,
         }  # fmt: skip
         header.update(cards)
-        held = io.BytesIO()
-        fits.PrimaryHDU(values, header).writeto(held)
-        return f"simulated_{seed}_{number:06d}.fits", held.getvalue()
+        buffer = io.BytesIO()
+        fits.PrimaryHDU(values, header).writeto(buffer)
+        return f"simulated_{seed}_{number:06d}.fits", buffer.getvalue()
 
     def image(self, label: str, random: np.random.Generator) -> npt.NDArray[np.float32]:
         """One cut-out, Jy / beam, shape (side_px, side_px), the bottom row first."""

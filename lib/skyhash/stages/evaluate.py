@@ -144,8 +144,8 @@ def _hashes(config: Config, store: Store, subject: Subject) -> dict[str, Method]
     files, model_id = store.files("hashes"), subject.model["model_id"]
     metric = subject.build.get("metric") or config.neighbours.metric
     column = "bits" if metric == "hamming" else "code"
-    told = json.loads(subject.build.get("parameters") or "{}").get("blend_weights")
-    weights = tuple(told or config.neighbours.blend_weights)
+    recorded_weights = json.loads(subject.build.get("parameters") or "{}").get("blend_weights")
+    weights = tuple(recorded_weights or config.neighbours.blend_weights)
     return {
         "hash": Method("hash", metric, CodeArrays(files, model_id, column), baselines.unchanged, weights),
         "hash_float_cosine": Method(

@@ -123,14 +123,14 @@ def _done(spark: SparkSession, settings: Config) -> pd.DataFrame:
     rows = store.read("evaluation_summary").where(f"run_id = '{done.run_id}'").toPandas()
     model_id = done.facts["model"]
     model = store.read("models").where(f"model_id = '{model_id}'").first()
-    told = classes.accuracy(store, settings, model_id)
-    if told is not None:
+    accuracy_row = classes.accuracy(store, settings, model_id)
+    if accuracy_row is not None:
         import pandas as pd
 
         like = rows.iloc[0]
-        told |= {"images": like["images"], "split": like["split"], "simulated": like["simulated"]}
-        told["published"] = dict(settings.evaluations["labels"].model_dump()["published"]).get("accuracy")
-        rows = pd.concat([rows, pd.DataFrame([told])], ignore_index=True)
+        accuracy_row |= {"images": like["images"], "split": like["split"], "simulated": like["simulated"]}
+        accuracy_row["published"] = dict(settings.evaluations["labels"].model_dump()["published"]).get("accuracy")
+        rows = pd.concat([rows, pd.DataFrame([accuracy_row])], ignore_index=True)
     return rows.assign(size_mb=model["parameters"] * 4 / 2**20, train_seconds=model["seconds"], model_id=model_id)
 
 

@@ -45,12 +45,12 @@ def show(store: Store, config: Config, report: Report, name: str, order: Sequenc
     (folder / f"{name}.png").write_bytes(plots.experiment(shown, order, experiments.EXPERIMENTS[name]))
     report.facts |= {"table": str(folder / f"{name}.csv"), "picture": str(folder / f"{name}.png")}
     report.rows_out = len(rows)
-    told = rows[rows["evaluation"] == "classification"].set_index("run")
-    report.tables.append(_table(evaluation.headline, order, shown, told))
+    accuracies = rows[rows["evaluation"] == "classification"].set_index("run")
+    report.tables.append(_table(evaluation.headline, order, shown, accuracies))
 
 
 def _table(
-    headline: str, order: Sequence[str], shown: pd.DataFrame, told: pd.DataFrame
+    headline: str, order: Sequence[str], shown: pd.DataFrame, accuracies: pd.DataFrame
 ) -> tuple[str, list[str], list[list[str]]]:
     """One line per run and method, the hash first, then the others from best to worst."""
     kind = "SIMULATED images" if bool(shown["simulated"].any()) else "observed images"
@@ -60,7 +60,7 @@ def _table(
         own = own.assign(other=own["method"] != "hash").sort_values(["other", "value"], ascending=[True, False])
         for row in own.to_dict("records"):
             ours = row["method"] == "hash"
-            accuracy = _interval(told.loc[name]) if ours and name in told.index else ""
+            accuracy = _interval(accuracies.loc[name]) if ours and name in accuracies.index else ""
             size = [f"{row['size_mb']:.2f}", f"{row['train_seconds']:.0f}"] if ours else ["", ""]
             cells.append(
                 [name, row["method"], _interval(row), _number(row["published"]), accuracy, f"{row['n']:,}", *size]

@@ -81,8 +81,8 @@ class NeighbourTable:
         for number, file in enumerate(self.files):
             column = file.schema_arrow.names.index("query_id")
             for group in range(file.metadata.num_row_groups):
-                told = file.metadata.row_group(group).column(column).statistics
-                spans.append((told.min, told.max, number, group))
+                statistics_of_ids = file.metadata.row_group(group).column(column).statistics
+                spans.append((statistics_of_ids.min, statistics_of_ids.max, number, group))
         self.spans = sorted(spans)
         self.lowest = np.array([span[0] for span in self.spans], dtype=np.int64)
         self.most = memory_mb << 20

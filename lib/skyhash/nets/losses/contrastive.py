@@ -22,7 +22,7 @@ Weights = tuple[float, float, float]
 TINY = 1e-12  # roots have an infinite slope at 0
 
 
-def similarity(a: Tensor, b: Tensor, weights: Weights) -> Tensor:
+def blended_similarity(a: Tensor, b: Tensor, weights: Weights) -> Tensor:
     """Similarity of a[i] and b[i].
 
     Parameters

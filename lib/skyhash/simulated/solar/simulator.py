@@ -31,10 +31,10 @@ class SolarSimulator(Simulator):
     def write(self, folder: Path, seed: int) -> dict[str, Any]:
         """See `skyhash.simulated.simulator.Simulator`."""
         s = self.settings
-        told = archive.write(folder, s.images, s.side_px, s.cadence_minutes, s.start, seed, s.broken)
+        summary = archive.write(folder, s.images, s.side_px, s.cadence_minutes, s.start, seed, s.broken)
         if s.with_sample:
-            told["real HMI image (sunpy's sample)"] = copy_sample(folder).name
-        return told
+            summary["real HMI image (sunpy's sample)"] = copy_sample(folder).name
+        return summary
 
 
 def copy_sample(folder: Path) -> Path:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def accuracy(store: Store, config: Config, model_id: str) -> dict[str, Any] | None:
     """Share of right classes among unseen, labelled images, as a row of an evaluation.
 
-    The classes are told from the float codes in the table of hashes, by the encoder's own `classify`; at most
+    The classes are predicted from the float codes in the table of hashes, by the encoder's own `classify`; at most
     evaluate.most_queries images, a seeded sample, are asked. The interval is a bootstrap over images.
 
     Returns
@@ -41,9 +41,9 @@ def accuracy(store: Store, config: Config, model_id: str) -> dict[str, Any] | No
     if not rows:
         return None
     with torch.inference_mode():
-        told = encoder.classify(torch.tensor(np.array([row["code"] for row in rows], dtype=np.float32)))
+        numbers = encoder.classify(torch.tensor(np.array([row["code"] for row in rows], dtype=np.float32)))
     names = np.array(encoder.classes, dtype=object)
-    right = (names[np.asarray(told)] == np.array([row["label"] for row in rows], dtype=object)).astype(np.float64)
+    right = (names[np.asarray(numbers)] == np.array([row["label"] for row in rows], dtype=object)).astype(np.float64)
     mean, low, high = over_blocks(right[:, None], np.ones((len(right), 1)), config.evaluate.bootstrap, config.seed)
     return {
         "evaluation": "classification", "method": "hash", "metric": "accuracy", "parameters": "{}",
