@@ -84,6 +84,7 @@ class HashSettings(Settings):
         " percentile_1 to percentile_99 of the training rows",
     )
     batch: Positive = Field(4096, description="rows per call of the encoder, at most")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where a task sees one")
 
 
 class NeighbourSettings(Settings):

@@ -71,6 +71,8 @@ class Evaluation:
     ----------
     Settings : type
         Extends `skyhash.settings.EvaluationSettings`.
+    version : int
+        Raised whenever equal lists and settings give other metrics: a rebuild then judges anew.
     columns : tuple of str
         Columns of `observations` that it reads.
     headline : str
@@ -88,6 +90,7 @@ class Evaluation:
     """
 
     Settings: ClassVar[type[EvaluationSettings]] = EvaluationSettings
+    version: ClassVar[int] = 1
     columns: ClassVar[tuple[str, ...]] = ()
     headline: ClassVar[str] = ""
     published: dict[str, tuple[float, str]] = {}  # noqa: RUF012  an evaluation may take them from its settings

@@ -45,6 +45,7 @@ from skyhash.stages.evaluation import subject as subjects
 from skyhash.stages.evaluation import summary
 from skyhash.stages.evaluation.subject import Subject
 from skyhash.stages.fingerprint import descriptor_id
+from skyhash.stages.freshness import code_versions
 from skyhash.stages.report import Report
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
         "split": subject.split,
         "images of the training part": len(subject.trained),
         "simulated": subject.simulated,
-    }
+    } | code_versions(config, "evaluate")
     with store.work_folder(report.run_id) as work:
         parts = _judge(spark, config, store, report, subject, evaluations, work)
         judged = spark.read.schema(JUDGED + ", model_id string").parquet(*parts)

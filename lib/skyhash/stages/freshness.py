@@ -5,11 +5,22 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from skyhash import __version__
+from skyhash import __version__, topk
 from skyhash.config import Config
+from skyhash.scores import EVALUATIONS
 
 if TYPE_CHECKING:
     from skyhash.spark.storage.store import Store
+
+
+def code_versions(config: Config, job: str) -> dict[str, str]:
+    """Versions of the code that decides a job's result, as its closing table names them."""
+    if job == "neighbours":
+        return {"version of the search": str(topk.VERSION)}
+    if job == "evaluate":
+        kinds = sorted(config.evaluations)
+        return {"versions of the evaluations": ", ".join(f"{kind} {EVALUATIONS.get(kind).version}" for kind in kinds)}
+    return {}
 
 
 def still_stands(

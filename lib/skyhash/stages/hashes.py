@@ -81,6 +81,7 @@ def _hash(store: Store, config: Config, report: Report, todo: DataFrame, model: 
     batch = rows_per_batch(config.hash.batch, row_bytes(model.dtype, shape))
     spark = store.spark
     with arrow_batches(spark, batch), progress(spark, f"hash: {report.rows_in:,} images"):
-        rows = todo.select("image_id", "data").mapInArrow(hasher(str(folder), model.dtype, shape), HASHED)
+        encode = hasher(str(folder), model.dtype, shape, config.hash.device)
+        rows = todo.select("image_id", "data").mapInArrow(encode, HASHED)
         rows = rows.withColumn("model_id", f.lit(model.model_id)).withColumn("run_id", f.lit(report.run_id))
         return store.append("hashes", rows, expected=report.rows_in)

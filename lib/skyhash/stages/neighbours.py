@@ -25,6 +25,7 @@ from skyhash.errors import InputError
 from skyhash.listing import identity, is_delta
 from skyhash.spark.storage.store import Store
 from skyhash.stages import models
+from skyhash.stages.freshness import code_versions
 from skyhash.stages.neighbour_search import Input, search
 from skyhash.stages.report import Report
 
@@ -57,6 +58,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
         codes, store.read("observations"), f"table hashes in {store.warehouse}", "table observations",
         f"{store.warehouse} {versions}", model.model_id,
     )  # fmt: skip
+    report.facts |= code_versions(config, "neighbours")
     search(store, report, given, config.neighbours, config.seed)
     return report
 

@@ -23,7 +23,7 @@ from skyhash.errors import ReleaseRefused
 from skyhash.spark.logs import say
 from skyhash.spark.storage.store import WRITTEN_ONCE, Store
 from skyhash.stages import pairs, release_checks, releases
-from skyhash.stages.freshness import still_stands
+from skyhash.stages.freshness import code_versions, still_stands
 from skyhash.stages.neighbour_search import PAIRS_FILE
 from skyhash.stages.report import Report
 from skyhash.stages.running import run_job
@@ -53,7 +53,9 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     rows = []
     last: dict[str, Report] = {}
     for job in ORDER:
-        read = {PAIRS_FILE: pairs.digest(config.neighbours)} if job == "neighbours" else {}
+        read = code_versions(config, job)
+        if job == "neighbours":
+            read[PAIRS_FILE] = pairs.digest(config.neighbours)
         if job in WHOLE and still_stands(store, config, job, WHOLE[job], read):
             rows.append([job, "up to date", "", "", ""])
             continue

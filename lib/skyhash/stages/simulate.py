@@ -12,6 +12,7 @@ from pathlib import Path
 
 from skyhash.config import Config
 from skyhash.errors import ConfigError
+from skyhash.files import is_remote
 from skyhash.simulated import SIMULATORS
 from skyhash.stages.report import Report
 
@@ -26,6 +27,8 @@ def write(config: Config, folder: str) -> Report:
     """
     if not folder:
         raise ConfigError("archive.path", "nothing", "the folder that the simulated archive is written to")
+    if is_remote(folder):
+        raise ConfigError("archive.path", folder, "a local folder: simulated archives are written to one")
     settings = config.simulate
     if not settings.images:
         raise ConfigError("simulate.images", 0, "how many images to simulate")

@@ -88,7 +88,7 @@ def train(plan: Plan, group: Group) -> Trained:
     manifest = shards.load(folder)
     if manifest.ranks != group.size:
         raise DataLoss(f"training: a snapshot for {manifest.ranks} ranks is read by {group.size}")
-    device = device_of(plan.settings["device"], group.rank)
+    device = device_of("train.device", plan.settings["device"], group.rank)
     torch.manual_seed(plan.seed)
     encoder = train_loop.make(plan.encoder, manifest.shape, manifest.classes)
     checkpoint = checkpoints.load(folder, plan.key)
@@ -121,8 +121,8 @@ def train(plan: Plan, group: Group) -> Trained:
     return Trained(parameters, metrics, resumed_from)
 
 
-def device_of(name: str, rank: int) -> torch.device:
-    """The device of a rank.
+def device_of(setting: str, name: str, rank: int) -> torch.device:
+    """The device of a rank, or of a task, that a setting names.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def device_of(name: str, rank: int) -> torch.device:
     import torch
 
     if name == "cuda" and not torch.cuda.is_available():
-        raise SkyhashError("train.device: found no CUDA device on a rank, expected one")
+        raise SkyhashError(f"{setting}: found no CUDA device on a rank or task, expected one")
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", rank % torch.cuda.device_count())

@@ -22,7 +22,7 @@ def rows_per_batch(batch: int, row_bytes: int) -> int:
 
 
 def hasher(
-    folder: str, dtype: str, shape: tuple[int, ...]
+    folder: str, dtype: str, shape: tuple[int, ...], device: str = "auto"
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Function for `mapInArrow` over (image_id, data): rows of `HASHED`.
 
@@ -32,26 +32,31 @@ def hasher(
         The model's folder, mounted by the executors.
     dtype, shape
         Of a descriptor's array.
+    device : {'auto', 'cpu', 'cuda'}
+        The setting hash.device. Tasks of one machine take its CUDA devices in turn.
     """
 
     def hash_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
         import torch
+        from pyspark import TaskContext
 
         from skyhash.codes.packing import pack
         from skyhash.spark.training import model_folder
+        from skyhash.spark.training.loop import device_of
 
         # Spark runs one worker per core
         torch.set_num_threads(1)
         encoder, thresholds = model_folder.load(Path(folder))
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        encoder.to(device)
+        task = TaskContext.get()
+        at = device_of("hash.device", device, task.partitionId() if task else 0)
+        encoder.to(at)
         for batch in batches:
             if not batch.num_rows:
                 continue
             data = decoded(batch.column(1), dtype, shape)
             with torch.inference_mode():
-                code = encoder.encode(torch.from_numpy(data).to(device)).float().cpu().numpy()
+                code = encoder.encode(torch.from_numpy(data).to(at)).float().cpu().numpy()
             finite = _finite_rows(code)
             if not finite.all():
                 raise DataLoss(f"hash: {int((~finite).sum())} codes are not finite")
