@@ -99,7 +99,7 @@ class NeighbourSettings(Settings):
         "auto", description="of the prefilter's products; auto measures which is fastest. It does not change the lists"
     )
     memory_mb: Positive = Field(1500, description="bound of one task's working memory")
-    tables: Natural = Field(0, description="LSH tables; 0 = tuned")
+    hash_tables: Natural = Field(0, description="of a blocked search (LSH); 0 = tuned")
     probes: Natural = Field(0, description="buckets probed per table; 0 = tuned")
     sample: Positive = Field(1000, description="queries on which recall is measured against exact")
     exclude_minutes: float = Field(0.0, ge=0, description="leave out images within this time of the query")

@@ -192,7 +192,11 @@ NEIGHBOUR_RUNS = _table(
         ("arithmetic", "string", "how the prefilter's products were computed, and why"),
         ("parameters", "string", "blocks, tables, probes, bucket sizes and their skew as JSON"),
         ("seed", "bigint", "of sampling and hyperplanes"),
-        ("pairs_scored", "bigint", "pairs whose prefilter score was computed"),
+        (
+            "pairs_scored",
+            "bigint",
+            "scores computed by the prefilter; a blocked search may score a pair once in each hash table and from either side",
+        ),
         ("pairs_possible", "bigint", "n (n - 1) / 2"),
         ("recall_at_k", "double", "against exact, mean over a sample of queries; 1 by construction when exact"),
         ("recall_low", "double", "95 % interval of that mean"),

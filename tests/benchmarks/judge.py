@@ -50,9 +50,9 @@ def recall(
     for place, near in zip(chosen, nearness(codes, queries[chosen]), strict=True):
         query = int(queries[place])
         near[query] = -np.inf
-        floor = np.partition(near, len(near) - want)[len(near) - want]
+        kth = np.partition(near, len(near) - want)[len(near) - want]
         listed = np.unique(lists[place])
         listed = listed[(listed >= 0) & (listed != query)]
         slack = 0.0 if codes.dtype == np.uint8 else ROUNDING
-        shares.append(min(want, int((near[listed] >= floor - slack).sum())) / want)
+        shares.append(min(want, int((near[listed] >= kth - slack).sum())) / want)
     return float(np.mean(shares))

@@ -107,8 +107,8 @@ def plane_of(
     elif how == "moment0":
         image = values.sum(axis=0) * abs(_number(header, "CDELT3", 1.0))
     else:
-        places = np.arange(1, len(cube) + 1) - _number(header, "CRPIX3", 1.0)
-        coordinate = _number(header, "CRVAL3", 0.0) + places * _number(header, "CDELT3", 1.0)
+        channels = np.arange(1, len(cube) + 1) - _number(header, "CRPIX3", 1.0)
+        coordinate = _number(header, "CRVAL3", 0.0) + channels * _number(header, "CDELT3", 1.0)
         total = values.sum(axis=0)
         weighted = np.tensordot(coordinate, values, axes=(0, 0))
         image = np.divide(weighted, total, out=np.full(total.shape, np.nan), where=total != 0)

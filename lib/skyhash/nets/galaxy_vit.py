@@ -89,7 +89,7 @@ class GalaxyVit(PairEncoder):
         self._codes_of(of.output * (patches if of.code == "patches" else 1))
 
     def embedded(self, images: Tensor) -> Tensor:
-        """Patches with their places, (n, patches, hidden), of pictures (n, 3, side, side)."""
+        """Patches with their positions, (n, patches, hidden), of pictures (n, 3, side, side)."""
         return self.embed(patches_of(images, self.settings.patch_px)) + self.position
 
     def code(self, images: Tensor) -> Tensor:
@@ -116,10 +116,10 @@ def patches_of(images: Tensor, side: int) -> Tensor:
     return nn.functional.unfold(images, side, stride=side).transpose(1, 2)
 
 
-def position_table(places: int, size: int) -> Tensor:
-    """Sines and cosines of each place (Vaswani et al. 2017, section 3.5), float32, shape (places, size).
+def position_table(patches: int, size: int) -> Tensor:
+    """Sines and cosines of each position (Vaswani et al. 2017, section 3.5), float32, shape (patches, size).
 
     ``table[p, 2i] = sin(p / 10000^(2i / size))``, ``table[p, 2i + 1] = cos(p / 10000^(2i / size))``.
     """
-    angle = torch.arange(places)[:, None] / 10000 ** (torch.arange(0, size, 2) / size)
+    angle = torch.arange(patches)[:, None] / 10000 ** (torch.arange(0, size, 2) / size)
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)

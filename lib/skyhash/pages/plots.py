@@ -163,7 +163,7 @@ def experiment(rows: pd.DataFrame, order: Sequence[str], heading: str) -> bytes:
     """
     rows = rows[~rows["method"].str.contains(" - ", regex=False)]
     by_run = rows.drop_duplicates("run").set_index("run").loc[list(order)]
-    places = {varied: i for i, varied in enumerate(dict.fromkeys(by_run["varied"]))}
+    positions = {varied: i for i, varied in enumerate(dict.fromkeys(by_run["varied"]))}
     figure = theme.figure(9, 4.2)
     axes = figure.subplots()
     hashes = list(dict.fromkeys(by_run["line"]))
@@ -175,7 +175,7 @@ def experiment(rows: pd.DataFrame, order: Sequence[str], heading: str) -> bytes:
     fallback = ("#8c6bb1", "#66a182", "#b0656f", "#7c7c7c")
     for number, (method, line, shade) in enumerate(drawn):
         one = rows[(rows["method"] == method) & (rows["line"] == line)]
-        one = one.assign(at=one["varied"].map(places)).sort_values("at")
+        one = one.assign(at=one["varied"].map(positions)).sort_values("at")
         ours = method == "hash"
         colour = theme.METHODS.get(method, fallback[number % len(fallback)])
         reach = np.abs(one[["low", "high"]].to_numpy(float).T - one["value"].to_numpy(float))
@@ -185,8 +185,8 @@ def experiment(rows: pd.DataFrame, order: Sequence[str], heading: str) -> bytes:
         if ours and one["published"].notna().any():
             axes.plot(one["at"], one["published"], linestyle=(0, (1, 2)), marker="_", markersize=9, color=theme.OUTSIDE,
                       alpha=shade, label=f"published{', ' + line.replace('_', ' ') if line else ''}")  # fmt: skip
-    axes.set_xticks(range(len(places)), list(places))
-    axes.set_xlim(-0.4, len(places) - 0.6)
+    axes.set_xticks(range(len(positions)), list(positions))
+    axes.set_xlim(-0.4, len(positions) - 0.6)
     axes.set_title(heading[0].upper() + heading[1:], fontsize=10, color=theme.INK, loc="left")
     axes.legend(fontsize=8, frameon=False, labelcolor=theme.INK, loc="center left", bbox_to_anchor=(1.0, 0.5))
     theme.plain(axes)

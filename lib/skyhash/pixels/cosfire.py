@@ -66,7 +66,7 @@ class Cosfire:
         rings = len(settings.radii_px)
         self.pairs = [
             (i, j, opening) for i in range(rings) for j in range(i, rings) for opening in OPENINGS
-        ]  # places in radii_px, steps of angle
+        ]  # points in radii_px, steps of angle
         self.shape = (len(settings.sigmas_px) * (2 * len(self.pairs) + rings + 1),)
 
     def __call__(self, image: Image) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
@@ -97,6 +97,6 @@ class Cosfire:
         rings = []
         for radius in (0.0, *of.radii_px):
             blurred = ndimage.gaussian_filter(response, of.sigma_0_px + of.alpha * radius)
-            places = [middle + radius * np.sin(turn), middle + radius * np.cos(turn)]
-            rings.append(ndimage.map_coordinates(blurred, places, order=1))
+            points = [middle + radius * np.sin(turn), middle + radius * np.cos(turn)]
+            rings.append(ndimage.map_coordinates(blurred, points, order=1))
         return float(rings[0][0]), np.array(rings[1:])

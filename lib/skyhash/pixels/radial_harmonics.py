@@ -4,7 +4,7 @@ The picture of `colour_image`, grey, is read on rings around the middle. On each
 angle are taken: of order 0 the radial profile, of order 2 what is elongated, has a bar or two arms, and so on. A turn
 of the picture changes their phases alone, so amplitudes stay. In order:
 
-1. grey is the mean of the colours less the picture's median, not below 0, read bilinearly at `angles` places on each of
+1. grey is the mean of the colours less the picture's median, not below 0, read bilinearly at `angles` points on each of
    `radii` rings up to the picture's edge;
 2. A[r, m] = | mean over the angles of I e^(-i m angle) | for m = 0 to `orders` - 1;
 3. divided by the sum over r of A[r, 0], so that bright and faint galaxies compare, under a square root;
@@ -32,7 +32,7 @@ class RadialHarmonicsSettings(ColourImageSettings):
 
     kind: Literal["radial_harmonics"] = "radial_harmonics"  # type: ignore[assignment]
     radii: Positive = Field(16, description="rings, evenly from the middle to the edge")
-    angles: Positive = Field(64, description="places on a ring")
+    angles: Positive = Field(64, description="samples on a ring")
     orders: Positive = Field(7, description="harmonics, the mean among them; at most half the angles")
     sense: bool = Field(True, description="also how phases change outwards, which tells the sense of spirals")
 
@@ -82,7 +82,7 @@ def harmonics(grey: npt.NDArray[np.float64], radii: int, angles: int, orders: in
     middle = (len(grey) - 1) / 2
     radius = (np.arange(radii) + 0.5) / radii * middle
     turn = 2 * np.pi * np.arange(angles) / angles
-    places = [middle + radius[:, None] * np.sin(turn), middle + radius[:, None] * np.cos(turn)]
-    rings = ndimage.map_coordinates(grey, places, order=1)
+    points = [middle + radius[:, None] * np.sin(turn), middle + radius[:, None] * np.cos(turn)]
+    rings = ndimage.map_coordinates(grey, points, order=1)
     found: npt.NDArray[np.complex128] = np.fft.fft(rings, axis=1)[:, :orders] / angles
     return found

@@ -5,7 +5,7 @@ orders of tied images (`skyhash.scores.ranking`; McSherry & Najork 2008), so tha
 influence. To include tied groups completely, lists are read to `depth`, by default to their end in archives of up to
 10,000 images; of a group that is cut there, the images read represent all.
 
-- ``map``: mean average precision over the whole list, or over its first k places. Its divisor is the number of relevant
+- ``map``: mean average precision over the whole list, or over its first k ranks. Its divisor is the number of relevant
   images in the whole search set, min(k, that number) at k.
 - ``precision``: share of relevant images among the first k, or among all where there are fewer.
 - ``accuracy``: share of queries whose label wins the vote of the k nearest. A group at the cut votes by its expected
@@ -32,7 +32,7 @@ ALL = "all"
 class LabelsSettings(EvaluationSettings):
     k: tuple[Positive, ...] = Field((100,), description="lengths at which mAP, precision and accuracy are cut")
     votes: Positive = Field(10, description="nearest images whose vote the accuracy beside the whole list's mAP counts")
-    depth: Positive = Field(10_000, description="places of a list that are read at most")
+    depth: Positive = Field(10_000, description="ranks of a list that are read at most")
     headline_k: Natural = Field(0, description="length by which methods are compared; 0 = the whole list")
     per_class: bool = Field(True, description="also the metrics of each label's queries, at the headline's length")
     published: dict[str, float] = Field(

@@ -27,7 +27,7 @@ NOWHERE = -1
 
 class MiniSearchSettings(EvaluationSettings):
     batch: tuple[Positive, ...] = Field((32,), description="images of a mini-search with the copy; the first is shown")
-    depth: Positive = Field(10_000, description="places of a list that are read at most")
+    depth: Positive = Field(10_000, description="ranks of a list that are read at most")
     published: float = Field(0.93, description="published accuracy to show beside; its batch is not stated")
 
 

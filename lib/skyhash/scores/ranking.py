@@ -90,9 +90,9 @@ def average_precision(
     scores, relevant : (m, n)
         As in `precision_at`.
     k : int, optional
-        Only the first k places count; the sum is divided by min(k, number of relevant items).
+        Only the first k ranks count; the sum is divided by min(k, number of relevant items).
     totals : (m,) int, optional
-        Relevant items in the whole search set, where rows are its first n places only; those that are not in the row
+        Relevant items in the whole search set, where rows are its first n ranks only; those that are not in the row
         add nothing to the sum. By default the relevant items of the row are all there are.
 
     Returns
@@ -103,7 +103,7 @@ def average_precision(
     ties = _Ties(scores, relevant)
     rank = ties.place + 1
     chance = ties.inside / ties.size
-    # of the group's other items, those expected on the places of the group above this one, given a relevant one here
+    # of the group's other items, those expected on the ranks of the group above this one, given a relevant one here
     above = (ties.place - ties.start) * (ties.inside - 1) / np.maximum(ties.size - 1, 1)
     terms = np.where(ties.inside > 0, chance * (ties.before + above + 1) / rank, 0.0)
     cut = len(rank) if k is None else min(k, len(rank))

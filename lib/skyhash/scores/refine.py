@@ -103,9 +103,9 @@ def similarity_matrix(rows: Sequence[Row]) -> npt.NDArray[np.float32]:
     for i, row in enumerate(rows):
         made[i] = row.similarities[-1] if len(row.similarities) else 0.0
         at = np.minimum(np.searchsorted(ids, row.ids, sorter=order), len(ids) - 1)
-        places = order[at]
-        here = ids[places] == row.ids
-        made[i, places[here]] = row.similarities[here]
+        positions = order[at]
+        here = ids[positions] == row.ids
+        made[i, positions[here]] = row.similarities[here]
         made[i, i] = row.similarities[0] if len(row.similarities) else 0.0
     return np.maximum(made, made.T)
 

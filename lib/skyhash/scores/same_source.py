@@ -3,13 +3,13 @@
 The document of ALMA's archive proposes this score to tune a network by (Stoehr et al. 2024, The Messenger, section
 "Outlook"), without a formula. Of a query with R other images of its source among N others that may be retrieved:
 
-- ``r_precision``: share of the source's images among the first R places; 1 = all before any other image;
+- ``r_precision``: share of the source's images among the first R ranks; 1 = all before any other image;
 - ``map``: mean average precision over the whole list;
 - ``normalised_rank``: (sum of the R ranks - R (R + 1) / 2) / (N R), Mueller et al. 2001 (Pattern Recognition Letters
   22, 593, eq. 4): 0 = all first, about 1/2 = by chance. It is what a search of parameters makes small.
 
 All three are expectations over the orders of tied images (`skyhash.scores.ranking`). Images that a list does not hold
-are expected in the middle of the places behind it. Images without a source take places and are never right. Queries of
+are expected in the middle of the ranks behind it. Images without a source take ranks and are never right. Queries of
 one source are drawn together by the bootstrap.
 """
 
@@ -24,7 +24,7 @@ from skyhash.settings import EvaluationSettings, Positive
 
 
 class SameSourceSettings(EvaluationSettings):
-    depth: Positive = Field(10_000, description="places of a list that are read at most")
+    depth: Positive = Field(10_000, description="ranks of a list that are read at most")
 
 
 class SameSource(Evaluation):
@@ -121,7 +121,7 @@ def normalised_rank(values: np.ndarray, relevant: np.ndarray, others: np.ndarray
     last = np.ones((m, n), dtype=bool)
     last[:, :-1] = first[:, 1:]
     end = np.minimum.accumulate(np.where(last, place, n)[:, ::-1], axis=1)[:, ::-1]
-    rank = (start + end) / 2 + 1  # of a tied group, the middle of its places
+    rank = (start + end) / 2 + 1  # of a tied group, the middle of its ranks
     listed, listed_places = (relevant & there).sum(axis=1), there.sum(axis=1)
     ranks = np.where(relevant & there, rank, 0).sum(axis=1)
     ranks += (others - listed) * (listed_places + searched + 1) / 2

@@ -85,11 +85,11 @@ def event_of(label: str, random: np.random.Generator) -> AuroraForm:
         ]
         return AuroraForm(label, bands, zenith=zenith, drift=drift)
     if label == "drapery corona":
-        places = np.linspace(-1.3, 1.3, int(random.integers(5, 9))) + random.uniform(-0.3, 0.3)
+        positions = np.linspace(-1.3, 1.3, int(random.integers(5, 9))) + random.uniform(-0.3, 0.3)
         bands = [
             _band(random, north + random.normal(0, 0.08), tilt, random.uniform(0.05, 0.12), random.uniform(0.2, 0.6),
                   random.uniform(0.1, 0.22), random.uniform(0.5, 0.9), random.uniform(0.9, 2.0))
-            for north in places
+            for north in positions
         ]  # fmt: skip
         return AuroraForm(label, bands, zenith=zenith, drift=drift)
     if label == "radial corona":

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skyhash.config import NeighbourSettings
-from skyhash.spark.neighbours.code_files import Codes
+from skyhash.spark.neighbours.code_files import CodeFiles
 from skyhash.topk.blocked import tune
 from skyhash.topk.exact.backend import Arithmetic
 from skyhash.topk.planning import cost_model
@@ -69,7 +69,7 @@ class Decision:
         return self.plan.parameters | {"seconds_predicted": self.plan.seconds, "block_rows": self.block}
 
 
-def decide(spark: SparkSession, codes: Codes, settings: NeighbourSettings, seed: int) -> Decision:
+def decide(spark: SparkSession, codes: CodeFiles, settings: NeighbourSettings, seed: int) -> Decision:
     """The decision of an interrupted run of the same search, or else measure and decide."""
     saved = Path(codes.folder) / "plan.json"
     if saved.exists():
@@ -88,7 +88,7 @@ def block_rows(n: int, most: int, cores: int) -> int:
     return even if even >= LEAST_BLOCK else block
 
 
-def _decide(spark: SparkSession, codes: Codes, settings: NeighbourSettings, seed: int) -> Decision:
+def _decide(spark: SparkSession, codes: CodeFiles, settings: NeighbourSettings, seed: int) -> Decision:
     k, wanted = settings.k, settings.arithmetic
 
     def measure(_: Iterable[int]) -> Iterator[tuple[Arithmetic, Rates]]:
@@ -101,7 +101,7 @@ def _decide(spark: SparkSession, codes: Codes, settings: NeighbourSettings, seed
     if settings.method == "auto" and settings.recall < 1 and cost_model.worth_exploring(codes.n, k, rates, cores):
         size, tables, tried = tune.explore(
             codes.rows(), k, codes.pair_filter(), settings.recall, seed, tune.Costs(rates.pair, rates.bucket),
-            settings.tables,
+            settings.hash_tables,
         )  # fmt: skip
         share = min(tried, key=lambda one: one["seconds"])["pairs"] / (codes.n * (codes.n - 1) / 2)
     plan = cost_model.choose(

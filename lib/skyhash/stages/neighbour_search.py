@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from skyhash.config import NeighbourSettings
 from skyhash.spark.arrow_batches import arrow_batches
 from skyhash.spark.neighbours import code_files, code_layout, hash_tables, jobs, list_files
-from skyhash.spark.neighbours.code_files import Codes
+from skyhash.spark.neighbours.code_files import CodeFiles
 from skyhash.spark.neighbours.tasks import Search
 from skyhash.spark.progress import progress
 from skyhash.spark.storage.data_files import DataFile
@@ -126,7 +126,7 @@ def fingerprint(given: Input, settings: NeighbourSettings, seed: int) -> str:
     return digest(facts, 16)
 
 
-def _lay_out(given: Input, settings: NeighbourSettings, folder: Path) -> Codes:
+def _lay_out(given: Input, settings: NeighbourSettings, folder: Path) -> CodeFiles:
     with progress(given.codes.sparkSession, "neighbours: codes laid out"):
         codes = code_layout.lay_out(given.codes, settings.metric, folder, given.name)
     pair_filter = pair_filter_for(codes.rows().ids, given.images, settings, given.images_name)
@@ -155,7 +155,7 @@ def _search(
     def make() -> tuple[tuple[tune.HashTable, ...], dict[str, Any]]:
         tuned = tune.tune(
             job.codes.rows(), settings.k, job.codes.pair_filter(), settings.recall, job.seed, decision.costs,
-            settings.tables or decision.tables, settings.probes, sizes=(decision.size,) if decision.size else (),
+            settings.hash_tables or decision.tables, settings.probes, sizes=(decision.size,) if decision.size else (),
         )  # fmt: skip
         return tuned.tables, tuned.facts()
 

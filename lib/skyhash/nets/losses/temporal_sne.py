@@ -39,7 +39,7 @@ def temporal_sne(codes: Tensor, hours: Tensor, width_hours: float = 14.0, temper
     """
     itself = torch.eye(codes.shape[1], dtype=torch.bool)
     apart = (hours[:, :, None] - hours[:, None, :]) / width_hours
-    # a finite bar keeps the gradients of masked places finite
+    # a finite bar keeps the gradients of masked entries finite
     by_time = torch.log_softmax((-0.5 * apart.square()).masked_fill(itself, -1e9), dim=-1)
     by_code = torch.log_softmax((cosines(codes) / temperature).masked_fill(itself, -1e9), dim=-1)
     share = by_time.exp()

@@ -15,7 +15,7 @@ class GalaxyPolarSettings(PairSettings):
 
     kind: Literal["galaxy_polar"] = "galaxy_polar"
     radii: Annotated[int, Field(ge=8)] = Field(24, description="rings of the polar picture")
-    angles: Annotated[int, Field(ge=8)] = Field(64, description="places on a ring")
+    angles: Annotated[int, Field(ge=8)] = Field(64, description="samples on a ring")
     reach: PositiveFloat = Field(1.0, description="radius of the outermost ring, of half the picture's side")
     crowding: PositiveFloat = Field(1.3, description="radii grow with this power; above 1 = more rings inside")
     width: Positive = Field(16, description="channels of the first layer; the last has four times as many")

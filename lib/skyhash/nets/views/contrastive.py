@@ -21,7 +21,7 @@ def matrices(
     count: int, turn_deg: float, shear_deg: float, scale: tuple[float, float], mirror: bool,
     device: torch.device | None = None,
 ) -> Tensor:  # fmt: skip
-    """Random 2 x 2 matrices from places in the view to places in the image, shape (count, 2, 2).
+    """Random 2 x 2 matrices from positions in the view to positions in the image, shape (count, 2, 2).
 
     Their inverse, what happens to the image, is: shear along the rows by an angle from -shear_deg to shear_deg, scale
     by a factor drawn evenly from `scale`, turn by an angle from -turn_deg to turn_deg, flip each axis with a chance of
@@ -53,7 +53,7 @@ def affine_crop(images: Tensor, inverse: Tensor, offset_px: Tensor, crop_px: int
     ----------
     images : Tensor of float, shape (n, channels, side, side)
     inverse : Tensor, shape (n, 2, 2)
-        From places in the view to places in the image, pixels (across, down) from the middle.
+        From positions in the view to positions in the image, pixels (across, down) from the middle.
     offset_px : Tensor, shape (n, 2)
         Middle of the crop from the middle of the view.
     crop_px : int

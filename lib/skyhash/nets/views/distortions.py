@@ -33,7 +33,7 @@ def warped(images: Tensor, corners: Tensor) -> Tensor:
         Where the top left, top right, bottom right and bottom left corners go: x and y from -1 to 1.
     """
     home = torch.tensor([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]], device=images.device)
-    # the projective map from new places (x, y) back to old ones (u, v): u = (ax + by + c) / (gx + hy + 1), v alike
+    # the projective map from new positions (x, y) back to old ones (u, v): u = (ax + by + c) / (gx + hy + 1), v alike
     x, y = corners[..., 0], corners[..., 1]
     u, v = home[:, 0].expand_as(x), home[:, 1].expand_as(y)
     one, none = torch.ones_like(x), torch.zeros_like(x)

@@ -19,7 +19,7 @@ from skyhash.topk.vectors.rows import Rows
 
 
 @dataclass(frozen=True)
-class Codes:
+class CodeFiles:
     """The codes in a folder. For metric, width, dimensions and scale see `Rows`; `zeros` counts codes of zeros."""
 
     folder: str
@@ -66,7 +66,7 @@ def _size(path: Path) -> int:
 
 
 @lru_cache(maxsize=2)
-def _mapped(codes: Codes) -> Rows:
+def _mapped(codes: CodeFiles) -> Rows:
     def mapped(name: str, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
         return np.asarray(np.memmap(Path(codes.folder) / name, dtype, "c", shape=shape))
 

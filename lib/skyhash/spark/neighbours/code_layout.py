@@ -19,7 +19,7 @@ import numpy as np
 
 from skyhash.errors import DataLoss, InputError
 from skyhash.spark.neighbours import code_checks
-from skyhash.spark.neighbours.code_files import Codes
+from skyhash.spark.neighbours.code_files import CodeFiles
 from skyhash.spark.neighbours.code_staging import StagedCodes, stage_codes
 from skyhash.topk.vectors import rows as vectors
 
@@ -30,7 +30,7 @@ MARK = "codes.json"
 ROWS_PER_TASK = 200_000
 
 
-def lay_out(frame: DataFrame, metric: str, folder: Path, name: str) -> Codes:
+def lay_out(frame: DataFrame, metric: str, folder: Path, name: str) -> CodeFiles:
     """Write codes to files, or reuse those that an interrupted run has written.
 
     Parameters
@@ -50,7 +50,7 @@ def lay_out(frame: DataFrame, metric: str, folder: Path, name: str) -> Codes:
         The files do not have the expected size.
     """
     if (folder / MARK).exists():
-        return Codes(**{**json.loads((folder / MARK).read_text(encoding="utf-8")), "folder": str(folder)})
+        return CodeFiles(**{**json.loads((folder / MARK).read_text(encoding="utf-8")), "folder": str(folder)})
     code_checks.check_columns(frame, metric, name)
     parts = folder / "parts"
     shutil.rmtree(parts, ignore_errors=True)
@@ -72,7 +72,7 @@ def lay_out(frame: DataFrame, metric: str, folder: Path, name: str) -> Codes:
     return codes
 
 
-def _prepare(frame: DataFrame, staged: StagedCodes, metric: str, folder: Path, scale: float) -> Codes:
+def _prepare(frame: DataFrame, staged: StagedCodes, metric: str, folder: Path, scale: float) -> CodeFiles:
     """Write the files of values and norms, one range of rows per task."""
     bits = metric == "hamming"
     n = sum(staged.rows)
@@ -90,7 +90,7 @@ def _prepare(frame: DataFrame, staged: StagedCodes, metric: str, folder: Path, s
     found = {name: (folder / name).stat().st_size for name in sizes}
     if sum(rows for rows, _ in filled) != n or found != sizes:
         raise DataLoss(f"codes: {found} bytes, expected {sizes}")
-    return Codes(str(folder), metric, n, width, dimensions, scale, sum(zeros for _, zeros in filled))
+    return CodeFiles(str(folder), metric, n, width, dimensions, scale, sum(zeros for _, zeros in filled))
 
 
 def _filler(

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from skyhash.spark.neighbours import hash_tables, partial_lists
-from skyhash.spark.neighbours.code_files import Codes
+from skyhash.spark.neighbours.code_files import CodeFiles
 from skyhash.spark.neighbours.partial_lists import Partial
 from skyhash.topk.blocked import recall, tiles
 from skyhash.topk.blocked.search import BlockedSearch
@@ -32,7 +32,7 @@ class Search:
 
     Attributes
     ----------
-    codes : Codes
+    codes : CodeFiles
     k : int
     arithmetic : Arithmetic
     block : int
@@ -46,7 +46,7 @@ class Search:
         Path of the hash tables of a blocked search; "" = exact.
     """
 
-    codes: Codes
+    codes: CodeFiles
     k: int
     arithmetic: Arithmetic
     block: int
