@@ -195,7 +195,7 @@ NEIGHBOUR_RUNS = _table(
         (
             "pairs_scored",
             "bigint",
-            "scores computed by the prefilter; a blocked search may score a pair once in each hash table and from either side",
+            "scores of the prefilter; a blocked search scores a pair in each hash table and group",
         ),
         ("pairs_possible", "bigint", "n (n - 1) / 2"),
         ("recall_at_k", "double", "against exact, mean over a sample of queries; 1 by construction when exact"),
