@@ -59,11 +59,6 @@ class Decision:
     def as_json(self) -> str:
         return json.dumps(asdict(self))
 
-    @property
-    def costs(self) -> tune.Costs:
-        """What tuning weighs."""
-        return tune.Costs(self.rates.pair, self.rates.bucket)
-
     def facts(self) -> dict[str, Any]:
         """For `neighbour_runs.parameters`."""
         return self.plan.parameters | {"seconds_predicted": self.plan.seconds, "block_rows": self.block}
@@ -100,8 +95,7 @@ def _decide(spark: SparkSession, codes: CodeFiles, settings: NeighbourSettings, 
     share: float | None = None
     if settings.method == "auto" and settings.recall < 1 and cost_model.worth_exploring(codes.n, k, rates, cores):
         size, tables, tried = tune.explore(
-            codes.rows(), k, codes.pair_filter(), settings.recall, seed, tune.Costs(rates.pair, rates.bucket),
-            settings.hash_tables,
+            codes.rows(), k, codes.pair_filter(), settings.recall, seed, tables=settings.hash_tables,
         )  # fmt: skip
         share = min(tried, key=lambda one: one["seconds"])["pairs"] / (codes.n * (codes.n - 1) / 2)
     plan = cost_model.choose(

@@ -154,8 +154,9 @@ def _search(
 
     def make() -> tuple[tuple[tune.HashTable, ...], dict[str, Any]]:
         tuned = tune.tune(
-            job.codes.rows(), settings.k, job.codes.pair_filter(), settings.recall, job.seed, decision.costs,
-            settings.hash_tables or decision.tables, settings.probes, sizes=(decision.size,) if decision.size else (),
+            job.codes.rows(), settings.k, job.codes.pair_filter(), settings.recall, job.seed,
+            tables=settings.hash_tables or decision.tables, probes_each=settings.probes,
+            sizes=(decision.size,) if decision.size else (),
         )  # fmt: skip
         return tuned.tables, tuned.facts()
 

@@ -81,7 +81,11 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds on this machine: per pair scored, and per bucket with its probes."""
+    """Seconds per pair scored, and per bucket with its probes.
+
+    The jobs leave these at their defaults: costs measured on the machine would choose other hash tables in another
+    build, and so other lists.
+    """
 
     pair: float = 1e-9
     bucket: float = 2e-4
