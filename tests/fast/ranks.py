@@ -25,19 +25,19 @@ class Threads:
         return torch.stack([value.detach() for value in self._exchange(tensor)]).sum(dim=0)
 
 
-def losses_of(loss, parts):
-    """`loss(part, group)` of every rank's part, in the order of ranks; an error of a rank is raised."""
+def on_ranks(work, parts):
+    """`work(part, group)` of every rank's part, in the order of ranks; an error of a rank is raised."""
     size = len(parts)
     meet, shelf, found, errors = threading.Barrier(size), [None] * size, [None] * size, []
 
-    def work(rank):
+    def run(rank):
         try:
-            found[rank] = loss(parts[rank], Threads(rank, size, meet, shelf))
+            found[rank] = work(parts[rank], Threads(rank, size, meet, shelf))
         except BaseException as error:
             errors.append(error)
             meet.abort()
 
-    ranks = [threading.Thread(target=work, args=(rank,)) for rank in range(size)]
+    ranks = [threading.Thread(target=run, args=(rank,)) for rank in range(size)]
     for thread in ranks:
         thread.start()
     for thread in ranks:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from ranks import losses_of
+from ranks import on_ranks
 
 from skyhash.config import load
 from skyhash.errors import ConfigError, ModelMismatch
@@ -200,7 +200,7 @@ def test_the_pyramid_and_the_transformation_are_settings():
 def test_fit_measures_colours_over_all_ranks_and_wants_two_classes():
     first, second = batch(4, 63, 1), batch(2, 63, 2)
     nets = [encoder((63, 63)), encoder((63, 63))]
-    losses_of(lambda part, group: nets[group.rank].fit(lambda: iter([part]), group), [first, second])
+    on_ranks(lambda part, group: nets[group.rank].fit(lambda: iter([part]), group), [first, second])
     values = torch.cat([first.data, second.data]).double() / 255
     for net in nets:
         assert net.net.mean.flatten().tolist() == pytest.approx([float(values.mean())] * 3, rel=1e-5)
@@ -237,7 +237,7 @@ def test_two_ranks_have_the_gradient_of_one():
     alone, net = encoder((63, 63), **settings), encoder((63, 63), **settings)
     sum(alone.loss(rows, Alone()).values()).backward()
     halves = [Batch(*(part[s] for part in rows)) for s in (slice(0, 3), slice(3, 8))]
-    losses = losses_of(lambda part, group: sum(net.loss(part, group).values()), halves)
+    losses = on_ranks(lambda part, group: sum(net.loss(part, group).values()), halves)
     (sum(losses) / 2).backward()
     for (name, a), b in zip(alone.named_parameters(), net.parameters(), strict=True):
         assert a.grad is not None and a.grad.abs().sum() > 0, name

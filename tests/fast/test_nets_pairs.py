@@ -1,12 +1,11 @@
 """Encoders of pairs: the loss against slow loops, the published network part by part, partners, ranks, mini-search."""
 
 import math
-import threading
 
 import numpy as np
 import pytest
 import torch
-from test_nets_triplet_hash import Threads
+from ranks import on_ranks
 from torch import nn
 
 from skyhash.errors import ModelMismatch
@@ -231,20 +230,13 @@ def test_negative_pairs_are_of_another_image_of_any_rank():
 
 
 def test_partners_of_two_ranks_are_rows_of_both():
-    meet, shelf, found = threading.Barrier(2), [None, None], [None, None]
     codes = torch.arange(7.0)[:, None].split([3, 4])
     torch.manual_seed(4)
 
-    def work(rank):
-        wanted = torch.ones(len(codes[rank]), dtype=torch.bool)
-        group = Threads(rank, 2, meet, shelf)
-        found[rank] = [partners(codes[rank], wanted, group) for _ in range(40)]
+    def work(own, group):
+        return [partners(own, torch.ones(len(own), dtype=torch.bool), group) for _ in range(40)]
 
-    ranks = [threading.Thread(target=work, args=(rank,)) for rank in (0, 1)]
-    for thread in ranks:
-        thread.start()
-    for thread in ranks:
-        thread.join()
+    found = on_ranks(work, codes)
     for rank, first in ((0, 0), (1, 3)):
         for row in range(len(codes[rank])):
             rows = {int(partner[row]) for _, partner in found[rank]}
@@ -266,17 +258,9 @@ def test_two_ranks_have_the_gradient_of_one_where_nothing_is_drawn():
     rows = rows._replace(labels=torch.tensor([0, 1, 1, 2, 0, -1, 2, 1]))
     alone = network()
     sum(alone.loss(rows, Alone()).values()).backward()
-    net, meet, shelf, losses = network(), threading.Barrier(2), [None, None], [None, None]
+    net = network()
     halves = [Batch(*(part[s] for part in rows)) for s in (slice(0, 3), slice(3, 8))]
-
-    def work(rank):
-        losses[rank] = sum(net.loss(halves[rank], Threads(rank, 2, meet, shelf)).values())
-
-    ranks = [threading.Thread(target=work, args=(rank,)) for rank in (0, 1)]
-    for thread in ranks:
-        thread.start()
-    for thread in ranks:
-        thread.join()
+    losses = on_ranks(lambda part, group: sum(net.loss(part, group).values()), halves)
     (sum(losses) / 2).backward()
     for name in ("linear.weight", "classifier.weight"):
         expected = dict(alone.named_parameters())[name].grad

@@ -2,12 +2,12 @@
 
 import itertools
 import math
-import threading
 
 import numpy as np
 import pytest
 import torch
 import torchvision
+from ranks import on_ranks
 from torch import nn
 
 from skyhash.errors import ConfigError, ModelMismatch
@@ -60,35 +60,6 @@ def test_nt_xent_of_known_vectors():
     assert float(nt_xent(same, same, 0.2, Alone())) == pytest.approx(math.log(7), rel=1e-6)
 
 
-class Threads:
-    """Ranks as threads; one graph over all ranks, so gradients of every loss reach every row."""
-
-    def __init__(self, rank, size, meet, shelf):
-        self.rank, self.size, self.meet, self.shelf = rank, size, meet, shelf
-
-    def all_gather(self, rows):
-        self.shelf[self.rank] = rows
-        self.meet.wait(20)
-        every = torch.cat(list(self.shelf))
-        self.meet.wait(20)
-        return every
-
-
-def on_ranks(work, size=2):
-    """`work(group)` on every rank at once; the results by rank."""
-    meet, shelf, results = threading.Barrier(size), [None] * size, [None] * size
-
-    def run(rank):
-        results[rank] = work(Threads(rank, size, meet, shelf))
-
-    threads = [threading.Thread(target=run, args=(rank,)) for rank in range(size)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
-
-
 def small(**settings):
     torch.manual_seed(3)
     told = {"backbone": "resnet10", "width": 4, "hidden": 16, "projection": 8, "crop_px": 16, **settings}
@@ -104,7 +75,10 @@ def test_two_ranks_have_the_loss_and_the_gradients_of_one(parts):
     expected.backward()
     # one network per rank, so that nothing is shared but what is gathered; rows in the order of ranks
     nets, cuts = [small().train() for _ in parts], (slice(0, parts[0]), slice(parts[0], 8))
-    losses = on_ranks(lambda g: nets[g.rank].loss_of_views(first[cuts[g.rank]], second[cuts[g.rank]], g)["nt_xent"])
+    losses = on_ranks(
+        lambda net_cut, g: net_cut[0].loss_of_views(first[net_cut[1]], second[net_cut[1]], g)["nt_xent"],
+        list(zip(nets, cuts, strict=True)),
+    )
     loss = sum(losses) / 2
     loss.backward()
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
@@ -133,11 +107,11 @@ def test_shared_normalisation_is_torchs():
     expected = theirs(images)
     parts = (images[:2], images[2:])
 
-    def work(group):
+    def work(part, group):
         share(ours[group.rank], group)
-        return ours[group.rank](parts[group.rank])
+        return ours[group.rank](part)
 
-    torch.testing.assert_close(torch.cat(on_ranks(work)), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(torch.cat(on_ranks(work, parts)), expected, rtol=1e-5, atol=1e-5)
     for one in ours:
         torch.testing.assert_close(one.running_var, theirs.running_var)
         torch.testing.assert_close(one.running_mean, theirs.running_mean)

@@ -1,11 +1,11 @@
 """Triplet hashing: the loss against torch's and slow loops, views, ranks, thresholds of what is trained."""
 
 import itertools
-import threading
 
 import numpy as np
 import pytest
 import torch
+from ranks import on_ranks
 from torch import nn
 
 from skyhash.errors import ConfigError, ModelMismatch
@@ -200,26 +200,6 @@ def test_centre_losses_are_those_of_slow_loops():
         assert float(found) == pytest.approx(float(sum(each)) / 4, rel=1e-5)
 
 
-class Threads:
-    """Ranks as threads; the backward pass of the gathered rows sums over ranks, as Horovod's does."""
-
-    def __init__(self, rank, size, meet, shelf):
-        self.rank, self.size, self.meet, self.shelf = rank, size, meet, shelf
-
-    def _exchange(self, value):
-        self.shelf[self.rank] = value
-        self.meet.wait()
-        every = list(self.shelf)
-        self.meet.wait()
-        return every
-
-    def all_gather(self, rows):
-        return torch.cat(self._exchange(rows))  # one graph over all ranks: gradients of every loss reach every row
-
-    def total(self, tensor):
-        return torch.stack([value.detach() for value in self._exchange(tensor)]).sum(dim=0)
-
-
 def test_two_ranks_have_the_gradient_of_one():
     """Averaged over ranks, as training does it; the network is a single linear layer, so that batches do not matter."""
     settings = {"turn_deg": 0, "scale": 0, "shift": 0, "mirror": False, "dropout": 0, "centres": 0.5}
@@ -235,17 +215,9 @@ def test_two_ranks_have_the_gradient_of_one():
     sum(alone.loss(rows, Alone()).values()).backward()
     expected = {name: p.grad for name, p in alone.named_parameters() if p.grad is not None}
 
-    net, meet, shelf, losses = made(), threading.Barrier(2), [None, None], [None, None]
+    net = made()
     halves = [Batch(*(part[s] for part in rows)) for s in (slice(0, 3), slice(3, 8))]
-
-    def work(rank):
-        losses[rank] = sum(net.loss(halves[rank], Threads(rank, 2, meet, shelf)).values())
-
-    ranks = [threading.Thread(target=work, args=(rank,)) for rank in (0, 1)]
-    for thread in ranks:
-        thread.start()
-    for thread in ranks:
-        thread.join()
+    losses = on_ranks(lambda part, group: sum(net.loss(part, group).values()), halves)
     (sum(losses) / 2).backward()
     assert expected
     for name, parameter in net.named_parameters():
