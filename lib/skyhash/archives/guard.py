@@ -1,4 +1,4 @@
-"""A context in which every error of a reader becomes `BadFile`."""
+"""A decorator by which every error of a reader becomes `BadFile`, and the members of a file under it."""
 
 from __future__ import annotations
 
