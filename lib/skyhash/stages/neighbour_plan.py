@@ -35,7 +35,6 @@ class Decision:
     ----------
     plan : Plan
     arithmetic : Arithmetic
-    rates : Rates
     block : int
         Rows per block of queries.
     size, tables : int
@@ -44,7 +43,6 @@ class Decision:
 
     plan: Plan
     arithmetic: Arithmetic
-    rates: Rates
     block: int
     size: int = 0
     tables: int = 0
@@ -53,7 +51,7 @@ class Decision:
     def from_json(cls, text: str) -> Decision:
         """The decision of `as_json`."""
         fields = json.loads(text)
-        parts = {"plan": Plan, "arithmetic": Arithmetic, "rates": Rates}
+        parts = {"plan": Plan, "arithmetic": Arithmetic}
         return cls(**fields | {name: kind(**fields[name]) for name, kind in parts.items()})
 
     def as_json(self) -> str:
@@ -102,4 +100,4 @@ def _decide(spark: SparkSession, codes: CodeFiles, settings: NeighbourSettings, 
         codes.n, codes.dimensions, k, codes.metric, cores, rates, settings.method, settings.recall,
         settings.memory_mb, share, size or 256, tables or 1,
     )  # fmt: skip
-    return Decision(plan, arithmetic, rates, block_rows(codes.n, plan.superblock, cores), size, tables)
+    return Decision(plan, arithmetic, block_rows(codes.n, plan.superblock, cores), size, tables)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Row as SparkRow
 
 ABANDONED_SECONDS = 86400.0
-WORK_FORM = 2  # of the files in the work folder; raised when an interrupted run of older code cannot be continued
+WORK_FORM = 3  # of the files in the work folder; raised when an interrupted run of older code cannot be continued
 
 
 PAIRS_FILE = "file of category pairs"
