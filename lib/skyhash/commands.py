@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import inspect
 import sys
 import time
@@ -15,9 +14,9 @@ from pydantic import BaseModel
 from skyhash.config import KINDS, Config, field_of, load
 from skyhash.errors import SkyhashError, UserError
 from skyhash.scores import EVALUATIONS
-from skyhash.stages import closing, metrics
-from skyhash.stages.report import Report
-from skyhash.stages.running import JOBS, stage
+from skyhash.stages.chain.running import JOBS, stage
+from skyhash.stages.runs import closing, metrics
+from skyhash.stages.runs.report import Report
 
 # commands whose answer is rows
 ANSWERS = ("sql", "refine", "groups")
@@ -54,8 +53,7 @@ GROUPS = {
 
 def description(name: str) -> str:
     """The description that ``--help`` prints: the docstring of the command's module."""
-    module = stage(name) if name in JOBS else importlib.import_module(f"skyhash.stages.{name}")
-    return inspect.cleandoc(module.__doc__ or "")
+    return inspect.cleandoc(stage(name).__doc__ or "")
 
 
 def settings_help(name: str, config: Config) -> str:
@@ -165,11 +163,11 @@ def _report(name: str, arguments: argparse.Namespace) -> Report | None:
             overrides.append(f"neighbours.{option}={getattr(arguments, option)}")
     config = load(arguments.config, overrides)
     if name == "simulate":
-        from skyhash.stages import simulate
+        from skyhash.stages.images import simulate
 
         return simulate.write(config, arguments.folder)
     if name == "pairs":
-        from skyhash.stages import pairs
+        from skyhash.stages.neighbours import pairs
 
         return pairs.write(config, arguments.records, arguments.out)
     # before Spark starts, so that a second job is refused at once
@@ -186,7 +184,7 @@ def _report(name: str, arguments: argparse.Namespace) -> Report | None:
 
 
 def _answer(name: str, config: Config, arguments: argparse.Namespace) -> None:
-    from skyhash.stages import groups, refine
+    from skyhash.stages.releases import groups, refine
 
     if name == "refine":
         rows: list[Any] = refine.rank(config, arguments.images, arguments.k, arguments.rule)
@@ -208,29 +206,29 @@ def _lease(config: Config, name: str, arguments: argparse.Namespace) -> Abstract
 
 def _with_session(spark: Any, config: Config, name: str, arguments: argparse.Namespace) -> Report | None:
     if name == "sql":
-        from skyhash.stages import sql
+        from skyhash.stages.releases import sql
 
         answer = sql.query(spark, config, arguments.query, arguments.limit)
         closing.show_rows(*answer, form=arguments.format)
         return None
     if name == "releases":
-        from skyhash.stages import releases
+        from skyhash.stages.releases import releases
 
         return releases.list_or_go_back(spark, config, arguments.back)
     if name == "neighbours" and (arguments.vectors or arguments.out):
         if not (arguments.vectors and arguments.out):
             missing = "--out" if arguments.vectors else "--vectors"
             raise UserError(missing, "nothing", "a path: --vectors and --out go together")
-        from skyhash.stages import neighbours
+        from skyhash.stages.neighbours import neighbours
 
         return neighbours.run_vectors(
             spark, arguments.vectors, arguments.out, config.neighbours, config.seed, config.format
         ).finish()
     if name == "experiment":
-        from skyhash.stages import experiment
+        from skyhash.stages.chain import experiment
 
         only = tuple(part.strip() for part in arguments.runs.split(",") if part.strip())
         return experiment.run(spark, config, arguments.experiment, only).finish()
-    from skyhash.stages.running import run_job
+    from skyhash.stages.chain.running import run_job
 
     return run_job(spark, config, name)

@@ -1,7 +1,7 @@
 """Experiments: lists of settings to be laid over a profile, one run each.
 
-A run has a name and overrides in the form of ``--set``. Nothing is run here: `skyhash.stages.experiment` brings each
-run through the jobs of the profile and writes one table. There are two groups, though any profile whose encoder has the
+A run has a name and overrides in the form of ``--set``. Nothing is run here: `skyhash.stages.chain.experiment` brings
+each run through the jobs of the profile and writes one table. There are two groups, though any profile whose encoder has the
 settings will do: those of Ndung'u et al. 2023 (arXiv 2309.00932; seed document 003) for radio galaxies, and Tables 1 to
 6 of the aurora document (seed 002), whose published values go into the table beside what is measured, whatever the data
 set.

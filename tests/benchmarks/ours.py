@@ -74,7 +74,7 @@ def on_spark(
     from pyspark.sql import functions as f
 
     from skyhash.config import NeighbourSettings
-    from skyhash.stages.neighbours import run_vectors
+    from skyhash.stages.neighbours.neighbours import run_vectors
 
     codes = np.load(path)
     with scratch() as folder:

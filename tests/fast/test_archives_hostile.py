@@ -9,8 +9,8 @@ import pytest
 from astropy.io import fits as astropy_fits
 
 from skyhash import files, listing
-from skyhash.archives import fits, keywords, times
-from skyhash.archives.solar_mdi import SolarMdi
+from skyhash.archives.formats import fits, keywords, times
+from skyhash.archives.solar.solar_mdi import SolarMdi
 from skyhash.errors import BadFile, InputError
 
 

@@ -8,7 +8,8 @@ import pytest
 from archive_reading import outcome, read
 from astropy.io import fits
 
-from skyhash.archives import ARCHIVES, times
+from skyhash.archives import ARCHIVES
+from skyhash.archives.formats import times
 from skyhash.archives.interferometer import NEVER, frequency_ghz, released, source_of
 from skyhash.errors import BadFile
 from skyhash.pixels import DESCRIPTORS

@@ -7,7 +7,7 @@ import pytest
 from archive_reading import read
 from PIL import Image
 
-from skyhash.archives.solar_hmi_jpeg import CLIP_GAUSS, find_disk, time_of_name
+from skyhash.archives.solar.solar_hmi_jpeg import CLIP_GAUSS, find_disk, time_of_name
 from skyhash.errors import BadFile
 
 NAME = "HMI.m2026.02.01_00.00.00.jpg"

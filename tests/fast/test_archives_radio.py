@@ -8,7 +8,8 @@ import pytest
 from astropy.io import fits
 from PIL import Image as Picture
 
-from skyhash.archives import ARCHIVES, fits_planes
+from skyhash.archives import ARCHIVES
+from skyhash.archives.formats import fits_planes
 from skyhash.archives.radio_galaxies import RadioGalaxies, RadioGalaxiesSettings
 from skyhash.errors import BadFile
 

@@ -9,7 +9,7 @@ import pytest
 from skyhash.cli import main
 from skyhash.config import load
 from skyhash.errors import ConfigError, InputError
-from skyhash.stages import pairs
+from skyhash.stages.neighbours import pairs
 from skyhash.topk.filters.co_use import category_pairs
 
 

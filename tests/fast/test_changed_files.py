@@ -5,7 +5,7 @@ from datetime import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyhash.stages.ingest_rows import Known, Read, sort_out
+from skyhash.stages.images.ingest_rows import Known, Read, sort_out
 
 OLD, NEW = datetime(2011, 1, 1), datetime(2012, 1, 1)
 

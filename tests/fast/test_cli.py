@@ -3,7 +3,7 @@
 import pytest
 
 from skyhash import cli
-from skyhash.stages.running import JOBS
+from skyhash.stages.chain.running import JOBS
 
 
 def run(capsys, *arguments):

@@ -11,8 +11,8 @@ from PIL import Image
 
 from skyhash.config import load
 from skyhash.pages import plots, theme
-from skyhash.stages import experiment_results
-from skyhash.stages.report import Report
+from skyhash.stages.chain import experiment_results
+from skyhash.stages.runs.report import Report
 
 
 def row(run, method, value, published=None, **more):

@@ -11,7 +11,7 @@ from skyhash.errors import ConfigError
 from skyhash.experiments import EXPERIMENTS, runs
 from skyhash.nets.settings.triplet_hash import TripletHashSettings
 from skyhash.pixels.grey_cutout import GreyCutoutSettings
-from skyhash.stages.experiment import of_run, run_key
+from skyhash.stages.chain.experiment import of_run, run_key
 
 GROUPS = {"archive": RadioGalaxiesSettings, "describe": GreyCutoutSettings, "encoder": TripletHashSettings}
 AURORA = ("hash_loss", "pyramid", "architectures", "methods", "code_lengths")

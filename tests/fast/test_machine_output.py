@@ -12,8 +12,8 @@ import pytest
 from skyhash import cli, commands
 from skyhash.errors import DataLoss
 from skyhash.spark.logs import say
-from skyhash.stages import closing, metrics
-from skyhash.stages.report import Report
+from skyhash.stages.runs import closing, metrics
+from skyhash.stages.runs.report import Report
 
 
 def report():

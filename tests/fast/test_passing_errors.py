@@ -10,7 +10,7 @@ from skyhash.archives.guard import guarded
 from skyhash.errors import BadFile, may_pass
 from skyhash.listing import covers
 from skyhash.settings import ArchiveSettings
-from skyhash.stages.fingerprint import read_key
+from skyhash.stages.runs.fingerprint import read_key
 
 
 class Flaky(files.FileSource):

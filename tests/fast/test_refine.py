@@ -9,7 +9,7 @@ import pytest
 
 from skyhash.cli import main
 from skyhash.scores.refine import Row, combined, groups, k_means, similarity_matrix
-from skyhash.stages.released import NeighbourTable, neighbour_files
+from skyhash.stages.releases.released import NeighbourTable, neighbour_files
 
 
 def table_of(codes, k):

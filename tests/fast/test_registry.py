@@ -33,7 +33,7 @@ def installed(tmp_path, monkeypatch):
 
 
 def registry():
-    return Registry("skyhash.archives", "archive.kind", {"solar_hmi": "skyhash.archives.solar_hmi:SolarHmi"})
+    return Registry("skyhash.archives", "archive.kind", {"solar_hmi": "skyhash.archives.solar.solar_hmi:SolarHmi"})
 
 
 def test_an_installed_package_adds_a_kind(installed):

@@ -5,7 +5,7 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from skyhash.archives import times
+from skyhash.archives.formats import times
 from skyhash.errors import UserError
 from skyhash.scores.evaluation import SearchSet
 from skyhash.scores.time_windows import DAY, HOUR, MINUTE, TimeWindows, TimeWindowsSettings

@@ -7,7 +7,7 @@ from astropy.io import fits
 
 from skyhash.simulated import SIMULATORS
 from skyhash.simulated.interferometer import FWHM, MODELS, NEAR, SHAPES, InterferometerSimulatorSettings, _beam
-from skyhash.stages import pairs
+from skyhash.stages.neighbours import pairs
 from skyhash.topk.filters.co_use import category_pairs
 
 SEED = 5

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from astropy.io import fits as astropy_fits
 
-from skyhash.archives import solar_header, times
+from skyhash.archives.formats import times
+from skyhash.archives.solar import solar_header
 
 SUNPY = Path(str(importlib.resources.files("sunpy"))) / "data" / "test"
 

@@ -42,7 +42,7 @@ def built(spark, tmp_path_factory):
     """A simulated archive brought through the whole chain."""
     from small_chain import settings
 
-    from skyhash.stages.running import run_job
+    from skyhash.stages.chain.running import run_job
 
     config = settings(tmp_path_factory.mktemp("chain"))
     return config, run_job(spark, config, "rebuild")

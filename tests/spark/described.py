@@ -6,7 +6,7 @@ import numpy as np
 
 from skyhash.config import load
 from skyhash.spark.storage.store import Store
-from skyhash.stages.fingerprint import descriptor_id
+from skyhash.stages.runs.fingerprint import descriptor_id
 from skyhash.tables import DESCRIPTORS, OBSERVATIONS
 
 START = datetime(2011, 1, 1)

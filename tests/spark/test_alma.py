@@ -7,8 +7,8 @@ from pathlib import Path
 from skyhash.config import load
 from skyhash.scores.refine import combined, groups
 from skyhash.spark.storage.store import Store
-from skyhash.stages.released import NeighbourTable, neighbour_files
-from skyhash.stages.running import run_job
+from skyhash.stages.chain.running import run_job
+from skyhash.stages.releases.released import NeighbourTable, neighbour_files
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 

@@ -11,7 +11,7 @@ from skyhash.config import load
 from skyhash.errors import ConfigError
 from skyhash.simulated.aurora_forms import CLASSES
 from skyhash.spark.storage.store import Store
-from skyhash.stages import experiment
+from skyhash.stages.chain import experiment
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 SMALL = (

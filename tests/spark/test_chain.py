@@ -10,8 +10,9 @@ from small_chain import settings
 
 from skyhash.errors import ConfigError, ModelMismatch, UserError
 from skyhash.spark.storage.store import Store
-from skyhash.stages import rebuild, releases, sql
-from skyhash.stages.running import run_job
+from skyhash.stages.chain import rebuild
+from skyhash.stages.chain.running import run_job
+from skyhash.stages.releases import releases, sql
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 BOOKKEEPING = {"run_id", "seconds", "path", "started", "modified"}

@@ -15,7 +15,7 @@ from skyhash.config import load
 from skyhash.errors import ConfigError, InputError, UserError
 from skyhash.scores.time_windows import HOUR, WindowCriterion, judge
 from skyhash.spark.storage.store import Store
-from skyhash.stages import evaluate
+from skyhash.stages.evaluation import evaluate
 from skyhash.tables import BY_NAME
 
 N, TRAINED, K, WIDTH = 96, 40, 60, 12

@@ -6,7 +6,7 @@ import pytest
 
 from skyhash.config import load
 from skyhash.spark.storage.store import Store
-from skyhash.stages.running import run_job
+from skyhash.stages.chain.running import run_job
 
 BATCH = 8
 

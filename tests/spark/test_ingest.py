@@ -7,12 +7,12 @@ import shutil
 import numpy as np
 import pytest
 
-from skyhash.archives.solar_hmi import SolarHmi
+from skyhash.archives.solar.solar_hmi import SolarHmi
 from skyhash.config import load
 from skyhash.errors import InputError
 from skyhash.simulated.solar import archive
 from skyhash.spark.storage.store import Store
-from skyhash.stages import describe, ingest
+from skyhash.stages.images import describe, ingest
 
 
 @pytest.fixture(scope="module")

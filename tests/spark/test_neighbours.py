@@ -14,7 +14,7 @@ import pytest
 from skyhash.config import NeighbourSettings
 from skyhash.errors import ConfigError, InputError
 from skyhash.spark.storage.store import Store
-from skyhash.stages import neighbour_plan, neighbour_search, neighbours
+from skyhash.stages.neighbours import neighbour_plan, neighbour_search, neighbours
 from skyhash.topk.exact.knn import knn
 from skyhash.topk.filters.columns import build_pair_filter
 

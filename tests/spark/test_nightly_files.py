@@ -8,7 +8,7 @@ import pytest
 from skyhash.config import load
 from skyhash.simulated.solar import archive
 from skyhash.spark.storage.store import Store
-from skyhash.stages import ingest
+from skyhash.stages.images import ingest
 
 
 @pytest.fixture(scope="module")

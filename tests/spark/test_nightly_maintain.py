@@ -10,10 +10,10 @@ from test_nightly_store import hashes
 from skyhash.config import load
 from skyhash.spark.storage import upkeep
 from skyhash.spark.storage.store import Store
-from skyhash.stages import maintain, releases
-from skyhash.stages.freshness import still_stands
-from skyhash.stages.report import Report
-from skyhash.stages.running import run_job
+from skyhash.stages.chain.running import run_job
+from skyhash.stages.releases import maintain, releases
+from skyhash.stages.runs.freshness import still_stands
+from skyhash.stages.runs.report import Report
 
 
 @pytest.fixture(params=["delta", "parquet"])

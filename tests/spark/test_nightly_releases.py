@@ -7,8 +7,9 @@ import pytest
 from skyhash.config import load
 from skyhash.errors import DataLoss, ReleaseRefused
 from skyhash.spark.storage.store import Store
-from skyhash.stages import rebuild, release_checks, releases, running
-from skyhash.stages.report import Report
+from skyhash.stages.chain import rebuild, running
+from skyhash.stages.releases import release_checks, releases
+from skyhash.stages.runs.report import Report
 from skyhash.tables import BY_NAME
 
 PARAMETERS = json.dumps({"exclusion_minutes": 0.0, "window_hours": 48.0})

@@ -10,8 +10,8 @@ import pytest
 
 from skyhash.config import load
 from skyhash.spark.storage.store import Store
-from skyhash.stages import releases, sql
-from skyhash.stages.report import Report
+from skyhash.stages.releases import releases, sql
+from skyhash.stages.runs.report import Report
 from skyhash.tables import BY_NAME
 
 ROOT = Path(__file__).resolve().parents[2]

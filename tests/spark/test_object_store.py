@@ -8,7 +8,7 @@ from skyhash.config import load
 from skyhash.errors import InputError
 from skyhash.simulated.solar import archive
 from skyhash.spark.storage.store import Store
-from skyhash.stages import describe, ingest
+from skyhash.stages.images import describe, ingest
 
 BUCKET = "skyhash-test-object-store"
 

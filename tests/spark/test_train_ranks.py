@@ -8,8 +8,8 @@ import pytest
 
 from skyhash.errors import ConfigError, DataLoss, UserError
 from skyhash.spark.training import checkpoints, launcher, loop, shards, snapshot
-from skyhash.stages.fingerprint import descriptor_id, digest
-from skyhash.stages.train import settings_key
+from skyhash.stages.models.train import settings_key
+from skyhash.stages.runs.fingerprint import descriptor_id, digest
 
 
 @pytest.fixture(scope="module")

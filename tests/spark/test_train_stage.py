@@ -10,9 +10,9 @@ import torch
 from skyhash.errors import DataLoss, InputError, ModelMismatch
 from skyhash.spark.storage.store import Store
 from skyhash.spark.training import model_folder
-from skyhash.stages import hashes, models, train
-from skyhash.stages.report import Report
-from skyhash.stages.running import run_job
+from skyhash.stages.chain.running import run_job
+from skyhash.stages.models import hashes, models, train
+from skyhash.stages.runs.report import Report
 
 
 def rows_of_models(store):

@@ -6,8 +6,8 @@ counts above the night sky, the Moon saturates. On the dayside the field tells f
 
 - **PNG, JPEG**: 8 or 16 bit, grey or colour. 16-bit PNGs hold raw counts (THEMIS about 3500 dark, TREx about 200).
   Camera pictures have a name and a clock written into their corners, outside the sky.
-- **PGM**, also zipped: THEMIS stream0, a minute of 20 frames in one file (`skyhash.archives.pgm`). Each frame is a
-  member, ``0``, ``1``, ...
+- **PGM**, also zipped: THEMIS stream0, a minute of 20 frames in one file (`skyhash.archives.formats.pgm`). Each frame
+  is a member, ``0``, ``1``, ...
 - **FITS**: Poker Flat's DASC, 512 px int16, one file per frame and wavelength, time in OBSDATE and OBSSTART, wavelength
   in FILTWAV as text in nanometres (``0558``); no DATE-OBS, and no BZERO although counts are not signed.
 
@@ -18,7 +18,7 @@ Rows of pictures and PGM are stored from the top and turned over; FITS stays as 
   centre y (from the left and from the bottom) and radius, as shares of width, height and half the shorter side. Give it
   where the camera is known: all its frames then share it. What is outside is masked.
 - **Times**: from the frame's own comment or header, else from a table ``manifest.csv`` beside the images
-  (`skyhash.archives.manifest`), else from the name (``svalbard_20140101062052.jpg``,
+  (`skyhash.archives.formats.manifest`), else from the name (``svalbard_20140101062052.jpg``,
   ``20140310_0600_gill_themis19_full_00.png``: to the minute). A frame without a time is an image too.
 - **Labels**: from the table, or the folder's name.
 
@@ -36,8 +36,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from skyhash.archives import fits, manifest, pgm, pictures, times
 from skyhash.archives.archive import Archive, Facts, Source
+from skyhash.archives.formats import fits, manifest, pgm, pictures, times
 from skyhash.archives.guard import guarded
 from skyhash.errors import BadFile
 from skyhash.pixels import sky_circle

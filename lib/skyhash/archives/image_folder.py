@@ -20,8 +20,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from skyhash.archives import copies, manifest, pictures
+from skyhash.archives import copies
 from skyhash.archives.archive import Archive, Facts, Member, Source
+from skyhash.archives.formats import manifest, pictures
 from skyhash.archives.guard import guarded
 from skyhash.errors import BadFile
 from skyhash.pixels.image import Image

@@ -4,7 +4,7 @@ An interferometer does not photograph: an image is computed from what pairs of a
 *beam* it was restored with (BMAJ, BMIN, BPA, degrees). Its pixels say Jy/beam. What its files are like:
 
 - **Axes.** Two to four: right ascension, declination, frequency or velocity, Stokes parameter, the last two in either
-  order and mostly of length 1 (`skyhash.archives.fits_planes`). More than one channel makes a line cube.
+  order and mostly of length 1 (`skyhash.archives.formats.fits_planes`). More than one channel makes a line cube.
 - **Two kinds of images, two models.** Continuum images show dust and synchrotron light, peak-flux images (of a cube
   the highest value along the channels, the "eighth moment", ``mom8``) show gas; a similar shape in both means nothing.
   `image_kind` says which one an archive holds: a cube is reduced under ``peak_flux`` and refused under ``continuum``, a
@@ -39,8 +39,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from skyhash.archives import fits_planes, manifest, times
 from skyhash.archives.archive import Archive, Facts, Member, Source
+from skyhash.archives.formats import fits_planes, manifest, times
 from skyhash.archives.guard import guarded
 from skyhash.errors import BadFile
 from skyhash.pixels.image import Image

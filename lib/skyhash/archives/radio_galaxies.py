@@ -13,7 +13,7 @@ arcsec, 1.8 arcsec a pixel) is the survey most labelled catalogues come from.
   Nothing is unpickled (``allow_pickle=False``). MiraBest's 792 cut-outs of 150 px hold six that are empty: the noise
   was cut at a level above the source. Of equal images in one file the first counts, the others are duplicates.
 - **FITS**: SkyView's cut-outs have unprintable characters in their comments, which astropy only warns of. Cubes become
-  one plane (`skyhash.archives.fits_planes`). MiraBest's names are ``code_ra+dec_redshift_size.fits``.
+  one plane (`skyhash.archives.formats.fits_planes`). MiraBest's names are ``code_ra+dec_redshift_size.fits``.
 - **Labels** come from a table ``manifest.csv`` beside the images or up to two folders above (`archives.manifest`), from
   the name of the folder, or from nowhere. MiraBest's labels have more words (``FRI confident sub0``); with
   `label_words: 1` the class is the first, and all of it is kept in ``facts``.
@@ -33,8 +33,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from skyhash.archives import fits_planes, manifest, pictures, times
 from skyhash.archives.archive import Archive, Facts, Member, Source
+from skyhash.archives.formats import fits_planes, manifest, pictures, times
 from skyhash.archives.guard import guarded
 from skyhash.errors import BadFile
 from skyhash.pixels.image import Image

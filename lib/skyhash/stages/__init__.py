@@ -1,1 +1,1 @@
-"""The jobs, one file each; only here all packages of skyhash come together."""
+"""The jobs; only here all packages of skyhash come together."""

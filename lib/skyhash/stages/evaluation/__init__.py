@@ -1,1 +1,1 @@
-"""Parts of the job evaluate: the images evaluated, the summary, the report."""
+"""The job evaluate: the images evaluated, the summary, the report."""

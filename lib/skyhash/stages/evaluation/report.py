@@ -17,7 +17,7 @@ from skyhash.spark.storage.store import Store
 from skyhash.stages.evaluation import examples, findings, lineage, summary
 from skyhash.stages.evaluation.findings import Findings
 from skyhash.stages.evaluation.subject import Subject
-from skyhash.stages.report import Report
+from skyhash.stages.runs.report import Report
 
 if TYPE_CHECKING:
     import pandas as pd

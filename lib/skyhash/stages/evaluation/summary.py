@@ -12,7 +12,7 @@ from skyhash.scores.evaluation import Evaluation
 from skyhash.scores.intervals import over_blocks
 from skyhash.spark.storage.store import Store, Written
 from skyhash.stages.evaluation.subject import Subject
-from skyhash.stages.report import Report
+from skyhash.stages.runs.report import Report
 from skyhash.tables import EVALUATION_SUMMARY
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Solar magnetograms: FITS of HMI and MDI, Helioviewer's JPEG, simulated HMI."""

@@ -1,0 +1,1 @@
+"""Running one job, the whole chain, or an experiment."""

@@ -1,0 +1,78 @@
+"""What an experiment found, for people: a table, a CSV file and a plot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from skyhash import experiments
+from skyhash.config import Config
+from skyhash.pages import plots
+from skyhash.scores import EVALUATIONS
+from skyhash.spark.storage.store import Store
+from skyhash.stages.evaluation import summary
+from skyhash.stages.runs.report import Report
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FOLDER = "experiment_runs"
+KEY = ["run", "evaluation", "method", "metric", "parameters"]
+NUMBERS = ("value", "low", "high", "published", "size_mb", "train_seconds")
+
+
+def show(store: Store, config: Config, report: Report, name: str, order: Sequence[str], rows: pd.DataFrame) -> None:
+    """Write CSV and plot below the warehouse, and add the table to the report.
+
+    Parameters
+    ----------
+    name : str
+        Of the experiment.
+    order : sequence of str
+        Names of the runs.
+    rows : DataFrame
+        Of the table `experiments`: all rows of these runs.
+    """
+    # a column that is NULL throughout comes as objects
+    rows = rows.astype(dict.fromkeys(NUMBERS, "float64"))
+    folder = store.warehouse / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    rows.sort_values(KEY).to_csv(folder / f"{name}.csv", index=False)
+    evaluation = EVALUATIONS.get("labels")(config.evaluations["labels"])
+    labels = rows[(rows["evaluation"] == "labels") & ~rows["method"].str.startswith(summary.PAIRED)]
+    parameters = summary.headline_parameters(evaluation, labels)
+    shown = labels[(labels["parameters"] == parameters) & (labels["metric"] == evaluation.headline)]
+    (folder / f"{name}.png").write_bytes(plots.experiment(shown, order, experiments.EXPERIMENTS[name]))
+    report.facts |= {"table": str(folder / f"{name}.csv"), "picture": str(folder / f"{name}.png")}
+    report.rows_out = len(rows)
+    accuracies = rows[rows["evaluation"] == "classification"].set_index("run")
+    report.tables.append(_table(evaluation.headline, order, shown, accuracies))
+
+
+def _table(
+    headline: str, order: Sequence[str], shown: pd.DataFrame, accuracies: pd.DataFrame
+) -> tuple[str, list[str], list[list[str]]]:
+    """One line per run and method, the hash first, then the others from best to worst."""
+    kind = "SIMULATED images" if bool(shown["simulated"].any()) else "observed images"
+    cells = []
+    for name in order:
+        own = shown[shown["run"] == name]
+        own = own.assign(other=own["method"] != "hash").sort_values(["other", "value"], ascending=[True, False])
+        for row in own.to_dict("records"):
+            ours = row["method"] == "hash"
+            accuracy = _interval(accuracies.loc[name]) if ours and name in accuracies.index else ""
+            size = [f"{row['size_mb']:.2f}", f"{row['train_seconds']:.0f}"] if ours else ["", ""]
+            cells.append(
+                [name, row["method"], _interval(row), _number(row["published"]), accuracy, f"{row['n']:,}", *size]
+            )
+    columns = ["run", "method", headline, "published", "accuracy of classes", "n", "MB", "training s"]
+    return f"results ({kind})", columns, cells
+
+
+def _number(value: float) -> str:
+    return "" if value != value else f"{value:.4f}"
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    text = _number(row["value"])
+    return text if row["low"] != row["low"] else f"{text} ({row['low']:.3f}-{row['high']:.3f})"

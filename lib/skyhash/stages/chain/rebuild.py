@@ -1,0 +1,112 @@
+"""Bring the whole archive up to date: ingest, describe, train, hash, neighbours, evaluate, then one release.
+
+Each job takes in only what is new, and a job whose inputs and settings are those of its last run is skipped. Readers
+of the views `current_NAME` see the last release until all of it is done; a failure leaves that release in place, and
+the next rebuild goes on where this one stopped. A release is published only where every described image has a hash and
+a row of neighbours, recall is what neighbours.recall asks for, and no headline metric has fallen by more than
+release.most_fall. With simulate.images > 0 a simulated archive is written first.
+
+  spark-submit jobs/rebuild.py --config conf/demo.yaml
+  spark-submit jobs/rebuild.py --config conf/solar_hmi.yaml --set archive.path=/data/hmi --set warehouse=/data/tables
+
+reads   the files under archive.path, and every table
+writes  every table, releases, and the HTML report
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from skyhash.config import Config
+from skyhash.errors import ReleaseRefused
+from skyhash.spark.logs import say
+from skyhash.spark.storage.store import WRITTEN_ONCE, Store
+from skyhash.stages.chain.running import run_job
+from skyhash.stages.neighbours import pairs
+from skyhash.stages.neighbours.neighbour_search import PAIRS_FILE
+from skyhash.stages.releases import release_checks, releases
+from skyhash.stages.runs.freshness import code_versions, still_stands
+from skyhash.stages.runs.report import Report
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ORDER = ("ingest", "describe", "train", "hash", "neighbours", "evaluate")
+
+# jobs that build their table whole, and the settings they read; the others take in only what is new by themselves
+WHOLE = {
+    "neighbours": ("neighbours", "hash"),
+    "evaluate": ("evaluate", "evaluations", "hash"),
+}
+
+
+def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
+    """Run every job that has something to do, then release."""
+    report = Report("rebuild", run_id)
+    if config.simulate.images:
+        from skyhash.stages.images import simulate
+
+        simulated = simulate.write(config, config.archive.path)
+        report.facts |= {name: value for name, value in simulated.facts.items()}
+    store = Store(spark, config.warehouse, config.format, config.work)
+    _mend(store, report)
+    rows = []
+    last: dict[str, Report] = {}
+    for job in ORDER:
+        read = code_versions(config, job)
+        if job == "neighbours":
+            read[PAIRS_FILE] = pairs.digest(config.neighbours)
+        if job in WHOLE and still_stands(store, config, job, WHOLE[job], read):
+            rows.append([job, "up to date", "", "", ""])
+            continue
+        began = time.monotonic()
+        # one reading of the archive serves ingest and describe
+        more = {"describe": True} if job == "ingest" else {}
+        done = last[job] = run_job(spark, config, job, announce=False, **more)
+        report.outputs |= done.outputs
+        report.rows_in += done.rows_in if job == "ingest" else 0
+        report.rows_out += done.rows_out
+        seconds = time.monotonic() - began
+        rows.append([job, "done", f"{done.rows_in:,}", f"{done.rows_out:,}", f"{seconds:.1f}"])
+        say(f"rebuild: {job} done in {seconds:.1f} s")
+    report.tables.append(("what was done", ["job", "state", "rows in", "rows out", "seconds"], rows))
+    _release(store, config, report)
+    if "evaluate" in last:
+        report.tables += last["evaluate"].tables
+        report.facts |= {k: v for k, v in last["evaluate"].facts.items() if k in ("picture", "report")}
+    else:
+        latest = store.warehouse / "reports" / "latest.html"
+        report.facts["report"] = str(latest) if latest.exists() else "none yet"
+    return report
+
+
+def _mend(store: Store, report: Report) -> None:
+    """After a job that did not end well: rows that stand twice, written by two jobs at once, stand once again."""
+    ended = store.read("runs").where("job != 'rebuild' OR status != 'started'").orderBy("started", ascending=False)
+    last = ended.select("status").first()
+    if last is not None and last["status"] == "done":
+        return
+    for name in sorted(WRITTEN_ONCE):
+        surplus = store.mend(name)
+        if surplus:
+            report.facts[f"mended: surplus rows of {name}"] = surplus
+
+
+def _release(store: Store, config: Config, report: Report) -> None:
+    from skyhash.tables import ALL
+
+    versions = {t.name: v for t in ALL if t.name not in releases.UNRELEASED
+                and (v := store.version(t.name)) is not None}  # fmt: skip
+    before = releases.newest(store)
+    if before and before["versions"] == versions:
+        report.facts["release"] = f"{before['release_id']}, nothing changed"
+        return
+    against = release_checks.problems(store, config, before)
+    if against:
+        kept = f"readers go on seeing release {before['release_id']}" if before else "there is none before it"
+        raise ReleaseRefused(f"release not published: {'; '.join(against)}; {kept}")
+    built = store.read("neighbour_runs").select("model_id", "run_id").orderBy("run_id", ascending=False)
+    newest_model = built.join(store.read("models").select("model_id"), "model_id", "left_semi").first()
+    model_id = newest_model["model_id"] if newest_model else ""
+    report.facts["release"] = releases.publish(store, report, versions, model_id)

@@ -1,0 +1,1 @@
+"""From files to images: ingest, describe, and simulated archives."""

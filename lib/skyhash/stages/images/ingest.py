@@ -1,0 +1,180 @@
+"""Read the archive's files into `observations`, and those that cannot be used into `quarantine`.
+
+Every file is opened once on an executor: checksum, header facts, and (archive.verify = full) its pixels decoded, so
+that a file cut short is found here. A file may hold many images (members), each of which is an observation. Files
+already known by path, size and modification time are skipped: run it again after new files arrive and only those are
+read. A file that changed is read again: equal content keeps its image, other content is a new image and the old one is
+retired. A file that is gone is counted and marked, and with archive.vanished = retire its image leaves the lists. A
+file in quarantine is tried again when the archive's settings, its keywords or its reader changed, and after an I/O
+error that may pass. Files seen = files used + files in quarantine, in every run.
+
+In a rebuild the descriptors are computed in the same reading.
+
+  spark-submit jobs/ingest.py --config conf/solar_hmi.yaml --set archive.path=/data/hmi --set warehouse=/data/tables
+
+reads   the files under archive.path (a folder, a glob or a URI)
+writes  observations, quarantine, runs (in a rebuild: descriptors)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from skyhash.archives import ARCHIVES
+from skyhash.config import Config
+from skyhash.errors import DataLoss
+from skyhash.listing import list_files
+from skyhash.spark.progress import progress
+from skyhash.spark.storage.store import Store
+from skyhash.spark.udfs.reading import read_schema, reader_of_files
+from skyhash.stages.images import descriptors, ingest_rows
+from skyhash.stages.images.file_changes import Changes, compare
+from skyhash.stages.images.ingest_rows import UPDATES, Settled, Update
+from skyhash.stages.runs.fingerprint import read_key
+from skyhash.stages.runs.report import Report
+from skyhash.tables import BY_NAME
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+FILES_PER_TASK = 32
+
+# lines of the closing table for observations known before
+STATES = {
+    "same": "touched, content unchanged",
+    "moved": "found under another name",
+    "changed": "replaced or no longer usable: retired",
+    "vanished": "newly gone",
+    "back": "there again",
+}
+
+
+def run(spark: SparkSession, config: Config, run_id: str = "", describe: bool = False) -> Report:
+    """Ingest what is new.
+
+    Parameters
+    ----------
+    describe : bool
+        Compute descriptors in the same reading.
+
+    Raises
+    ------
+    InputError
+        The folder is missing or empty.
+    DataLoss
+        Rows read back do not add up to the files seen.
+    """
+    report = Report("ingest", run_id)
+    archive = ARCHIVES.make(config.archive)
+    archive.check_settings()
+    listed = list_files(config.archive.path, archive.is_image_file, config.archive.storage)
+    store = Store(spark, config.warehouse, config.format, config.work)
+    report.note_inputs(store, "observations", "quarantine")
+    changes = compare(store, config.archive, listed, read_key(config.archive))
+    report.rows_in = len(changes.read)
+    report.facts["files seen"] = len(listed)
+    report.facts["known before"] = len(listed) - len(changes.read)
+    if changes.none and store.version("observations") is not None:
+        report.facts |= {"new observations": 0, "new in quarantine": 0}
+    else:
+        _take_in(spark, config, store, report, changes, describe)
+    return report
+
+
+def _take_in(
+    spark: SparkSession, config: Config, store: Store, report: Report, changes: Changes, describe: bool
+) -> None:
+    from pyspark.sql import functions as f
+
+    new = changes.read
+    tasks = max(spark.sparkContext.defaultParallelism, len(new) // FILES_PER_TASK)
+    described = descriptors.wanted(config) if describe else {}
+    read = reader_of_files(config.archive, read_key(config.archive), list(described.items()))
+    schema = read_schema(bool(described))
+    rows = spark.createDataFrame([(one.path, one.modified_us) for one in new], "path string, modified_us bigint")
+    # decoding is the cost of ingest: it is done once, into a folder of its own, before anything is split or numbered
+    with store.work_folder(report.run_id) as work:
+        if new:
+            with progress(spark, f"ingest: {len(new):,} files"):
+                rows.repartition(tasks).mapInPandas(read, schema).write.parquet(str(work))
+        made = spark.read.schema(schema).parquet(str(work)) if new else spark.createDataFrame([], schema)
+        found = made.select("path").distinct().count() if new else 0
+        if found != len(new):
+            raise DataLoss(f"ingest: rows of {found} files read back, {len(new)} files were seen")
+        made = made.withColumn("modified", f.timestamp_micros("modified_us")).withColumn("run_id", f.lit(report.run_id))
+        # arrays stay in the work folder: what is sorted out are facts
+        facts = made.drop("described").cache()
+        try:
+            settled = ingest_rows.settle(store, facts, changes, config.archive.vanished, report.run_id)
+            _write(store, report, settled, changes)
+        finally:
+            facts.unpersist()
+        if described and new:
+            # numbers as they were written: numbering again could differ if the work folder were read in another order
+            ours = store.read("observations").where(f.col("run_id") == report.run_id)
+            ids = ours.select("image_id", "path", "member")
+            good = made.where("reason IS NULL").join(ids, ["path", "member"])
+            descriptors.take_from_ingest(store, report, good)
+
+
+def _write(store: Store, report: Report, settled: Settled, changes: Changes) -> None:
+    """Write quarantine, then observations in one step: new rows, and what has become of old ones."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as f
+
+    settled = Settled(settled.good.cache(), settled.bad.cache(), settled.updates)
+    try:
+        usable, refused = settled.good.count(), settled.bad.count()
+        highest = store.read("observations").agg(f.max("image_id")).first()[0]
+        start = 0 if highest is None else int(highest) + 1
+        order = Window.orderBy(f.col("obs_time").asc_nulls_last(), "natural_key", "path", "member")
+        numbered = settled.good.withColumn("image_id", f.row_number().over(order) + f.lit(start - 1))
+        for name in ("vanished_run", "retired_run"):
+            numbered = numbered.withColumn(name, f.lit(None).cast("string"))
+        # quarantine first: a run killed between the two writes reads the other files again and loses none of the good
+        _write_quarantine(store, report, settled.bad, refused, changes)
+        if settled.updates:
+            _write_changes(store, report, numbered, settled.updates, usable)
+        elif usable or store.version("observations") is None:
+            report.note_output(store.append("observations", numbered, expected=usable))
+        report.facts["new observations"] = usable
+        report.facts["new in quarantine"] = refused
+        for row in settled.bad.groupBy("reason").count().orderBy(f.desc("count"), "reason").collect():
+            report.facts[f"  {row['reason']}"] = row["count"]
+        for state, count in sorted(Counter(update.state for update in settled.updates).items()):
+            report.facts[STATES[state]] = count
+        if changes.gone:
+            report.facts["files gone, in all"] = len(changes.gone)
+    finally:
+        settled.good.unpersist()
+        settled.bad.unpersist()
+
+
+def _write_quarantine(store: Store, report: Report, bad: DataFrame, refused: int, changes: Changes) -> None:
+    """Add what was refused, in place of what quarantine says of files that were read again or are gone."""
+    if changes.spent:
+        spent = store.spark.createDataFrame([(path,) for path in changes.spent], "path string")
+        kept = store.read("quarantine").join(spent, "path", "left_anti")
+        names = BY_NAME["quarantine"].names
+        report.note_output(store.overwrite("quarantine", kept.select(*names).unionByName(bad.select(*names))))
+    elif refused or store.version("quarantine") is None:
+        report.note_output(store.append("quarantine", bad, expected=refused))
+
+
+def _write_changes(store: Store, report: Report, new: DataFrame, updates: list[Update], usable: int) -> None:
+    from pyspark.sql import functions as f
+
+    names = BY_NAME["observations"].names
+    old = store.read("observations")
+    changed = [name for name in Update._fields if name not in ("image_id", "state")]
+    newer = store.spark.createDataFrame(updates, UPDATES).select(
+        "image_id", "state", *[f.col(name).alias(f"new_{name}") for name in changed]
+    )
+    columns = [
+        f.when(f.col("state").isNotNull(), f.col(f"new_{name}")).otherwise(f.col(name)).alias(name)
+        if name in changed else f.col(name)
+        for name in names
+    ]  # fmt: skip
+    rows = old.join(newer, "image_id", "left").select(*columns).unionByName(new.select(*names))
+    report.note_output(store.overwrite("observations", rows, expected=old.count() + usable))

@@ -1,0 +1,1 @@
+"""Training an encoder, keeping its model, hashing with it."""

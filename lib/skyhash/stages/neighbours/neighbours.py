@@ -1,0 +1,108 @@
+"""Build the table of the k nearest images of every image, exactly or by LSH blocking.
+
+The cost model chooses (neighbours.method = auto) from the number of images, the length of the codes, k, the metric, the
+cores and the rates measured at the start; what it chose, why, and the recall that was measured are in `neighbour_runs`.
+Constraints (neighbours.where, .public_as_of, .category_pairs) and exclusions (.exclude_*) hold before the k are taken,
+so that lists hold k where k may be listed. A job that was killed goes on with what is missing when it is run again.
+
+  spark-submit jobs/neighbours.py --config conf/solar_hmi.yaml --set warehouse=/data/tables
+  skyhash neighbours --vectors codes.parquet --out tables --k 100 --metric euclidean --recall 0.99
+
+With --vectors any Parquet or Delta table is searched that has image_id (bigint) and code (array of floats; binary for
+hamming); the tables `neighbours` and `neighbour_runs` are written into the folder --out. Constraints and exclusions
+then read that table's own columns (obs_time, ra, dec, checksum, source_id, category, release_time).
+
+reads   hashes, models, observations
+writes  neighbours, neighbour_runs, runs
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skyhash.config import Config, NeighbourSettings
+from skyhash.errors import InputError
+from skyhash.listing import identity, is_delta
+from skyhash.spark.storage.store import Store
+from skyhash.stages.models import models
+from skyhash.stages.neighbours.neighbour_search import Input, search
+from skyhash.stages.runs.freshness import code_versions
+from skyhash.stages.runs.report import Report
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
+    """Search the hashes of the current model.
+
+    Raises
+    ------
+    InputError
+        There are no hashes, or of one image only.
+    ConfigError
+        A constraint that cannot be read.
+    """
+    from pyspark.sql import functions as f
+
+    report = Report("neighbours", run_id)
+    store = Store(spark, config.warehouse, config.format, config.work)
+    store.require("hashes", made_by="hash")
+    model = models.current(store, config, report)
+    report.note_inputs(store, "hashes", "models", "observations")
+    column = "bits" if config.neighbours.metric == "hamming" else "code"
+    codes = store.read("hashes").where(f.col("model_id") == model.model_id).selectExpr("image_id", f"{column} as code")
+    codes = codes.join(store.live().select("image_id"), "image_id", "left_semi")
+    versions = [store.version(name) for name in ("hashes", "observations")]
+    given = Input(
+        codes, store.read("observations"), f"table hashes in {store.warehouse}", "table observations",
+        f"{store.warehouse} {versions}", model.model_id,
+    )  # fmt: skip
+    report.facts |= code_versions(config, "neighbours")
+    search(store, report, given, config.neighbours, config.seed)
+    return report
+
+
+def run_vectors(
+    spark: SparkSession, vectors: str, out: str, settings: NeighbourSettings, seed: int, format: str = "delta"
+) -> Report:
+    """Search anyone's vectors.
+
+    Parameters
+    ----------
+    vectors : str
+        Parquet file or folder, or Delta table, with image_id and code.
+    out : str
+        Folder that the tables `neighbours` and `neighbour_runs` are written to.
+    settings : NeighbourSettings
+    seed : int
+    format : {"delta", "parquet"}
+        Of the tables written.
+
+    Raises
+    ------
+    InputError
+        No such table, no such columns, or codes that cannot be compared.
+    """
+    report = Report("neighbours")
+    table, content = _open(spark, vectors)
+    store = Store(spark, out, format)
+    if "code" in table.columns and dict(table.dtypes)["code"] == "binary" and settings.metric != "hamming":
+        raise InputError("--vectors", "packed bits", f"arrays of floats for --metric {settings.metric}, or hamming")
+    codes = table.select(*[c for c in ("image_id", "code") if c in table.columns])
+    search(store, report, Input(codes, table, vectors, vectors, content, ""), settings, seed)
+    return report
+
+
+def _open(spark: SparkSession, path: str) -> tuple[DataFrame, str]:
+    """The table at a path, and a text that changes with its content."""
+    from pyspark.errors import AnalysisException
+
+    kind = "delta" if is_delta(path) else "parquet"
+    try:
+        table = spark.read.format(kind).load(path)
+        files = sorted(table.inputFiles())
+    except AnalysisException as error:
+        found = "no such file or folder" if "PATH_NOT_FOUND" in str(error) else " ".join(str(error).split())[:160]
+        raise InputError("--vectors", f"{path}: {found}", "a Parquet or Delta table") from None
+    return table, identity(files)

@@ -1,0 +1,1 @@
+"""Releases of the tables: checks, publishing, keeping order, and everything that reads released tables."""

@@ -1,0 +1,88 @@
+"""Keep the warehouse in order: compact tables, delete what no release and no running job needs.
+
+Tables of many small files are compacted. Files of versions that neither a kept release nor the newest version names,
+and that are older than maintain.keep_hours, are deleted: a job that runs may still read them. Releases older than the
+last maintain.keep_releases can then no longer be read or gone back to. Reports but the last maintain.keep_reports,
+models that neither a kept release nor the newest rows of models name, work folders and half-written files of killed
+jobs go too. Nothing younger than maintain.keep_hours is touched.
+
+  spark-submit jobs/maintain.py --config conf/solar_hmi.yaml --set warehouse=/data/tables
+  skyhash maintain --config conf/solar_hmi.yaml --set maintain.keep_releases=10
+
+reads   every table
+writes  compacted versions of tables, releases (a repetition of the last one, with these versions), runs
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from skyhash.config import Config
+from skyhash.spark.storage import upkeep
+from skyhash.spark.storage.store import Store
+from skyhash.stages.releases import leftovers, releases
+from skyhash.stages.runs.report import Report
+from skyhash.tables import ALL
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
+    """Compact, vacuum and sweep; the closing table compares sizes and file counts.
+
+    Raises
+    ------
+    DataLoss
+        A compacted table does not hold the rows it held.
+    """
+    report = Report("maintain", run_id)
+    store = Store(spark, config.warehouse, config.format, config.work)
+    names = [table.name for table in ALL if store.version(table.name) is not None]
+    before = {name: upkeep.size(store.folder(name)) for name in names}
+    compacted = _compact(store, config, report, names)
+    kept = _kept_versions(store, config)
+    seconds = config.maintain.keep_hours * 3600
+    for name in names:
+        upkeep.vacuum(store, name, kept.get(name, set()), seconds)
+    report.facts["tables compacted"] = ", ".join(compacted) or "none"
+    report.facts |= leftovers.sweep(store, config, seconds)
+    rows = []
+    for name in names:
+        files, size = before[name]
+        files_now, size_now = upkeep.size(store.folder(name))
+        rows.append([name, f"{files:,}", f"{files_now:,}", f"{size / 1e6:,.1f}", f"{size_now / 1e6:,.1f}"])
+    report.facts["files"] = sum(upkeep.size(store.folder(name))[0] for name in names)
+    columns = ["table", "files before", "after", "MB before", "after"]
+    report.tables.append(("what the tables take up", columns, rows))
+    return report
+
+
+def _compact(store: Store, config: Config, report: Report, names: list[str]) -> list[str]:
+    """Compact tables of many small files; returns which."""
+    last = releases.newest(store)
+    done, versions = [], dict(last["versions"]) if last else {}
+    for name in names:
+        old = store.version(name)
+        if not upkeep.is_scattered(store, name, config.maintain.small_mb << 20):
+            continue
+        report.note_inputs(store, name)
+        report.note_output(upkeep.compact(store, name))
+        done.append(name)
+        # readers of the last release get the same rows from fewer files
+        if versions.get(name) == old:
+            versions[name] = store.version(name)
+    if last and versions != last["versions"]:
+        report.facts["release"] = releases.publish(store, report, versions, last["model_id"], of=last["release_id"])
+    return done
+
+
+def _kept_versions(store: Store, config: Config) -> dict[str, set[int]]:
+    """Table -> versions that the kept releases name."""
+    rows = store.read("releases").orderBy("release_id", ascending=False).limit(config.maintain.keep_releases)
+    kept: dict[str, set[int]] = {}
+    for row in rows.select("versions").collect():
+        for name, version in json.loads(row["versions"]).items():
+            kept.setdefault(name, set()).add(version)
+    return kept

@@ -1,0 +1,46 @@
+"""Rank images by their nearness to several chosen ones, from the released table of neighbours; no Spark, no network.
+
+The rows of the chosen images are put together: an image's score is the mean of its similarities to them (--rule least:
+the least, near to every one of them; most: near to any). An image that a row does not hold counts with the row's last
+similarity.
+
+  skyhash refine 12 99 105 --config conf/alma_demo.yaml --k 20
+  skyhash refine 12 99 --config conf/alma_demo.yaml --format json
+
+reads   neighbours, releases
+writes  nothing; --format csv or json prints rows for other programs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from skyhash.config import Config
+from skyhash.errors import InputError
+from skyhash.scores.refine import Row, Rule, combined
+from skyhash.stages.releases.released import NeighbourTable, neighbour_files
+
+COLUMNS = ["rank", "image_id", "score", "listed_by"]
+
+
+def rank(config: Config, images: Sequence[int], k: int, rule: Rule) -> list[list[int | float]]:
+    """Rows of `COLUMNS`, at most `k`; listed_by counts the chosen images whose lists hold the image.
+
+    Raises
+    ------
+    InputError
+        No release, or a chosen image is not in its neighbours.
+    """
+    rows = chosen(NeighbourTable(neighbour_files(config.warehouse)), images)
+    ids, scores = combined(rows, rule)
+    listed = [sum(image in row.ids for row in rows) for image in ids[:k]]
+    return [[n, int(i), float(s), c] for n, (i, s, c) in enumerate(zip(ids[:k], scores[:k], listed, strict=True), 1)]
+
+
+def chosen(table: NeighbourTable, images: Sequence[int]) -> list[Row]:
+    """Rows of images that must be there."""
+    rows = table.rows(images)
+    missing = sorted(set(images) - {row.query for row in rows})
+    if missing:
+        raise InputError("image", missing[0], "the image_id of an image with a row in the released neighbours")
+    return rows

@@ -1,0 +1,77 @@
+"""List the releases, or make readers see an earlier one again.
+
+A release is one row of `releases`: the versions of the tables that belong together. The views `current_NAME` show the
+newest release whole, whatever a job is writing meanwhile. Going back adds a row that repeats an earlier one's versions;
+nothing is deleted, so going forward again is the same command.
+
+  skyhash releases --config conf/solar_hmi.yaml
+  skyhash releases --config conf/solar_hmi.yaml --back 3
+
+reads   releases
+writes  releases (with --back)
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from skyhash.config import Config
+from skyhash.errors import UserError
+from skyhash.spark.storage.store import Store
+from skyhash.stages.runs.report import Report
+from skyhash.tables import RELEASES
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# bookkeeping that belongs to no release
+UNRELEASED = ("runs", "releases", "experiments")
+
+
+def newest(store: Store) -> dict[str, Any] | None:
+    """The release that readers see: release_id, versions (a dict), model_id; None before the first."""
+    row = store.read("releases").orderBy("release_id", ascending=False).first()
+    if row is None:
+        return None
+    return row.asDict() | {"versions": json.loads(row["versions"])}
+
+
+def publish(store: Store, report: Report, versions: dict[str, int], model_id: str, of: int | None = None) -> int:
+    """Add one release; returns its id."""
+    last = newest(store)
+    release_id = 1 if last is None else last["release_id"] + 1
+    now = datetime.now(UTC).replace(tzinfo=None)
+    row = (release_id, now, json.dumps(versions, sort_keys=True), model_id, of, report.run_id)
+    report.note_output(store.append("releases", store.spark.createDataFrame([row], RELEASES.ddl), expected=1))
+    return release_id
+
+
+def list_or_go_back(spark: SparkSession, config: Config, back: int | None) -> Report:
+    """Report the releases; with `back`, release that one's versions anew.
+
+    Raises
+    ------
+    UserError
+        There is no such release.
+    """
+    report = Report("releases")
+    store = Store(spark, config.warehouse, config.format, config.work)
+    if back is not None:
+        old = store.read("releases").where(f"release_id = {back}").first()
+        if old is None:
+            known = [row["release_id"] for row in store.read("releases").select("release_id").collect()]
+            raise UserError("--back", back, f"one of the releases {sorted(known)}")
+        made = publish(store, report, json.loads(old["versions"]), old["model_id"], of=back)
+        report.facts["readers see"] = f"release {made}, the versions of release {back}"
+    rows = store.read("releases").orderBy("release_id").collect()
+    report.facts["releases"] = len(rows)
+    columns = ["release", "released (UTC)", "repeats", "model", "versions"]
+    cells = [
+        [str(r["release_id"]), f"{r['released']:%Y-%m-%d %H:%M:%S}", str(r["of_release"] or ""), r["model_id"],
+         r["versions"]]
+        for r in rows
+    ]  # fmt: skip
+    report.tables.append(("releases", columns, cells))
+    return report.finish()

@@ -1,0 +1,1 @@
+"""What every job leaves behind: its closing table, its row of `runs`, fingerprints, metrics."""
