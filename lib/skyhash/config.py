@@ -65,7 +65,9 @@ class TrainSettings(Settings):
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: mixed precision in the loss")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where a rank sees one")
     split: SplitSettings = SplitSettings()
-    zero_descriptors: bool = Field(False, description="train on descriptors of nothing but zeros (quiet Sun) too")
+    zero_descriptors: bool = Field(
+        False, description="train on descriptors of nothing but zeros (nothing found) too"
+    )
     retrain: Literal["never", "on_request", "always"] = Field(
         "never", description="when new images would change the training part: keep the model, or train anew"
     )
@@ -268,7 +270,7 @@ def resolve(settings: dict[str, Any]) -> Config:
 def _of_kind(values: Any, registry: Registry, base: type[Settings], group: str) -> Any:
     if not isinstance(values, dict):
         raise ConfigError(group, repr(values), "a group of settings")
-    kind = values.get("kind", base.model_fields["kind"].default)
+    kind = values.get("kind", registry.default)
     found = registry.settings(kind)
     return _validated(found, {"kind": kind, **values}, f"{group}.")
 

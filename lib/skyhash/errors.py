@@ -90,7 +90,6 @@ class BadFile(SkyhashError):
         "header",  # a keyword that cannot be done without is missing or makes no sense
         "no_time",  # the observation time is missing or cannot be read
         "quality",  # the archive's own quality flags reject it
-        "no_disk",  # the solar disk is absent, cut off or has no finite pixel
         "too_large",  # more bytes or pixels than the settings allow
         "changed",  # the content is no longer what ingest saw
         "duplicate",  # the same content was ingested before under another name

@@ -16,7 +16,7 @@ import importlib.metadata
 from collections.abc import Mapping
 from typing import Any
 
-from skyhash.errors import ConfigError
+from skyhash.errors import ConfigError, InputError
 
 
 class Registry:
@@ -31,10 +31,12 @@ class Registry:
     built_in : mapping of str to str
         Kind -> ``module:Class``. Where importing that module is slow (torch), ``module:Class settings_module:Settings``
         lets settings be read without it.
+    default : str
+        The kind of a profile that names none; '' = a profile has to.
     """
 
-    def __init__(self, group: str, setting: str, built_in: Mapping[str, str]):
-        self.group, self.setting, self.built_in = group, setting, dict(built_in)
+    def __init__(self, group: str, setting: str, built_in: Mapping[str, str], default: str = ""):
+        self.group, self.setting, self.built_in, self.default = group, setting, dict(built_in), default
 
     def names(self) -> list[str]:
         """All kinds: built in, then installed ones."""
@@ -48,13 +50,15 @@ class Registry:
         ------
         ConfigError
             There is no such kind.
+        InputError
+            Its installed package cannot be imported, or lacks the class that its entry point names.
         """
-        return self._load(self._target(kind).split()[0])
+        return self._load(kind, self._target(kind).split()[0])
 
     def settings(self, kind: str) -> Any:
-        """The class of a kind's settings."""
+        """The class of a kind's settings; errors as of `get`."""
         parts = self._target(kind).split()
-        return self._load(parts[1]) if len(parts) > 1 else self._load(parts[0]).Settings
+        return self._load(kind, parts[1]) if len(parts) > 1 else self._load(kind, f"{parts[0]}.Settings")
 
     def make(self, settings: Any, *arguments: Any, **named: Any) -> Any:
         """An instance of the kind that ``settings.kind`` names."""
@@ -67,10 +71,16 @@ class Registry:
             return point.value.replace(" ", "")
         raise ConfigError(self.setting, repr(kind), f"one of {', '.join(self.names())}")
 
-    @staticmethod
-    def _load(target: str) -> Any:
+    def _load(self, kind: str, target: str) -> Any:
         module, _, name = target.partition(":")
-        found: Any = importlib.import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
+        try:
+            found: Any = importlib.import_module(module)
+            for part in name.split("."):
+                found = getattr(found, part)
+        except Exception as error:
+            if kind in self.built_in:
+                raise
+            # importing runs the package's own code, which may raise anything
+            line = f"{self._target(kind)} ({type(error).__name__}: {error})"
+            raise InputError(f"entry point {kind} of {self.group}", line, "a class that can be imported") from error
         return found

@@ -25,7 +25,7 @@ class Settings(BaseModel):
 class ArchiveSettings(Settings):
     """Settings of every archive; an archive's own `Settings` extends them."""
 
-    kind: str = Field("solar_hmi", description="which archive reads the files")
+    kind: str = Field(description="which archive reads the files")
     path: str = Field("", description="folder, glob or URI (s3://bucket/folder) of image files")
     storage: dict[str, str] = Field(
         default_factory=dict, description="options of an object store: endpoint_override, scheme, region"
@@ -42,14 +42,14 @@ class ArchiveSettings(Settings):
 class DescriptorSettings(Settings):
     """Settings of every descriptor; a descriptor's own `Settings` extends them."""
 
-    kind: str = Field("magnetic_grid", description="which descriptor is computed")
+    kind: str = Field(description="which descriptor is computed")
     preview_px: Natural = Field(96, description="side of the stored preview picture; 0 = none")
 
 
 class EncoderSettings(Settings):
     """Settings of every encoder; an encoder's own `Settings` extends them."""
 
-    kind: str = Field("autoencoder", description="which network encodes the descriptors")
+    kind: str = Field(description="which network encodes the descriptors")
 
 
 class EvaluationSettings(Settings):
@@ -59,5 +59,5 @@ class EvaluationSettings(Settings):
 class SimulatorSettings(Settings):
     """Settings of every simulator; a simulator's own `Settings` extends them."""
 
-    kind: str = Field("solar", description="which simulator writes the archive")
+    kind: str = Field(description="which simulator writes the archive")
     images: Natural = Field(0, description="simulated images made before ingest; 0 = none")

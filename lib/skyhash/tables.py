@@ -56,7 +56,7 @@ OBSERVATIONS = _table(
     [
         ("image_id", "bigint", "given in order at ingest, from 0, never reused"),
         ("archive", "string", "archive kind"),
-        ("natural_key", "string", "the archive's own name of the image, e.g. hmi.m_720s[2011-01-01T00:00:00_TAI]"),
+        ("natural_key", "string", "the archive's own name of the image, e.g. series[time] or catalogue number"),
         ("path", "string", "file as given: an absolute path or a URI"),
         ("member", "string", "image within a file that holds many; '' = the file is the image"),
         ("checksum", "string", "SHA-256 of the file, hexadecimal"),
@@ -67,7 +67,7 @@ OBSERVATIONS = _table(
         ("release_time", "timestamp", "time from which the image is public, UTC; null = always was"),
         ("category", "string", "category for constraints, e.g. instrument"),
         ("label", "string", "class label where the archive has one"),
-        ("source_id", "string", "object observed, e.g. sun"),
+        ("source_id", "string", "object observed, by the archive's name of it"),
         ("ra", "double", "right ascension, deg"),
         ("dec", "double", "declination, deg"),
         ("split", "string", "the archive's official part, e.g. train or test; null = none"),

@@ -167,6 +167,9 @@ def test_every_kind_of_broken_file_gets_its_reason(tmp_path):
         ("a/manifest.csv", False),
         ("a/SOURCE.md", False),
         ("a/README", False),
+        ("a/README.txt", False),
+        ("a/source.fits", True),
+        ("a/manifest.fits", True),
         ("a/keys.txt", False),
     ],
 )

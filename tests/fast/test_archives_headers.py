@@ -9,8 +9,8 @@ import pytest
 from archive_reading import archive, member, read
 from astropy.io import fits as astropy_fits
 
-from skyhash.archives.formats import keywords, times
-from skyhash.archives.solar import solar_header
+from skyhash.archives.formats import times
+from skyhash.archives.solar import keywords, solar_header
 from skyhash.archives.solar.solar_fits import is_simulated
 from skyhash.errors import BadFile, InputError
 from skyhash.simulated.solar import archive as simulated

@@ -9,7 +9,8 @@ import pytest
 from astropy.io import fits as astropy_fits
 
 from skyhash import files, listing
-from skyhash.archives.formats import fits, keywords, times
+from skyhash.archives.formats import fits, times
+from skyhash.archives.solar import keywords
 from skyhash.archives.solar.solar_mdi import SolarMdi
 from skyhash.errors import BadFile, InputError
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from skyhash.nets.views.rotation import Rotation, sides
+from skyhash.nets.solar.rotation import Rotation, sides
 
 N = 16
 ZERO = torch.zeros(1)

@@ -111,13 +111,13 @@ def test_subsets_have_the_asked_number_for_each_picture(count):
 
 def test_operations_come_by_name_and_in_order():
     made = images()
-    mirror_x, mirror_y = operations(PairSettings(), ("mirror_x", "mirror_y"))
+    mirror_x, mirror_y = operations(PairSettings(kind="pairs"), ("mirror_x", "mirror_y"))
     assert torch.equal(mirror_x(made), made.flip(3)) and torch.equal(mirror_y(made), made.flip(2))
     names = ("affine", "turn", "zoom", "shift", "noise", "colour", "perspective", "blur")
-    still = PairSettings(turn_deg=0, zoom=0, shift=0, noise=0, colour=0, perspective=0, blur=(0, 0))
+    still = PairSettings(kind="pairs", turn_deg=0, zoom=0, shift=0, noise=0, colour=0, perspective=0, blur=(0, 0))
     for name, operation in zip(names, operations(still, names), strict=True):
         torch.testing.assert_close(operation(made), made, atol=1e-5, rtol=0, msg=name)
-    for name, operation in zip(names, operations(PairSettings(), names), strict=True):
+    for name, operation in zip(names, operations(PairSettings(kind="pairs"), names), strict=True):
         assert not torch.allclose(operation(made), made, atol=1e-3), name
 
 

@@ -71,7 +71,7 @@ def test_other_keywords_change_the_key_of_what_was_refused(tmp_path):
 
     table = tmp_path / "keywords.csv"
     table.write_text("a")
-    settings = WithKeywords(keywords=str(table))
+    settings = WithKeywords(kind="solar_hmi", keywords=str(table))
     first = read_key(settings)
     assert read_key(settings) == first == read_key(settings.model_copy(update={"path": "/else", "vanished": "retire"}))
     table.write_text("b")

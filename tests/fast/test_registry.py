@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from skyhash.errors import ConfigError
+from skyhash.errors import ConfigError, InputError
 from skyhash.registry import Registry
 
 MODULE = """
@@ -53,3 +53,27 @@ def test_settings_may_be_read_without_the_class():
     assert two.settings("x").__name__ == "EncoderSettings"
     with pytest.raises(ModuleNotFoundError):
         two.get("x")
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("import no_such_library", "outsider:Telescope (ModuleNotFoundError: No module named 'no_such_library')"),
+        ("import os\nos.no_such_name", "outsider:Telescope (AttributeError: module 'os' has no attribute"),
+        ("class Other: pass", "outsider:Telescope (AttributeError: module 'outsider' has no attribute 'Telescope')"),
+        ("class Telescope: pass", "outsider:Telescope (AttributeError: "),
+        ("1 / 0", "outsider:Telescope (ZeroDivisionError: "),
+        ("def f(:", "outsider:Telescope (SyntaxError: "),
+    ],
+)
+def test_a_broken_package_is_one_line_that_names_its_entry_point(installed, tmp_path, capsys, code, found):
+    from skyhash import cli
+
+    (tmp_path / "outsider.py").write_text(code + "\n")
+    if "class Telescope" not in code:
+        with pytest.raises(InputError, match=r"entry point telescope of skyhash\.archives: found outsider:Telescope "):
+            registry().get("telescope")
+    assert cli.main(["ingest", "--set", "archive.kind=telescope"]) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"skyhash ingest: entry point telescope of skyhash.archives: found {found}")
+    assert printed.count("\n") == 1

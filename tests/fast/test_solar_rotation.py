@@ -6,7 +6,7 @@ import pytest
 import torch
 from sunpy.sun.models import differential_rotation
 
-from skyhash.nets.views.rotation import Rotation
+from skyhash.nets.solar.rotation import Rotation
 from skyhash.simulated.solar import sun
 
 LATITUDES = np.array([-60.0, -35, -10, 0, 5, 20, 45, 70])

@@ -17,4 +17,5 @@ ARCHIVES = Registry(
         "radio_galaxies": "skyhash.archives.radio_galaxies:RadioGalaxies",
         "simulated_hmi": "skyhash.archives.solar.simulated_hmi:SimulatedHmi",
     },
+    default="solar_hmi",
 )

@@ -26,8 +26,10 @@ category, label, source_id, ra, dec (deg), split (the archive's official part, e
 height_px, simulated (bool), and ``facts``: a dict of everything else, kept as JSON.
 """
 
-COMPANION_NAMES = ("manifest", "source", "readme", "license", "licence", "checksums", "sha256sums", "md5sums")
+COMPANION_NAMES = ("manifest", "readme", "license", "licence", "checksums", "sha256sums", "md5sums")
 COMPANION_SUFFIXES = (".csv", ".ecsv", ".md", ".yaml", ".yml")
+NOTE_SUFFIXES = ("", ".txt", ".json", ".html")
+"""Of companions that go by their name; ``manifest.fits`` is an image."""
 
 
 class Source(Protocol):
@@ -99,7 +101,8 @@ class Archive:
         name = PurePosixPath(path.replace("\\", "/")).name.lower()
         if name.startswith((".", "_")) or name.endswith(COMPANION_SUFFIXES):
             return False
-        return name.split(".")[0] not in COMPANION_NAMES
+        stem, dot, suffix = name.partition(".")
+        return stem not in COMPANION_NAMES or dot + suffix not in NOTE_SUFFIXES
 
     def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[Member]:
         """The images of a file, in a fixed order; nothing is decoded until a member is asked.

@@ -16,4 +16,5 @@ ENCODERS = Registry(
         "simclr": "skyhash.nets.simclr:Simclr skyhash.nets.settings.simclr:SimclrSettings",
         "triplet_hash": "skyhash.nets.triplet_hash:TripletHash skyhash.nets.settings.triplet_hash:TripletHashSettings",
     },
+    default="autoencoder",
 )

@@ -9,7 +9,7 @@ The document gives the layers and the 50 epochs; scale, start and loss are open.
 - **Start**: receptive fields (`skyhash.nets.receptive_field_init`): no unit is dead.
 - **Loss**: reconstruction; plus `losses.cosine_stress`, the cosine of two codes is to be that of their descriptors
   smoothed along the rows, the direction of rotation, so that a group that moved on by a cell still counts as near;
-  plus `losses.temporal_sne` in time. Both extra terms are taken on virtual Suns (`views.rotation`), not on pairs of
+  plus `losses.temporal_sne` in time. Both extra terms are taken on virtual Suns (`solar.rotation`), not on pairs of
   training rows.
 - **Noise**: every cell of an input is multiplied by a log-normal number, for what emerges and decays.
 
@@ -37,7 +37,7 @@ from skyhash.nets.losses.cosine_stress import cosine_stress
 from skyhash.nets.losses.reconstruction import reconstruction
 from skyhash.nets.losses.temporal_sne import temporal_sne
 from skyhash.nets.settings.autoencoder import AutoencoderSettings
-from skyhash.nets.views.rotation import Rotation, sides
+from skyhash.nets.solar.rotation import Rotation, sides
 
 HIDDEN = (128, 64)
 START_SUNS = 512

@@ -18,4 +18,5 @@ DESCRIPTORS = Registry(
         "efficientnet_features": "skyhash.nets.backbone_features:BackboneFeatures"
         " skyhash.nets.settings.backbone_features:BackboneFeaturesSettings",
     },
+    default="magnetic_grid",
 )

@@ -13,9 +13,8 @@ import numpy.typing as npt
 class Image:
     """One image.
 
-    A full HMI image is 16 million int32 values; turning them into gauss costs several times what finding its regions
-    does, so stored values are kept and descriptors that care turn thresholds into stored units. Everyone else calls
-    `physical`.
+    Turning the values of a large image into physical units can cost more than describing it, so stored values are kept
+    and descriptors that care turn thresholds into stored units. Everyone else calls `physical`.
 
     Parameters
     ----------
@@ -24,7 +23,7 @@ class Image:
     unit : str
         Of the physical values, as astropy writes it: ``G``, ``Jy / beam``, or '' for counts and colours.
     geometry : object, optional
-        Coordinates known to the archive, e.g. `skyhash.pixels.solar.disk.Disk`; None = unknown.
+        Coordinates known to the archive, of a class that archive and descriptor share; None = unknown.
     mask : ndarray of bool, shape (height, width), optional
         True where there is no measurement.
     scale, offset : float

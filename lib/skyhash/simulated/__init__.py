@@ -12,4 +12,5 @@ SIMULATORS = Registry(
         "interferometer": "skyhash.simulated.interferometer:InterferometerSimulator",
         "radio_galaxies": "skyhash.simulated.radio_galaxies:RadioGalaxiesSimulator",
     },
+    default="solar",
 )

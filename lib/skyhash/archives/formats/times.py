@@ -1,4 +1,4 @@
-"""Times as solar archives write them.
+"""Times as the headers of astronomical images write them.
 
 JSOC's T_REC and T_OBS are TAI (``2011.01.01_00:00:00_TAI``): they run ahead of UTC by the leap seconds, 34 in 2011 and
 37 since 2017. DATE-OBS is UTC unless TIMESYS says otherwise. Older forms that occur: ``03-31-11`` (month, day, year;

@@ -13,9 +13,9 @@ import numpy as np
 from pydantic import Field
 
 from skyhash.archives.archive import Archive, Facts, Source
-from skyhash.archives.formats import fits, keywords, times
+from skyhash.archives.formats import fits, times
 from skyhash.archives.guard import guarded
-from skyhash.archives.solar import solar_checks, solar_header
+from skyhash.archives.solar import keywords, solar_checks, solar_header
 from skyhash.errors import BadFile
 from skyhash.pixels.image import Image
 from skyhash.pixels.solar.disk import Disk
@@ -25,6 +25,7 @@ FIELD_UNITS = ("gauss", "g", "mx/cm^2", "mx/cm2", "mx cm^-2", "mx cm-2")
 
 
 class SolarSettings(ArchiveSettings):
+    kind: str = Field("solar_hmi", description="which archive reads the files")
     keywords: str = Field(
         "", description="table of keywords (CSV, ECSV or JSOC text) for FITS fetched as-is; '' = none"
     )

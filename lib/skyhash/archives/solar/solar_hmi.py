@@ -18,7 +18,7 @@ What is odd in the files, and what is done about it:
 - QUALITY is a 32-bit mask; 0 is good. The highest bit (missing image) makes it negative as a signed integer; some
   tables write hexadecimal. Which bits refuse an image is a setting (``archive.reject_quality``); bit 10 (0x400) marks
   quick-look data.
-- Fetched `as-is`, the segment file has no keywords: they come from a table (`skyhash.archives.formats.keywords`).
+- Fetched `as-is`, the segment file has no keywords: they come from a table (`skyhash.archives.solar.keywords`).
 - The same cameras make continuum images (CONTENT ``CONTINUUM INTENSITY``, DN/s), Dopplergrams, line widths and
   depths, vector fields, cut-outs (SHARP) and synoptic maps. None of them is a line-of-sight full-disk image; each is
   refused by name. sunpy's ``resampled_hmi.fits`` is such a continuum image.

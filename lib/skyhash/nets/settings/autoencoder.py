@@ -10,6 +10,7 @@ from skyhash.settings import EncoderSettings, NotNegative, Positive, PositiveFlo
 
 
 class AutoencoderSettings(EncoderSettings):
+    kind: Literal["autoencoder"] = "autoencoder"
     output: Literal["relu_tanh", "tanh"] = Field(
         "relu_tanh", description="decoder's end: as printed, or without ReLU_6"
     )

@@ -22,6 +22,7 @@ from skyhash.settings import DescriptorSettings, Natural, Positive, PositiveFloa
 
 
 class MagneticGridSettings(DescriptorSettings):
+    kind: Literal["magnetic_grid"] = "magnetic_grid"
     grid: Positive = Field(16, description="N of the N x N grid")
     threshold_gauss: PositiveFloat = Field(100.0, description="|B| above which a pixel belongs to a region")
     opening_px: Natural = Field(1, description="radius of the morphological opening, pixels of a 1024 px disk")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from skyhash.simulated.solar import archive
 
 
 class SolarSimulatorSettings(SimulatorSettings):
+    kind: Literal["solar"] = "solar"
     side_px: Positive = Field(512, description="width and height of an image")
     cadence_minutes: PositiveFloat = Field(60.0, description="time between two images")
     start: TimeText = Field("2011-01-01T00:00:00", description="first image, TAI")

@@ -68,7 +68,7 @@ def _queries(config: Config, subject: Subject, described: DataFrame) -> list[int
     """Ids of evaluate.gallery queries, spread over the archive's time."""
     times = subject.images.facts["obs_time"][subject.images.positions(subject.queries)]
     in_order = subject.queries[np.argsort(times, kind="stable")]
-    # a descriptor of zeros (a quiet Sun) makes a poor example: its code is all zeros
+    # a descriptor of zeros (nothing found in the image) makes a poor example: its code is all zeros
     rows = described.where("NOT is_zero").select("image_id").toLocalIterator()
     usable = np.array([r[0] for r in rows], np.int64)
     candidates = in_order[np.isin(in_order, usable)]

@@ -1,0 +1,1 @@
+"""What only networks of solar descriptors need: the Sun's rotation."""
