@@ -24,6 +24,7 @@ COMMANDS = {
     "rebuild": "all of these in order, only for what changed, then one release",
     "maintain": "compact the tables and delete what no release needs",
     "sql": "run SQL over the tables, e.g. skyhash sql 'SELECT * FROM runs'",
+    "serve": "serve the released views to JDBC, ODBC and Python clients by Spark's Thrift server",
     "releases": "list the releases, or go back to one",
     "experiment": "run a list of settings through the jobs: one table, one plot",
     "simulate": "write a simulated archive",

@@ -125,6 +125,9 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
     if name == "experiment":
         parser.add_argument("experiment", help="which one; see above")
         parser.add_argument("--runs", metavar="NAMES", default="", help="only these of its runs, separated by commas")
+    if name == "serve":
+        parser.add_argument("--host", default="127.0.0.1", help="to listen on (default 127.0.0.1; 0.0.0.0 = all)")
+        parser.add_argument("--port", type=int, default=10000, help="to listen on (default 10000); 0 = any free one")
     if name == "pairs":
         parser.add_argument("--records", metavar="FILE", default="", help="CSV or Parquet: record, category")
         parser.add_argument("--out", metavar="FILE", default="", help="CSV of the accepted pairs")
@@ -166,6 +169,10 @@ def _report(name: str, arguments: argparse.Namespace) -> Report | None:
         from skyhash.stages.images import simulate
 
         return simulate.write(config, arguments.folder)
+    if name == "serve":
+        from skyhash.stages.releases import serve
+
+        return serve.run(config, arguments.host, arguments.port)
     if name == "pairs":
         from skyhash.stages.neighbours import pairs
 

@@ -28,7 +28,7 @@ def test_every_target_is_one_of_the_makefile(target):
 
 @pytest.mark.parametrize("command", named(r"(?:^ {4}|`)skyhash ([a-z]+)\b"))
 def test_every_command_is_one_of_the_program(command):
-    assert command in {*GROUPS, *JOBS, "sql", "releases", "refine", "groups"}
+    assert command in {*GROUPS, *JOBS, "sql", "serve", "releases", "refine", "groups"}
 
 
 @pytest.mark.parametrize("setting", named(r"`((?:archive|train|hash|neighbours|evaluate|release|maintain)\.\w+)[`=]"))

@@ -60,6 +60,7 @@ OPENS_FILES = {
     "spark/storage": "the warehouse, a folder that all nodes mount",
     "spark/training": "snapshots, checkpoints and models, in the warehouse",
     "spark/neighbours": "the work folder of a search, in the warehouse",
+    "spark/thrift_server.py": "a scratch folder of its own",
     "spark/udfs/hashing.py": "a model's folder, in the warehouse",
     "stages/models/train.py": "the training's folder, in the warehouse",
     "stages/models/models.py": "models' folders, in this warehouse or another",

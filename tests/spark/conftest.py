@@ -46,3 +46,11 @@ def built(spark, tmp_path_factory):
 
     config = settings(tmp_path_factory.mktemp("chain"))
     return config, run_job(spark, config, "rebuild")
+
+
+@pytest.fixture(scope="session")
+def released(spark, tmp_path_factory):
+    """Settings of a warehouse with a release and a newer, unreleased version of its lists; ids and similarities."""
+    import released_images
+
+    return released_images.write(spark, tmp_path_factory.mktemp("sql"))

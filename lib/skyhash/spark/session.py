@@ -37,11 +37,12 @@ LOCAL = {
 }
 
 
-def start(config: Config, job: str) -> SparkSession:
+def start(config: Config, job: str, more: dict[str, str] | None = None) -> SparkSession:
     """Start the session of a job, or return the running one.
 
     The master is the configuration's, else what spark-submit chose, else ``local[*]``. Workers run the interpreter of
-    the driver unless PYSPARK_PYTHON or ``spark.pyspark.python`` names another.
+    the driver unless PYSPARK_PYTHON or ``spark.pyspark.python`` names another. `more` are settings that the job needs
+    beside `ALWAYS`.
     """
     from pyspark import SparkContext
     from pyspark.conf import SparkConf
@@ -51,7 +52,7 @@ def start(config: Config, job: str) -> SparkSession:
         SparkContext._ensure_initialized()
     submitted = SparkConf()
     master = config.spark.master or submitted.get("spark.master", "") or "local[*]"
-    settings = dict(ALWAYS)
+    settings = ALWAYS | (more or {})
     if master.startswith("local"):
         settings |= LOCAL
         if not submitted.contains("spark.pyspark.python"):

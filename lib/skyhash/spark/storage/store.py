@@ -101,6 +101,10 @@ class Store:
         """Newest version of a table; None if it does not exist."""
         return self.layout.version(self.folder(name))
 
+    def names(self) -> tuple[str, ...]:
+        """Names of the tables that exist."""
+        return tuple(name for name in BY_NAME if self.version(name) is not None)
+
     def read(self, name: str, version: int | None = None) -> DataFrame:
         """Rows of a table's newest or given version; an empty frame if it does not exist."""
         table = BY_NAME[name]
@@ -208,34 +212,32 @@ class Store:
         list of str
             Names of the views.
         """
-        views = []
-        for name in BY_NAME:
-            if self.version(name) is None:
-                continue
-            self.read(name).createOrReplaceTempView(name)
-            views.append(name)
+        frames: dict[str, DataFrame] = {}
+        for name in self.names():
+            frames[name] = self.read(name)
             if versions and name in versions:
-                self.read(name, versions[name]).createOrReplaceTempView(f"current_{name}")
-                views.append(f"current_{name}")
+                frames[f"current_{name}"] = self.read(name, versions[name])
         for prefix in ("", "current_"):
-            if f"{prefix}observations" in views:
-                self._facts(f"{prefix}observations", fact_columns or {}).createOrReplaceTempView(
-                    f"{prefix}observation_facts"
-                )
-                views.append(f"{prefix}observation_facts")
-        for prefix in ("", "current_"):
-            if f"{prefix}neighbours" in views:
-                self._pairs(f"{prefix}neighbours").createOrReplaceTempView(f"{prefix}neighbour_pairs")
-                views.append(f"{prefix}neighbour_pairs")
-        return views
+            if f"{prefix}observations" in frames:
+                frames[f"{prefix}observation_facts"] = _facts(frames[f"{prefix}observations"], fact_columns or {})
+            if f"{prefix}neighbours" in frames:
+                frames[f"{prefix}neighbour_pairs"] = _pairs(frames[f"{prefix}neighbours"])
+        # all at once, after the slow part: a session that is queried meanwhile sees one release or the next
+        for name, frame in frames.items():
+            frame.createOrReplaceTempView(name)
+        return list(frames)
 
-    def _facts(self, view: str, fact_columns: dict[str, str]) -> DataFrame:
-        typed = [f"cast(get_json_object(facts, '$.{k}') as {t}) as `{k}`" for k, t in fact_columns.items()]
-        return self.spark.table(view).selectExpr("*", *typed)
 
-    def _pairs(self, view: str) -> DataFrame:
-        return self.spark.sql(
-            "SELECT query_id, model_id, pos + 1 AS rank, pair.neighbour_ids AS neighbour_id,"
-            " pair.similarities AS similarity"
-            f" FROM {view} LATERAL VIEW posexplode(arrays_zip(neighbour_ids, similarities)) p AS pos, pair"
-        )
+def _facts(rows: DataFrame, fact_columns: dict[str, str]) -> DataFrame:
+    typed = [f"cast(get_json_object(facts, '$.{k}') as {t}) as `{k}`" for k, t in fact_columns.items()]
+    return rows.selectExpr("*", *typed)
+
+
+def _pairs(rows: DataFrame) -> DataFrame:
+    exploded = rows.selectExpr(
+        "query_id", "model_id", "posexplode(arrays_zip(neighbour_ids, similarities)) as (pos, pair)"
+    )
+    return exploded.selectExpr(
+        "query_id", "model_id", "pos + 1 AS rank", "pair.neighbour_ids AS neighbour_id",
+        "pair.similarities AS similarity",
+    )  # fmt: skip

@@ -29,6 +29,7 @@ MODULES = {
     "maintain": "releases.maintain",
     "releases": "releases.releases",
     "sql": "releases.sql",
+    "serve": "releases.serve",
     "refine": "releases.refine",
     "groups": "releases.groups",
 }

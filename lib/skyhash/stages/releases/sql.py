@@ -40,11 +40,7 @@ def query(spark: SparkSession, config: Config, text: str, limit: int) -> tuple[l
 
     if text.startswith("@"):
         text = read_text(text[1:], "query", expected="a file with one SQL statement")
-    store = Store(spark, config.warehouse, config.format, config.work)
-    released = releases.newest(store) if store.version("releases") is not None else None
-    views = store.register(released["versions"] if released else None, ARCHIVES.get(config.archive.kind).fact_columns)
-    if not views:
-        raise InputError("warehouse", f"{store.warehouse} without tables", "tables; run a job first")
+    views = register(Store(spark, config.warehouse, config.format, config.work), config)
     try:
         frame = spark.sql(text.strip().rstrip(";"))
     except (AnalysisException, ParseException) as error:
@@ -55,3 +51,18 @@ def query(spark: SparkSession, config: Config, text: str, limit: int) -> tuple[l
         return frame.columns, rows, ""
     note = f"first {limit} rows; --limit shows more" if len(rows) > limit else ""
     return frame.columns, rows[:limit], note
+
+
+def register(store: Store, config: Config) -> list[str]:
+    """Register the views of all tables, and of the newest release, in the store's session; returns their names.
+
+    Raises
+    ------
+    InputError
+        The warehouse holds no table yet.
+    """
+    released = releases.newest(store) if store.version("releases") is not None else None
+    views = store.register(released["versions"] if released else None, ARCHIVES.get(config.archive.kind).fact_columns)
+    if not views:
+        raise InputError("warehouse", f"{store.warehouse} without tables", "tables; run a job first")
+    return views
