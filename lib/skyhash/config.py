@@ -65,9 +65,7 @@ class TrainSettings(Settings):
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: mixed precision in the loss")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where a rank sees one")
     split: SplitSettings = SplitSettings()
-    zero_descriptors: bool = Field(
-        False, description="train on descriptors of nothing but zeros (nothing found) too"
-    )
+    zero_descriptors: bool = Field(False, description="train on descriptors of nothing but zeros (nothing found) too")
     retrain: Literal["never", "on_request", "always"] = Field(
         "never", description="when new images would change the training part: keep the model, or train anew"
     )

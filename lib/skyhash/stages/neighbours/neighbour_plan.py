@@ -1,4 +1,4 @@
-"""The decision how to search: rates measured on an executor, method chosen by the cost model.
+"""The decision how to search: method chosen by the cost model, arithmetic and predicted seconds by rates measured here.
 
 It is saved in the work folder, so that a run that continues an interrupted one decides alike.
 """
@@ -91,7 +91,8 @@ def _decide(spark: SparkSession, codes: CodeFiles, settings: NeighbourSettings, 
     arithmetic, rates = spark.sparkContext.parallelize([0], 1).mapPartitions(measure).first()
     size = tables = 0
     share: float | None = None
-    if settings.method == "auto" and settings.recall < 1 and cost_model.worth_exploring(codes.n, k, rates, cores):
+    worth = cost_model.worth_exploring(codes.n, codes.dimensions, k, codes.metric)
+    if settings.method == "auto" and settings.recall < 1 and worth:
         size, tables, tried = tune.explore(
             codes.rows(), k, codes.pair_filter(), settings.recall, seed, tables=settings.hash_tables,
         )  # fmt: skip

@@ -1,4 +1,7 @@
-"""Exact or blocked search: a cost model from n, d, k, the cores and the rates measured on this machine.
+"""Exact or blocked search: a cost model from n, d, k and fixed rates, so that equal input gives one choice anywhere.
+
+Rates measured on the machine predict seconds for the report; they choose nothing, for the two methods may differ in the
+lists they return.
 
     exact   = score n^2 / 2 pairs + keep n k candidates
     blocked = score the share of pairs that a sample says the target recall needs (those between two groups of buckets
@@ -15,7 +18,8 @@ from typing import Any
 
 ENTRY_BYTES = 12  # of the candidate buffer, per candidate
 CANDIDATES = 1.6  # kept per list entry, because limits are estimates
-TUNING_SECONDS = 2.0  # independent of n
+TUNING_SECONDS = 2.0  # of one core, independent of n
+WORTH_EXPLORING = 10.0  # core seconds of scoring all pairs, above which tuning on a sample is worth its time
 SIDES = 2.0  # a blocked search scores a pair from both sides: groups of buckets are independent tasks
 GATHER = 1e-9  # seconds per pair to copy the rows of a bucket and of those it probes
 COPIES = 1.5  # a blocked search's lists are merged from several searches
@@ -24,7 +28,7 @@ MOST_SHARE = 0.5  # of the pairs: beyond it tiles by bucket cost no less than pl
 
 @dataclass(frozen=True)
 class Rates:
-    """Seconds of one core, measured on this machine (`calibrate`).
+    """Seconds of one core: fixed (`fixed_rates`), or measured on this machine (`calibrate`).
 
     Attributes
     ----------
@@ -55,7 +59,9 @@ class Plan:
     reason : str
         One line for `neighbour_runs.reason`.
     seconds : dict
-        Predicted seconds of each method on all cores; without lsh where it was not considered.
+        Predicted seconds of each method on this machine's cores; without lsh where it was not considered.
+    core_seconds : dict
+        Seconds of one core at the fixed rates, by which the method was chosen.
     superblock : int
         Largest number of rows of a block of queries, by the memory of one task.
     parameters : dict
@@ -65,8 +71,15 @@ class Plan:
     method: str
     reason: str
     seconds: dict[str, float]
+    core_seconds: dict[str, float]
     superblock: int
     parameters: dict[str, Any] = field(default_factory=dict)
+
+
+def fixed_rates(d: int, metric: str) -> Rates:
+    """Rates of a core of an ordinary server (AVX2, 3 GHz) for codes of d numbers, or d bits where metric is hamming."""
+    pair = 4e-10 + 2e-12 * d if metric == "hamming" else 2e-10 + 2e-11 * d
+    return Rates(pair, 3e-8 + 1e-10 * d)
 
 
 def exact_seconds(n: int, k: int, rates: Rates, cores: int) -> float:
@@ -82,7 +95,7 @@ def blocked_seconds(n: int, d: int, k: int, rates: Rates, cores: int, share: flo
     hashing = tables * n * buckets * d * rates.product
     # 500 near pairs a bucket, each from about n / k sampled rows; and 1000 queries against all rows
     sampling = (500 * buckets * n / max(k, 1) + 1000 * n) * d * rates.product
-    return TUNING_SECONDS + (score + keep + hashing + sampling + tables * buckets * rates.bucket) / cores
+    return (TUNING_SECONDS + score + keep + hashing + sampling + tables * buckets * rates.bucket) / cores
 
 
 def superblock_rows(n: int, d: int, k: int, memory_mb: int, metric: str = "cosine") -> int:
@@ -118,6 +131,7 @@ def choose(
     cores : int
         Cores of all executors together.
     rates : Rates
+        Measured; for the prediction alone.
     method : str
         ``auto``, or ``exact`` or ``lsh`` to overrule.
     recall : float
@@ -128,7 +142,9 @@ def choose(
         What `tune.explore` found on a sample. Without a share ``auto`` chooses exact.
     """
     rows = superblock_rows(n, d, k, memory_mb, metric)
+    fixed = fixed_rates(d, metric)
     seconds = {"exact": exact_seconds(n, k, rates, cores)}
+    core_seconds = {"exact": exact_seconds(n, k, fixed, 1)}
     facts: dict[str, Any] = {
         "cores": cores,
         "seconds_per_pair": rates.pair,
@@ -137,29 +153,38 @@ def choose(
     }
     if share is not None:
         seconds["lsh"] = blocked_seconds(n, d, k, rates, cores, share, size, tables)
+        core_seconds["lsh"] = blocked_seconds(n, d, k, fixed, 1, share, size, tables)
         facts |= {"share_of_pairs": share, "bucket_size": size, "tables": tables}
-    predicted = f"predicted exact {seconds['exact']:.3g} s"
-    if "lsh" in seconds:
-        predicted += (
-            f", lsh {seconds['lsh']:.3g} s ({100 * share:.2g} % of pairs for recall {recall:g})" if share else ""
-        )
-    predicted += f" on {cores} cores at n={n} d={d} k={k} {metric}"
+    predicted = "; ".join(
+        f"{name} {core_seconds[name]:.3g} core s by fixed rates, {seconds[name]:.3g} s predicted on {cores} cores"
+        for name in seconds
+    )
+    predicted += f" at n={n} d={d} k={k} {metric}"
+    if share is not None:
+        predicted += f", {100 * share:.2g} % of pairs for recall {recall:g}"
+    method, why = _chosen(method, recall, k >= n - 1, share, core_seconds)
+    return Plan(method, f"{why}; {predicted}", seconds, core_seconds, rows, facts)
+
+
+def _chosen(
+    method: str, recall: float, lists_hold_all: bool, share: float | None, core_seconds: dict[str, float]
+) -> tuple[str, str]:
+    """The method, and why."""
     if method != "auto":
-        return Plan(method, f"set to {method}; {predicted}", seconds, rows, facts)
+        return method, f"set to {method}"
     if recall >= 1:
-        return Plan("exact", f"recall is set to 1; {predicted}", seconds, rows, facts)
-    if k >= n - 1:
-        return Plan("exact", f"every image is in every list; {predicted}", seconds, rows, facts)
+        return "exact", "recall is set to 1"
+    if lists_hold_all:
+        return "exact", "every image is in every list"
     if share is None:
-        return Plan("exact", f"too small for blocking to pay; {predicted}", seconds, rows, facts)
+        return "exact", "too small for blocking to pay"
     if share > MOST_SHARE:
-        return Plan("exact", f"most pairs would be scored anyway; {predicted}", seconds, rows, facts)
-    if seconds["lsh"] < seconds["exact"]:
-        return Plan("lsh", f"lsh is cheaper; {predicted}", seconds, rows, facts)
-    return Plan("exact", f"exact is cheaper; {predicted}", seconds, rows, facts)
+        return "exact", "most pairs would be scored anyway"
+    if core_seconds["lsh"] < core_seconds["exact"]:
+        return "lsh", "lsh is cheaper"
+    return "exact", "exact is cheaper"
 
 
-def worth_exploring(n: int, k: int, rates: Rates, cores: int) -> bool:
+def worth_exploring(n: int, d: int, k: int, metric: str) -> bool:
     """Whether scoring all pairs takes long enough that tuning on a sample is worth its time."""
-    score = n * (n - 1) / 2 * rates.pair / cores
-    return n > 4 * k and score > 5.0
+    return n > 4 * k and n * (n - 1) / 2 * fixed_rates(d, metric).pair > WORTH_EXPLORING
