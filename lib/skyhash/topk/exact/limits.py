@@ -1,9 +1,12 @@
 """Limits: each query's k-th similarity, estimated from a sample of the archive.
 
-A limit decides only which pairs are looked at, never the result: a list with k entries within its limit is exact, and a
-query whose list is shorter is searched again without a limit (`knn.retry_underfull`). The estimate is an order
-statistic of the sample, at a rank at which fewer than k rows of the archive lie above it about once in a thousand
-queries (three standard deviations of the binomial count).
+A limit decides only which pairs are looked at, never an exact result: a list with k entries within its limit is exact,
+and a query whose list is shorter is searched again without a limit (`knn.retry_underfull`). A blocked search, however,
+searches such a query exactly, so limits must be the same in every arithmetic: prefilter scores only preselect the rows
+of the sample whose exact similarities are then ranked.
+
+The estimate is an order statistic of the sample, at a rank at which fewer than k rows of the archive lie above it about
+once in a thousand queries (three standard deviations of the binomial count).
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from numpy.typing import NDArray
 from skyhash.compiled import compiled
 from skyhash.topk.candidates import keys
 from skyhash.topk.candidates.select import keep_smallest
-from skyhash.topk.exact.prefilter import centre_of, slack
+from skyhash.topk.exact.prefilter import TINY, Operands, U, centre_of, required_products
 from skyhash.topk.exact.rescore import BFLOAT16
 from skyhash.topk.exact.tile_join import spans
 from skyhash.topk.filters.pair_filter import NO_FILTER, PairFilter, addresses_of, permitted
@@ -118,7 +121,7 @@ def _at_rank(
 ) -> NDArray[np.float32]:  # fmt: skip
     """Each query's `rank`-th best similarity to the sample, float32 (m,); -inf where fewer are permitted."""
     metric, blend = similarity.NUMBER[queries.metric], similarity.blend_of(queries, weights)
-    found = np.empty(len(queries), np.float32)
+    found = np.full(len(queries), -np.inf, np.float32)
     chunks = similarity.chunks_of(queries)
     others = sample.numbers.astype(np.uint32)
     rows = sample.rows
@@ -142,21 +145,33 @@ def _at_rank(
             address = local.ctypes.data
         if queries.metric == "blend":
             tile = scratch[: len(part) * len(rows)].reshape(len(part), len(rows))
-            bound(tile, part.norms, rows.norms, queries.scale, blend, 0.0, 0.0)
-        _scores_at_rank(
+            gamma = 2.0 * (queries.values.shape[1] + 16) * U
+            bound(tile, part.norms, rows.norms, queries.scale, blend, gamma, TINY)
+        of_tile = (
             address, prefilter.kind, metric, chunks, part.values, part.norms, rows.values, rows.norms,
-            queries.scale, blend, numbers[begin:end], others, pair_filter, rank, found[begin:end],
+            queries.scale, blend, numbers[begin:end], others, pair_filter, rank,
         )  # fmt: skip
-        if not is_rescored(prefilter.kind, metric):
-            # where very many codes are equal, a limit that rounding raised would accept none of them
-            found[begin:end] -= slack(ours, ours.left.shape[1])
+        floors = np.empty(len(part), np.float32)
+        _scores_at_rank(*of_tile[:2], *of_tile[10:], floors)
+        # the rank-th of these is a lower bound of the rank-th of all: whatever may exceed it is scored exactly
+        _exact_at_rank(*of_tile, floors, found[begin:end])
+        _exact_at_rank(*of_tile, _lowest_scores(found[begin:end], part, ours, theirs, prefilter), found[begin:end])
 
     _share_out(score, len(queries), threads, lambda: prefilter.scratch(QUERIES * len(rows)))
-    if queries.metric == "euclidean" and not is_rescored(prefilter.kind, metric):
-        with np.errstate(invalid="ignore"):
-            distances = queries.scale * np.sqrt(np.maximum(-2.0 * found, 0.0))
-            return np.where(np.isfinite(found), -distances, -np.inf).astype(np.float32)
     return found
+
+
+def _lowest_scores(
+    least: NDArray[np.float32], queries: Rows, ours: Operands, theirs: Operands, prefilter: Any
+) -> NDArray[np.float32]:
+    """The lowest prefilter score at which a row of the sample can be as similar to each query as `least`."""
+    both = Operands(
+        ours.left, ours.right, np.concatenate([ours.lengths, theirs.lengths]), np.concatenate([ours.lost, theirs.lost])
+    )
+    wanted = np.full(len(both.lengths), -np.inf, np.float32)
+    wanted[: len(least)] = least
+    thresholds: NDArray[np.float32] = prefilter.thresholds(required_products(wanted, queries, both.lengths), both)
+    return thresholds[: len(least)]
 
 
 def _share_out(work: Callable[[int, int, Any], None], n: int, threads: int, scratch: Callable[[], Any]) -> None:
@@ -172,23 +187,13 @@ def _share_out(work: Callable[[int, int, Any], None], n: int, threads: int, scra
 
 
 @compiled
-def is_rescored(kind, metric):
-    """Whether prefilter scores are too coarse for a limit: bounds of the blend, and bfloat16 of close codes."""
-    return kind == BFLOAT16 or metric == similarity.BLEND
-
-
-@compiled
-def _scores_at_rank(
-    scores, kind, metric, chunks, values, norms, sample, sample_norms, scale, blend, own, others, pair_filter, rank,
-    found,
-):  # fmt: skip
-    """Each query's rank-th best prefilter score or, where `is_rescored`, exact similarity of the best by prefilter."""
+def _scores_at_rank(scores, kind, own, others, pair_filter, rank, found):
+    """Each query's rank-th best prefilter score; -inf where fewer rows of the sample are permitted."""
     width = len(others)
     short = kind == BFLOAT16
     size = 2 if short else 4
     at = addresses_of(pair_filter)
-    best = np.empty(4 * rank + 64, np.float32)  # negated, as are the exact ones
-    exact = np.empty(width, np.float32)
+    best = np.empty(4 * rank + 64, np.float32)  # negated
     thresholds = np.full(width + 64, np.inf, np.float32)
     for q in range(len(own)):
         count = 0
@@ -211,17 +216,45 @@ def _scores_at_rank(
                 threshold = -keep_smallest(best[:count], rank)
                 count = rank
         found[q] = -keep_smallest(best[:count], rank) if count >= rank else -np.inf
-        if count >= rank and is_rescored(kind, metric):
-            threshold, count = found[q], 0
-            for j in range(width):
-                score = simd.float_at(scores + (q * width + j) * size, short)
-                if score >= threshold and permitted(at, own[q], others[j]):
+
+
+@compiled
+def _exact_at_rank(
+    scores, kind, metric, chunks, values, norms, sample, sample_norms, scale, blend, own, others, pair_filter, rank,
+    floors, found,
+):  # fmt: skip
+    """Each query's rank-th best exact similarity to the rows of the sample whose prefilter score reaches its floor.
+
+    A floor of -inf stands for fewer rows than that: the answer is -inf too.
+    """
+    width = len(others)
+    short = kind == BFLOAT16
+    size = 2 if short else 4
+    at = addresses_of(pair_filter)
+    exact = np.empty(width, np.float32)  # negated
+    thresholds = np.full(width + 64, np.inf, np.float32)
+    for q in range(len(own)):
+        if floors[q] == -np.inf and found[q] == -np.inf:
+            continue
+        count = 0
+        for j0 in range(0, width, 64):
+            address = scores + (q * width + j0) * size
+            if short:
+                mask = simd.reached_bfloat16(address, thresholds.ctypes.data + 4 * j0, floors[q])
+            else:
+                mask = simd.reached_float32(address, thresholds.ctypes.data + 4 * j0, floors[q])
+            if width - j0 < 64:
+                mask &= (np.uint64(1) << np.uint64(width - j0)) - np.uint64(1)
+            while mask != np.uint64(0):
+                j = j0 + simd.lowest_bit(mask)
+                mask &= mask - np.uint64(1)
+                if permitted(at, own[q], others[j]):
                     exact[count] = -similarity.similarity(
                         metric, values[q].ctypes.data, sample[j].ctypes.data, chunks, norms[q], sample_norms[j],
                         scale, blend,
                     )  # fmt: skip
                     count += 1
-            found[q] = -keep_smallest(exact[:count], rank)
+        found[q] = -keep_smallest(exact[:count], rank) if count >= rank else -np.inf
 
 
 @compiled
