@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from skyhash.pages import plots
+from skyhash.pages import plots, theme
 from skyhash.pages.gallery import GalleryImage, gallery
 from skyhash.pages.page import HtmlTable, Page, Picture, Section, render
 from skyhash.pages.theme import INSIDE, OUTSIDE
@@ -73,6 +73,25 @@ def test_plots_draw_whatever_rows_there_are(rows):
     assert holds(plots.over_time(days), "#1f5fa8")
     assert holds(plots.training([3.0, 0.2, 0.1], {"dead_units": [0, 3, 3], "mini_search": [0.1, 0.2, 0.9]}), "#1f5fa8")
     assert len(pixels(plots.training([0.0], {})))
+
+
+@pytest.mark.parametrize(
+    ("method", "text"),
+    [
+        ("hash", "learned hash"), ("raw_descriptor", "raw descriptor"), ("hog", "hog"), ("itq", "ITQ bits"),
+        ("pca_32", "32 principal components"), ("smoothed_pca_8", "smoothed, 8 principal components"),
+        ("sky_disk_pca_sign", "sky disk, PCA sign bits"),
+    ],
+)  # fmt: skip
+def test_a_methods_label_follows_from_its_name(method, text):
+    assert theme.label(method) == text
+
+
+def test_methods_of_one_plot_have_colours_of_their_own():
+    methods = ["hash", "raw_descriptor", "hog", "hog_pca_32", "pca_32", "itq", "hog_itq"]
+    colours = theme.colours(methods)
+    assert colours["hash"] == theme.HASH and len(set(colours.values())) == len(methods)
+    assert colours["hog_itq"] in theme.ROLES["binary"] and colours["hog_pca_32"] in theme.ROLES["components"]
 
 
 def test_equal_tables_give_equal_pictures(rows):

@@ -35,7 +35,7 @@ def by_method(rows: pd.DataFrame, metrics: Sequence[str], published: Mapping[str
     rows = rows.sort_values(metrics[0], na_position="first")
     figure = theme.figure(max(3.0 * len(metrics), 5.0), 0.42 * len(rows) + 1.3)
     place = np.arange(len(rows))
-    colours = [theme.colour(m) for m in rows["method"]]
+    colours = list(theme.colours(rows["method"]).values())
     all_axes = np.atleast_1d(figure.subplots(1, len(metrics), sharey=True))
     for axes, name in zip(all_axes, metrics, strict=True):
         mean = rows[name].to_numpy(float)
@@ -74,7 +74,8 @@ def by_window(rows: pd.DataFrame) -> bytes:
     windows = sorted(rows["window_hours"].unique())
     shades = np.linspace(1.0, 0.35, len(exclusions))
     others = rows[rows["method"] != "hash"].groupby("method")["f1"].mean()
-    shown = ["hash", *([others.idxmax()] if others.notna().any() else [])]
+    shown = ["hash", *([str(others.idxmax())] if others.notna().any() else [])]
+    colours = theme.colours(shown)
     for method in shown:
         for exclusion, shade in zip(exclusions, shades, strict=True):
             one = rows[(rows["method"] == method) & (rows["exclusion_minutes"] == exclusion)]
@@ -84,7 +85,7 @@ def by_window(rows: pd.DataFrame) -> bytes:
             name = "nothing left out" if exclusion == 0 else f"{exclusion:g} min left out"
             style = "-" if method == "hash" else (0, (4, 2))
             axes.plot([windows.index(w) for w in one["window_hours"]], one["f1"], linestyle=style, marker="o",
-                      markersize=4.5, color=theme.colour(method), alpha=shade,
+                      markersize=4.5, color=colours[method], alpha=shade,
                       label=f"{theme.label(method)}, {name}")  # fmt: skip
     axes.set_xticks(range(len(windows)), [f"{w:g} h" for w in windows])
     axes.set_xlabel("window of similar images, whole width", fontsize=9, color=theme.SOFT)
@@ -108,14 +109,16 @@ def over_time(days: pd.DataFrame, against: str | None = None) -> bytes:
 
     figure = theme.figure(9, 3.0)
     all_axes = figure.subplots(1, 2, sharex=True, sharey=True)
+    shown = [*filter(None, (against,)), "hash"]
+    colours = theme.colours(shown)
     for axes, name in zip(all_axes, ("precision", "f1"), strict=True):
-        for method in filter(None, (against, "hash")):
+        for method in shown:
             one = days[days["method"] == method].sort_values("day")
             width, size = (1.8, 3.5) if method == "hash" else (1.1, 0)
             # a day without queries breaks the line
             one = one.set_index("day")[name].reindex(np.arange(one["day"].min(), one["day"].max() + 1))
             when, value = one.index.to_numpy(np.int64).astype("datetime64[D]"), one.to_numpy(float)
-            axes.plot(when, value, marker="o", markersize=size, linewidth=width, color=theme.colour(method),
+            axes.plot(when, value, marker="o", markersize=size, linewidth=width, color=colours[method],
                       label=theme.label(method))  # fmt: skip
         axes.set_title(f"{TITLES[name]} by day of the query", fontsize=10, color=theme.INK, loc="left")
         axes.xaxis.set_major_locator(dates.AutoDateLocator(maxticks=6))
@@ -136,7 +139,7 @@ def training(losses: Sequence[float], watched: Mapping[str, Sequence[float]]) ->
     all_axes = np.atleast_1d(figure.subplots(1, len(series)))
     for axes, (name, values) in zip(all_axes, series.items(), strict=True):
         drawn = "steps-mid" if name == "dead units" else "default"
-        axes.plot(np.arange(1, len(values) + 1), values, color=theme.colour("hash"), linewidth=1.8, drawstyle=drawn,
+        axes.plot(np.arange(1, len(values) + 1), values, color=theme.HASH, linewidth=1.8, drawstyle=drawn,
                   marker="o" if len(values) < 3 else "")  # fmt: skip
         axes.set_title(name[0].upper() + name[1:], fontsize=10, color=theme.INK, loc="left")
         axes.set_xlabel("epoch", fontsize=9, color=theme.SOFT)
@@ -172,16 +175,15 @@ def experiment(rows: pd.DataFrame, order: Sequence[str], heading: str) -> bytes:
     # methods that know nothing of the line are the same in all of them
     best = rows[rows["method"] != "hash"].groupby("method")["value"].mean().sort_values(ascending=False)
     drawn += [(str(method), hashes[0], 1.0) for method in best.index]
-    fallback = ("#8c6bb1", "#66a182", "#b0656f", "#7c7c7c")
-    for number, (method, line, shade) in enumerate(drawn):
+    colours = theme.colours(["hash", *map(str, best.index)])
+    for method, line, shade in drawn:
         one = rows[(rows["method"] == method) & (rows["line"] == line)]
         one = one.assign(at=one["varied"].map(positions)).sort_values("at")
         ours = method == "hash"
-        colour = theme.METHODS.get(method, fallback[number % len(fallback)])
         reach = np.abs(one[["low", "high"]].to_numpy(float).T - one["value"].to_numpy(float))
         name = f"{theme.label(method)}, {line.replace('_', ' ')}" if ours and line else theme.label(method)
         axes.errorbar(one["at"], one["value"], yerr=reach, marker="o", markersize=5 if ours else 3.5, capsize=2,
-                      linewidth=2 if ours else 1, color=colour, alpha=shade, label=name)  # fmt: skip
+                      linewidth=2 if ours else 1, color=colours[method], alpha=shade, label=name)  # fmt: skip
         if ours and one["published"].notna().any():
             axes.plot(one["at"], one["published"], linestyle=(0, (1, 2)), marker="_", markersize=9, color=theme.OUTSIDE,
                       alpha=shade, label=f"published{', ' + line.replace('_', ' ') if line else ''}")  # fmt: skip

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import re
+from collections.abc import Iterable
+from itertools import cycle
 from typing import Any
 
 INK = "#22303c"
@@ -11,29 +14,15 @@ SOFT = "#6b7a86"
 LINE = "#dde3e8"
 INSIDE = "#2a7f62"  # within the window
 OUTSIDE = "#d9822b"
-# the hash stands out from the baselines; order and labels distinguish them without colour vision
-METHODS = {
-    "hash": "#1f5fa8",
-    "smoothed": "#5f9aa8",
-    "smoothed_pca_32": "#8db7bf",
-    "standardised_descriptor": "#7fa6c9",
-    "raw_descriptor": "#9db4c6",
-    "pca_32": "#b7c4cf",
-    "itq": "#c9a66b",
-    "pca_sign": "#d6bd92",
-    "lsh": "#e2d3b8",
+HASH = "#1f5fa8"  # stands out from the baselines; order and labels distinguish them without colour vision
+# shades of the baselines, by the role that the end of a method's name tells
+ROLES = {
+    "binary": ("#c9a66b", "#d6bd92", "#e2d3b8"),
+    "components": ("#5f9aa8", "#8db7bf", "#b3d0d5"),
+    "descriptor": ("#7a8fb0", "#9db4c6", "#8c6bb1", "#66a182", "#b0656f", "#b7c4cf"),
 }
-LABELS = {
-    "hash": "learned hash",
-    "smoothed": "smoothed descriptor",
-    "smoothed_pca_32": "32 components, smoothed",
-    "standardised_descriptor": "standardised descriptor",
-    "raw_descriptor": "raw descriptor",
-    "pca_32": "32 principal components",
-    "itq": "ITQ bits",
-    "pca_sign": "PCA sign bits",
-    "lsh": "LSH bits",
-}
+BINARY = {"itq": "ITQ bits", "pca_sign": "PCA sign bits", "lsh": "LSH bits"}
+CODER = re.compile(r"^(?:(?P<source>.+)_)?(?P<coder>itq|pca_sign|lsh|pca_(?P<count>\d+))$")
 
 
 def figure(width: float, height: float) -> Any:
@@ -56,11 +45,27 @@ def plain(axes: Any, grid: str = "y") -> None:
 
 
 def label(method: str) -> str:
-    return LABELS.get(method, method.replace("_", " "))
+    """A method's name for people: ``hash``, a descriptor's name, or that followed by a coder, e.g. ``hog_pca_32``."""
+    if method == "hash":
+        return "learned hash"
+    found = CODER.match(method)
+    if not found:
+        return method.replace("_", " ")
+    coder = f"{found['count']} principal components" if found["count"] else BINARY[found["coder"]]
+    return f"{found['source'].replace('_', ' ')}, {coder}" if found["source"] else coder
 
 
-def colour(method: str) -> str:
-    return METHODS.get(method, SOFT)
+def colours(methods: Iterable[str]) -> dict[str, str]:
+    """A colour for each method: the hash's own, and for each role the role's shades in the order given."""
+    shades = {role: cycle(values) for role, values in ROLES.items()}
+    return {method: HASH if method == "hash" else next(shades[_role(method)]) for method in dict.fromkeys(methods)}
+
+
+def _role(method: str) -> str:
+    found = CODER.match(method)
+    if not found:
+        return "descriptor"
+    return "components" if found["count"] else "binary"
 
 
 def to_png(figure: Any, dpi: int = 150) -> bytes:
