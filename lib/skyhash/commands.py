@@ -63,7 +63,7 @@ def settings_help(name: str, config: Config) -> str:
     for group in GROUPS.get(name, ()):
         lines += [_line(config, key) for key in _keys(config, group) if key != "archive.path"]
     for group, (registry, _) in KINDS.items():
-        if group in GROUPS.get(name, ()):
+        if group.partition(".")[0] in GROUPS.get(name, ()):
             lines.append(f"kinds of {group}: {', '.join(registry.names())}")
     if "evaluations" in GROUPS.get(name, ()):
         lines.append(f"evaluations: {', '.join(EVALUATIONS.names())}")
@@ -123,7 +123,7 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
     if name == "releases":
         parser.add_argument("--back", metavar="ID", type=int, help="make readers see that release again")
     if name == "experiment":
-        parser.add_argument("experiment", help="which one; see above")
+        parser.add_argument("experiment", help="its name, or the path of its YAML file")
         parser.add_argument("--runs", metavar="NAMES", default="", help="only these of its runs, separated by commas")
     if name == "serve":
         parser.add_argument("--host", default="127.0.0.1", help="to listen on (default 127.0.0.1; 0.0.0.0 = all)")
@@ -177,6 +177,10 @@ def _report(name: str, arguments: argparse.Namespace) -> Report | None:
         from skyhash.stages.neighbours import pairs
 
         return pairs.write(config, arguments.records, arguments.out)
+    if name == "experiment":
+        from skyhash import experiments
+
+        arguments.experiment = experiments.read(arguments.experiment, arguments.config)
     # before Spark starts, so that a second job is refused at once
     with _lease(config, name, arguments):
         from skyhash.spark.logs import say

@@ -2,14 +2,15 @@
 
 A profile is a YAML file of `conf/`. `load` reads it, lays ``--set a.b=c`` over it and validates the whole; an unknown
 key, a wrong type or a value out of range is a `ConfigError` that names the key. The groups `archive`, `describe`,
-`encoder` and `simulate` have a key `kind`, which names an entry of a registry; what else they may hold is that entry's
-own `Settings`. `runs` stores the resolved settings of every job, defaults included.
+`encoder` and `simulate` have a key `kind`, and `train.split` a key `by`, which names an entry of a registry; what else
+they may hold is that entry's own `Settings`. `runs` stores the resolved settings of every job, defaults included.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -36,22 +37,16 @@ from skyhash.settings import (
     Settings,
     Share,
     SimulatorSettings,
+    SplitSettings,
     TimeText,
 )
 from skyhash.simulated import SIMULATORS
+from skyhash.splits import SPLITS
 
 
-class SplitSettings(Settings):
-    """Which images train; the others are unseen."""
-
-    by: Literal["time", "group", "label", "hash", "official"] = Field(
-        "time",
-        description="time: the first images; group: whole sources; label: the same share of every class; hash: of the"
-        " natural key; official: the archive's own parts",
-    )
-    share: Annotated[float, Field(gt=0, le=1)] = Field(0.6, description="of the images (time: of the span) that train")
-    until: TimeText = Field("", description="by time: train on images before this UTC time instead of by share")
-    gap_hours: NotNegative = Field(0.0, description="by time: images this near after the training part are left out")
+def _time_split() -> SplitSettings:
+    settings: SplitSettings = SPLITS.settings("time")(by="time")
+    return settings
 
 
 class TrainSettings(Settings):
@@ -64,7 +59,7 @@ class TrainSettings(Settings):
     weight_decay: NotNegative = Field(0.0, description="decoupled (AdamW); 0 = Adam")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: mixed precision in the loss")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where a rank sees one")
-    split: SplitSettings = SplitSettings()
+    split: SerializeAsAny[SplitSettings] = Field(default_factory=_time_split)
     zero_descriptors: bool = Field(False, description="train on descriptors of nothing but zeros (nothing found) too")
     retrain: Literal["never", "on_request", "always"] = Field(
         "never", description="when new images would change the training part: keep the model, or train anew"
@@ -203,9 +198,10 @@ KINDS: dict[str, tuple[Registry, type[Settings]]] = {
     "archive": (ARCHIVES, ArchiveSettings),
     "describe": (DESCRIPTORS, DescriptorSettings),
     "encoder": (ENCODERS, EncoderSettings),
+    "train.split": (SPLITS, SplitSettings),
     "simulate": (SIMULATORS, SimulatorSettings),
 }
-"""Groups whose key `kind` names an entry of a registry, and the base of their settings."""
+"""Groups of settings that name an entry of a registry: the registry, and the base of the entries' settings."""
 
 
 def load(path: str | Path | None = None, overrides: tuple[str, ...] | list[str] = ()) -> Config:
@@ -223,14 +219,20 @@ def load(path: str | Path | None = None, overrides: tuple[str, ...] | list[str] 
     ConfigError
         The file is missing or no mapping, a key is unknown, a value has the wrong type or range.
     """
-    settings: dict[str, Any] = _read_yaml(str(path)) if path else {}
+    settings: dict[str, Any] = read_yaml(str(path)) if path else {}
     for override in overrides:
-        _lay_over(settings, override)
+        _lay_over(settings, *_parsed(override))
     return resolve(settings)
 
 
-def overlaid(config: Config, overrides: tuple[str, ...] | list[str]) -> Config:
-    """Settings with further overrides, in the form of ``--set``, laid over them.
+def overlaid(config: Config, overrides: Mapping[str, Any]) -> Config:
+    """Settings with others laid over them.
+
+    Parameters
+    ----------
+    config : Config
+    overrides : mapping
+        Setting by its dotted name -> its value.
 
     Raises
     ------
@@ -238,8 +240,8 @@ def overlaid(config: Config, overrides: tuple[str, ...] | list[str]) -> Config:
         As `load`.
     """
     settings = config.model_dump(mode="json")
-    for override in overrides:
-        _lay_over(settings, override)
+    for key, value in overrides.items():
+        _lay_over(settings, key, value)
     return resolve(settings)
 
 
@@ -253,7 +255,13 @@ def resolve(settings: dict[str, Any]) -> Config:
     """
     settings = dict(settings)
     for group, (registry, base) in KINDS.items():
-        settings[group] = _of_kind(settings.get(group, {}), registry, base, group)
+        outer, _, name = group.rpartition(".")
+        within = settings
+        if outer:
+            if not isinstance(settings.setdefault(outer, {}), dict):
+                continue  # which the validation of the whole refuses
+            within = settings[outer] = dict(settings[outer])
+        within[name] = _of_kind(within.get(name, {}), registry, base, group)
     settings["evaluations"] = _evaluations(settings.get("evaluations", {}))
     evaluate = settings.get("evaluate")
     if isinstance(evaluate, dict) and isinstance(evaluate.get("descriptors"), (list, tuple)):
@@ -262,35 +270,65 @@ def resolve(settings: dict[str, Any]) -> Config:
             for i, one in enumerate(evaluate["descriptors"])
         ]
         settings["evaluate"] = evaluate | {"descriptors": tuple(compared)}
-    return _validated(Config, settings, "")
+    return validated(Config, settings, "")
 
 
 def _of_kind(values: Any, registry: Registry, base: type[Settings], group: str) -> Any:
     if not isinstance(values, dict):
         raise ConfigError(group, repr(values), "a group of settings")
-    kind = values.get("kind", registry.default)
+    kind = values.get(registry.key, registry.default)
     found = registry.settings(kind)
-    return _validated(found, {"kind": kind, **values}, f"{group}.")
+    return validated(found, {registry.key: kind, **values}, f"{group}.")
 
 
 def _evaluations(values: Any) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError("evaluations", repr(values), f"a mapping of {', '.join(EVALUATIONS.names())} to settings")
     return {
-        kind: _validated(EVALUATIONS.settings(kind), own or {}, f"evaluations.{kind}.") for kind, own in values.items()
+        kind: validated(EVALUATIONS.settings(kind), own or {}, f"evaluations.{kind}.") for kind, own in values.items()
     }
 
 
-def _validated(model: Any, values: Any, prefix: str) -> Any:
+def validated(model: Any, values: Any, prefix: str) -> Any:
+    """An instance of a model of settings.
+
+    Parameters
+    ----------
+    model : class
+        Of `Settings`.
+    values : object
+        As YAML gives them.
+    prefix : str
+        Put before a setting's name in messages, e.g. ``archive.``.
+
+    Raises
+    ------
+    ConfigError
+        A key is unknown or missing, or a value has the wrong type or range.
+    """
     try:
         return model.model_validate(values)
     except ValidationError as error:
         raise _as_config_error(error, model, prefix) from None
 
 
-def _read_yaml(path: str) -> dict[str, Any]:
+def read_yaml(path: str, option: str = "--config") -> dict[str, Any]:
+    """A YAML file that holds a mapping.
+
+    Parameters
+    ----------
+    path : str
+        Path or URI.
+    option : str
+        What names the file, for the message where it is missing.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing, is no YAML, or holds no mapping.
+    """
     try:
-        settings = yaml.safe_load(read_text(path, "--config", expected="a YAML file of settings"))
+        settings = yaml.safe_load(read_text(path, option, expected="a YAML file of settings"))
     except InputError as error:
         raise ConfigError(error.what, error.found, error.expected) from None
     except yaml.YAMLError as error:
@@ -302,23 +340,28 @@ def _read_yaml(path: str) -> dict[str, Any]:
     return settings
 
 
-def _lay_over(settings: dict[str, Any], override: str) -> None:
+def _parsed(override: str) -> tuple[str, Any]:
+    """Name and value of ``key=value``, the value read as YAML."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise ConfigError("--set", repr(override), "key=value, for example neighbours.k=100")
-    *groups, name = key.strip().split(".")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    # an emptied setting ("archive.keywords=") is the empty string, not YAML's null
+    return key.strip(), "" if value is None else value
+
+
+def _lay_over(settings: dict[str, Any], key: str, value: Any) -> None:
+    *groups, name = key.split(".")
     group = settings
     for part in groups:
         inner = group.setdefault(part, {})
         if not isinstance(inner, dict):
             raise ConfigError(f"--set {key}", f"{part}={inner!r}", "a group of settings")
         group = inner
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        value = text
-    # an emptied setting ("archive.keywords=") is the empty string, not YAML's null
-    group[name] = "" if value is None else value
+    group[name] = value
 
 
 def _as_config_error(error: ValidationError, model: Any, prefix: str) -> ConfigError:

@@ -1,4 +1,4 @@
-"""Finding archives, descriptors, encoders, evaluations and simulators by name.
+"""Finding archives, descriptors, encoders, splits, evaluations and simulators by name.
 
 Those of skyhash are listed in the `__init__` of their package. An installed package adds its own by an entry point of
 the group, e.g. in its pyproject.toml::
@@ -27,7 +27,8 @@ class Registry:
     group : str
         Group of entry points, e.g. ``skyhash.archives``.
     setting : str
-        The setting that names a kind, for messages, e.g. ``archive.kind``.
+        The setting that names a kind, e.g. ``archive.kind``; messages name it, and its last part is the key of a kind
+        in the settings.
     built_in : mapping of str to str
         Kind -> ``module:Class``. Where importing that module is slow (torch), ``module:Class settings_module:Settings``
         lets settings be read without it.
@@ -37,6 +38,7 @@ class Registry:
 
     def __init__(self, group: str, setting: str, built_in: Mapping[str, str], default: str = ""):
         self.group, self.setting, self.built_in, self.default = group, setting, dict(built_in), default
+        self.key = setting.rpartition(".")[2]
 
     def names(self) -> list[str]:
         """All kinds: built in, then installed ones."""
@@ -61,8 +63,8 @@ class Registry:
         return self._load(kind, parts[1]) if len(parts) > 1 else self._load(kind, f"{parts[0]}.Settings")
 
     def make(self, settings: Any, *arguments: Any, **named: Any) -> Any:
-        """An instance of the kind that ``settings.kind`` names."""
-        return self.get(settings.kind)(settings, *arguments, **named)
+        """An instance of the kind that the settings name."""
+        return self.get(getattr(settings, self.key))(settings, *arguments, **named)
 
     def _target(self, kind: str) -> str:
         if kind in self.built_in:

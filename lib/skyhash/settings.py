@@ -52,6 +52,12 @@ class EncoderSettings(Settings):
     kind: str = Field(description="which network encodes the descriptors")
 
 
+class SplitSettings(Settings):
+    """Settings of every split; a split's own `Settings` extends them."""
+
+    by: str = Field(description="which images train")
+
+
 class EvaluationSettings(Settings):
     """Base of the settings of an evaluation."""
 

@@ -10,9 +10,12 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from skyhash.config import load
+from skyhash.experiments import Experiment, Run
 from skyhash.pages import plots, theme
 from skyhash.stages.chain import experiment_results
 from skyhash.stages.runs.report import Report
+
+BITS = Experiment(name="bits", description="over the code's length", runs=[Run(name="bits_8", set={})])
 
 
 def row(run, method, value, published=None, **more):
@@ -39,7 +42,7 @@ def shown(folder, rows):
     config = load(None, ["evaluations.labels={}"])
     report = Report("experiment")
     store = SimpleNamespace(warehouse=folder)
-    experiment_results.show(store, config, report, "bits", ["bits_8", "bits_16"], rows)
+    experiment_results.show(store, config, report, BITS, ["bits_8", "bits_16"], rows)
     return report
 
 
@@ -68,7 +71,7 @@ def holds(png, colour):
 def test_published_values_are_drawn_where_there_are_any(rows):
     one = rows[(rows["evaluation"] == "labels") & (rows["parameters"] == '{"k": "all"}')].astype({"published": float})
     plain = plots.experiment(one, ["bits_8", "bits_16"], "a heading")
-    assert holds(plain, theme.colour("hash")) and not holds(plain, theme.OUTSIDE)
+    assert holds(plain, theme.HASH) and not holds(plain, theme.OUTSIDE)
     told = plots.experiment(one.assign(published=0.5), ["bits_8", "bits_16"], "a heading")
     assert holds(told, theme.OUTSIDE)
     assert plain == plots.experiment(one.copy(), ["bits_8", "bits_16"], "a heading")

@@ -1,55 +1,62 @@
-"""The experiments' overrides are settings that exist."""
+"""Experiments: the files of conf/experiments, how one is found, and what decides the results of a run."""
 
 from pathlib import Path
 
 import pytest
-import yaml
 
+from skyhash import experiments
 from skyhash.archives.radio_galaxies import RadioGalaxiesSettings
 from skyhash.config import load, overlaid
 from skyhash.errors import ConfigError
-from skyhash.experiments import EXPERIMENTS, runs
 from skyhash.nets.settings.triplet_hash import TripletHashSettings
 from skyhash.pixels.grey_cutout import GreyCutoutSettings
 from skyhash.stages.chain.experiment import of_run, run_key
 
 GROUPS = {"archive": RadioGalaxiesSettings, "describe": GreyCutoutSettings, "encoder": TripletHashSettings}
 AURORA = ("hash_loss", "pyramid", "architectures", "methods", "code_lengths")
+RADIO = ("bits", "percentile", "noise", "imbalance")
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
-@pytest.mark.parametrize("experiment", [name for name in EXPERIMENTS if name not in AURORA])
+def runs(name):
+    return experiments.read(name, str(CONF / "aurora_demo.yaml")).runs
+
+
+def overrides(name):
+    return {run.name: run.overrides for run in runs(name)}
+
+
+def test_all_experiments_are_tested_here():
+    assert experiments.names(str(CONF / "x.yaml")) == sorted(AURORA + RADIO)
+
+
+@pytest.mark.parametrize("experiment", RADIO)
 def test_every_override_is_a_setting(experiment):
     found = runs(experiment)
     assert len({run.name for run in found}) == len(found) > 3
     for run in found:
-        for (key, value), text in zip(run.overrides, run.as_set(), strict=True):
-            assert yaml.safe_load(text.partition("=")[2]) == value
+        for key, value in run.overrides.items():
             group, _, name = key.partition(".")
             if group in GROUPS:
                 assert getattr(GROUPS[group](**{name: value}), name) == value
             else:
-                assert key == "hash.threshold" and not run.trains
+                assert key == "hash.threshold"
 
 
 def test_imbalance_makes_each_class_rare_in_turn():
-    found = runs("imbalance", shares=(1.0, 0.5), classes=("a", "b"))
-    assert [run.overrides[0][1] for run in found] == [{}, {"a": 0.5}, {"b": 0.5}]
-
-
-def test_an_unknown_experiment_is_refused():
-    with pytest.raises(ConfigError, match="bits, percentile, noise, imbalance"):
-        runs("colour")
+    shares = [run["archive.train_shares"] for run in overrides("imbalance").values()]
+    rare = [{label: share} for label in ("Bent", "Compact", "FRI", "FRII") for share in (0.5, 0.25, 0.1)]
+    assert shares == [{}, *rare]
 
 
 @pytest.mark.parametrize("experiment", AURORA)
 def test_runs_of_the_aurora_differ_from_each_other_and_from_nothing_else(experiment):
     profile = load(CONF / "aurora_demo.yaml")
     found = runs(experiment)
-    laid = [overlaid(profile, run.as_set()) for run in found]
-    assert len({one.encoder for one in laid}) == len(found) == len({run.name for run in found})
+    laid = [overlaid(profile, run.overrides) for run in found]
+    assert len({one.encoder for one in laid}) == len(found)
     for run, one in zip(found, laid, strict=True):
-        for key, value in run.overrides:
+        for key, value in run.overrides.items():
             group, _, name = key.partition(".")
             held = getattr(one, group)
             told = held["labels"].published if group == "evaluations" else getattr(held, name)
@@ -58,17 +65,53 @@ def test_runs_of_the_aurora_differ_from_each_other_and_from_nothing_else(experim
             assert getattr(one, group) == getattr(profile, group)
 
 
-def test_the_tables_of_the_aurora_document():
-    values = {run.name: dict(run.overrides) for run in runs("architectures")}
+def test_the_tables_of_the_aurora_paper():
+    values = overrides("architectures")
     assert len(values) == 12
     told = values["im_alexnet_sp_48"]
     assert told["encoder.bits"] == 48 and told["evaluations.labels.published"] == {"map": 0.9095, "accuracy": 0.9384}
     assert values["alexnet_12"]["evaluations.labels.published"] == {"map": 0.8336, "accuracy": 0.8964}
-    loss = {run.name: dict(run.overrides) for run in runs("hash_loss")}
+    loss = overrides("hash_loss")
     assert loss["without_hash_loss"]["encoder.pairwise"] == loss["without_hash_loss"]["encoder.quantisation"] == 0
     assert loss["with_hash_loss"]["evaluations.labels.published"]["map"] == 0.8554
-    lengths = {dict(run.overrides)["encoder.bits"]: run for run in runs("code_lengths")}
-    assert list(lengths) == [12, 24, 32, 48]
+    assert [run["encoder.bits"] for run in overrides("code_lengths").values()] == [12, 24, 32, 48]
+
+
+def test_an_experiment_of_ones_own_is_found_beside_its_profile_or_by_its_path(tmp_path):
+    (tmp_path / "experiments").mkdir()
+    file = tmp_path / "experiments" / "seeds.yaml"
+    file.write_text("description: two seeds\nruns:\n  - {name: a, set: {seed: 1}}\n  - {name: b, set: {seed: 2}}\n")
+    by_name = experiments.read("seeds", str(tmp_path / "mine.yaml"))
+    assert by_name == experiments.read(str(file)) == experiments.read(f"file://{file}")
+    assert by_name.name == "seeds" and [run.position for run in by_name.runs] == ["a", "b"]
+    assert [overlaid(load(), run.overrides).seed for run in by_name.runs] == [1, 2]
+
+
+def test_an_unknown_experiment_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"experiment: found 'colour', expected one of architectures, bits, .* in "):
+        runs("colour")
+    with pytest.raises(ConfigError, match=rf"experiment: found 'x', expected a name in {tmp_path}/experiments, or the"):
+        experiments.read("x", str(tmp_path / "mine.yaml"))
+    with pytest.raises(ConfigError, match=r"experiment: found .*/none.yaml \(no such file\)"):
+        experiments.read(str(tmp_path / "none.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("description: x", "runs: found "),
+        ("description: x\nruns: []", r"runs: found \(?\[?\]?\)?, expected"),
+        ("description: x\nruns: [{name: a, set: {}}, {name: a, set: {}}]", "expected runs of different names; a is"),
+        ("description: x\nruns: [{name: a b, set: {}}]", "runs.0.name: found 'a b', expected"),
+        ("description: x\nruns: [{name: a, sets: {}}]", "runs.0"),
+        ("- a", "found list, expected a mapping"),
+    ],
+)
+def test_a_file_that_is_no_experiment_is_one_line(tmp_path, text, line):
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=line) as error:
+        experiments.read(str(tmp_path / "bad.yaml"))
+    assert "bad.yaml" in str(error.value) and "\n" not in str(error.value)
 
 
 def test_runs_that_read_and_describe_alike_share_a_warehouse():
@@ -83,10 +126,12 @@ def test_runs_that_read_and_describe_alike_share_a_warehouse():
 def test_a_run_is_known_by_what_decides_its_results():
     profile = load(CONF / "aurora_demo.yaml")
     key = run_key(profile)
-    for override in ("warehouse=/elsewhere", "spark.master=local[1]", "format=parquet", "maintain.keep_hours=1"):
-        assert run_key(overlaid(profile, [override])) == key
-    for override in ("encoder.bits=12", "seed=4", "train.epochs=3", "evaluate.bootstrap=5", "hash.threshold=mean"):
-        assert run_key(overlaid(profile, [override])) != key
+    others = {"warehouse": "/elsewhere", "spark.master": "local[1]", "format": "parquet", "maintain.keep_hours": 1}
+    for name, value in others.items():
+        assert run_key(overlaid(profile, {name: value})) == key
+    decisive = {"encoder.bits": 12, "seed": 4, "train.epochs": 3, "evaluate.bootstrap": 5, "hash.threshold": "mean"}
+    for name, value in decisive.items():
+        assert run_key(overlaid(profile, {name: value})) != key
 
 
 def test_a_profile_that_does_not_fit_is_told_before_anything_runs():

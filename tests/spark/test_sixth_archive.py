@@ -20,6 +20,8 @@ comets = comet_archive.archive:Comets
 brightness = comet_archive.archive:Brightness
 [skyhash.encoders]
 mirror = comet_archive.encoder:Mirror
+[skyhash.splits]
+first_files = comet_archive.archive:FirstFiles
 [skyhash.evaluations]
 same_tail = comet_archive.archive:SameTail
 """
@@ -31,7 +33,8 @@ from skyhash.archives.archive import Archive
 from skyhash.errors import BadFile
 from skyhash.pixels.image import Image
 from skyhash.scores.evaluation import Evaluation, QueryScores
-from skyhash.settings import ArchiveSettings, DescriptorSettings, EvaluationSettings
+from skyhash.settings import ArchiveSettings, DescriptorSettings, EvaluationSettings, SplitSettings
+from skyhash.splits.split import Split, parts
 
 
 class Frame:
@@ -81,6 +84,19 @@ class Brightness:
 
     def preview(self, image, side_px):
         return None
+
+
+class FirstFiles(Split):
+    class Settings(SplitSettings):
+        files: int = 1
+
+    def fit(self, summaries):
+        return {"by": "first_files", "files": self.settings.files}
+
+    @staticmethod
+    def assign(rule, images):
+        numbers = images["natural_key"].str.extract("C/([0-9]+)-", expand=False).astype(int)
+        return parts((numbers < rule["files"]).to_numpy())
 
 
 class SameTail(Evaluation):
@@ -151,7 +167,7 @@ archive: {{kind: comets, path: {folder}/comets}}
 warehouse: {folder}/tables
 describe: {{kind: brightness}}
 encoder: {{kind: mirror}}
-train: {{epochs: 2, split: {{by: label, share: 0.6}}}}
+train: {{epochs: 2, split: {{by: first_files, files: 2}}}}
 neighbours: {{k: 8}}
 evaluations: {{same_tail: {{}}, labels: {{k: [3]}}}}
 evaluate: {{bootstrap: 50, gallery: 2}}
@@ -196,6 +212,8 @@ def test_an_archive_descriptor_encoder_and_evaluation_of_a_package_run_through_t
     assert (described["dtype"], described["shape"]) == ("uint8", [4, 6]) and len(described["data"]) == 24
     code = store.read("hashes").first()
     assert len(code["code"]) == 3 and len(code["bits"]) == 1
+    model = store.read("models").first()
+    assert model["training_rows"] == 23 and json.loads(model["split"]) == {"by": "first_files", "files": 2}
     assert all(len(row["neighbour_ids"]) == 8 for row in store.read("neighbours").collect())
     summary = store.read("evaluation_summary").where("method = 'hash'").collect()
     assert {row["evaluation"] for row in summary} == {"same_tail", "labels"}

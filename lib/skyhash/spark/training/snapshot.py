@@ -19,6 +19,7 @@ from skyhash.errors import DataLoss, InputError
 from skyhash.spark.arrow_batches import arrow_batches
 from skyhash.spark.training import shards, split
 from skyhash.spark.training.shards import Manifest
+from skyhash.splits.split import TRAIN
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,7 +46,7 @@ class TrainingPart:
     content : str
         Fingerprint: equal for equal rows, whatever their order.
     rule : dict
-        Of `split.resolve`.
+        Of `split.fit`.
     table_version : int
         Of `descriptors`.
     first_time, last_time : datetime or None
@@ -81,12 +82,11 @@ def choose(store: Store, descriptor_id: str, settings: TrainSettings, seed: int)
     version = store.version("descriptors")
     assert version is not None
     described = store.read("descriptors", version).where(f.col("descriptor_id") == descriptor_id)
-    observed = store.live().select(*split.COLUMNS)
-    images = observed.join(described.select("image_id"), "image_id", "left_semi")
+    images = store.live().join(described.select("image_id"), "image_id", "left_semi")
     if images.isEmpty():
         raise InputError(f"table descriptors in {store.warehouse}", f"no rows of {descriptor_id}", "run describe first")
-    rule = split.resolve(images, settings.split, seed)
-    chosen = images.where(split.part_of(rule) == split.TRAIN).drop("natural_key", "split")
+    rule = split.fit(images, settings.split, seed)
+    chosen = images.where(split.part_of(rule) == TRAIN).select("image_id", "obs_time", "label", "source_id")
     rows = described.select("image_id", "is_zero", "dtype", "shape", "data").join(chosen, "image_id")
     if not settings.zero_descriptors:
         rows = rows.where("NOT is_zero")

@@ -1,16 +1,19 @@
-"""Run an experiment: a list of settings, each brought through the same jobs, results in one table and one plot.
+"""Run an experiment: runs of a profile under different settings, with the results in one table and one plot.
 
   skyhash experiment architectures --config conf/aurora_demo.yaml
   skyhash experiment bits --config conf/radio_galaxies.yaml --set archive.path=/data/radio --set warehouse=/data/tables
 
-Of radio galaxies (Ndung'u et al. 2023): bits, percentile, noise, imbalance. Of the aurora document, by its tables:
-hash_loss (1), pyramid (2), architectures (3, 4), methods (5), code_lengths (6). `skyhash.experiments` holds their
-settings; a profile fits where its encoder has these. Every run is ingested, described, trained, hashed, searched and
-evaluated in a warehouse of its own below experiment_runs/; runs that read and describe the archive alike share one, so
-that this is done once. What the table holds is not run again, and a killed run goes on where it stopped.
+An experiment is a YAML file of runs, each with the settings that it lays over the profile. It is named by its path, or
+by its name in the folder experiments/ beside the profile. In conf/experiments/ are those of Ndung'u et al. 2023 (bits,
+percentile, noise, imbalance) and Tables 1 to 6 of Chen, Peng & Gan 2020 (hash_loss, pyramid, architectures, methods,
+code_lengths). A profile fits where its archive, descriptor and encoder have these settings.
 
-Beside the evaluations of the profile, an encoder that tells classes is judged by them on the unseen images: evaluation
-``classification``, metric ``accuracy``, which is what the document calls accuracy.
+Every run is ingested, described, trained, hashed, searched and evaluated in a warehouse below experiment_runs/. Runs
+with the same archive and descriptor settings share a warehouse, so that the archive is read once. Runs whose results
+are in the table are not run again; a killed run goes on where it stopped.
+
+Where the encoder predicts classes, their accuracy on the unseen images is added to the profile's evaluations as
+evaluation ``classification``, metric ``accuracy``.
 
 reads   the files under archive.path
 writes  experiments (the rows of its runs); NAME.csv, NAME.png and the runs' warehouses below WAREHOUSE/experiment_runs
@@ -22,10 +25,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skyhash import experiments
 from skyhash.config import Config, overlaid
 from skyhash.errors import ConfigError
-from skyhash.experiments import Run
+from skyhash.experiments import Experiment, Run
 from skyhash.spark.logs import say
 from skyhash.spark.storage.store import Store
 from skyhash.stages.chain import experiment_results
@@ -45,32 +47,31 @@ ORDER = ("ingest", "describe", "train", "hash", "neighbours", "evaluate")
 _NOT_IN_KEY = {"warehouse", "work", "format", "lease_seconds", "spark", "maintain", "release"}
 
 
-def run(spark: SparkSession, config: Config, name: str, only: tuple[str, ...] = ()) -> Report:
+def run(spark: SparkSession, config: Config, experiment: Experiment, only: tuple[str, ...] = ()) -> Report:
     """Run what the table does not hold yet, then write table and plot.
 
     Parameters
     ----------
-    name : str
-        One of `experiments.EXPERIMENTS`.
+    experiment : Experiment
     only : tuple of str
         Names of the runs that are wanted; () = all.
 
     Raises
     ------
     ConfigError
-        There is no such experiment or run, or the profile lacks its settings or the evaluation by labels.
+        There is no such run, or the profile lacks its settings or the evaluation by labels.
     """
-    wanted = experiments.runs(name)
-    known = [one.name for one in wanted]
+    name = experiment.name
+    known = [one.name for one in experiment.runs]
     if missing := [part for part in only if part not in known]:
         raise ConfigError("--runs", missing[0], f"some of {', '.join(known)}")
     import pandas as pd
 
     # every mistake in the settings is found before the first run starts
-    chosen = [(one, of_run(config, one)) for one in wanted if not only or one.name in only]
+    chosen = [(one, of_run(config, one)) for one in experiment.runs if not only or one.name in only]
     report = Report("experiment")
     store = Store(spark, config.warehouse, config.format, config.work)
-    facts = {"experiment": name, "what": experiments.EXPERIMENTS[name], "runs": len(chosen), "run before": 0}
+    facts = {"experiment": name, "what": experiment.description, "runs": len(chosen), "run before": 0}
     report.facts |= facts
     for number, (one, settings) in enumerate(chosen, 1):
         key = run_key(settings)
@@ -80,8 +81,8 @@ def run(spark: SparkSession, config: Config, name: str, only: tuple[str, ...] = 
         say(f"experiment {name}: run {number} of {len(chosen)}, {one.name}")
         rows = _done(spark, settings)
         rows = rows.assign(
-            experiment=name, run=one.name, run_key=key, varied=str(one.varied), line=one.line,
-            overrides=json.dumps(dict(one.overrides), sort_keys=True), run_id=report.run_id,
+            experiment=name, run=one.name, run_key=key, varied=one.position, line=one.line,
+            overrides=json.dumps(one.overrides, sort_keys=True), run_id=report.run_id,
         )  # fmt: skip
         report.rows_in += int(rows["images"].max())
         report.note_output(store.append("experiments", _to_spark(spark, rows), expected=len(rows)))
@@ -89,13 +90,13 @@ def run(spark: SparkSession, config: Config, name: str, only: tuple[str, ...] = 
         [store.read("experiments").where(_is(name, one, run_key(of))).toPandas() for one, of in chosen],
         ignore_index=True,
     )
-    experiment_results.show(store, config, report, name, [one.name for one, _ in chosen], results)
+    experiment_results.show(store, config, report, experiment, [one.name for one, _ in chosen], results)
     return report
 
 
 def of_run(config: Config, one: Run) -> Config:
     """The settings of a run, with its warehouse below the profile's."""
-    settings = overlaid(config, one.as_set())
+    settings = overlaid(config, one.overrides)
     if "labels" not in settings.evaluations:
         raise ConfigError("evaluations", ", ".join(settings.evaluations) or "none", "labels among them")
     described = [descriptor_id(settings.describe), *(descriptor_id(d) for d in settings.evaluate.descriptors)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from skyhash import experiments
 from skyhash.config import Config
+from skyhash.experiments import Experiment
 from skyhash.pages import plots
 from skyhash.scores import EVALUATIONS
 from skyhash.spark.storage.store import Store
@@ -21,18 +21,20 @@ KEY = ["run", "evaluation", "method", "metric", "parameters"]
 NUMBERS = ("value", "low", "high", "published", "size_mb", "train_seconds")
 
 
-def show(store: Store, config: Config, report: Report, name: str, order: Sequence[str], rows: pd.DataFrame) -> None:
+def show(
+    store: Store, config: Config, report: Report, experiment: Experiment, order: Sequence[str], rows: pd.DataFrame
+) -> None:
     """Write CSV and plot below the warehouse, and add the table to the report.
 
     Parameters
     ----------
-    name : str
-        Of the experiment.
+    experiment : Experiment
     order : sequence of str
         Names of the runs.
     rows : DataFrame
         Of the table `experiments`: all rows of these runs.
     """
+    name = experiment.name
     # a column that is NULL throughout comes as objects
     rows = rows.astype(dict.fromkeys(NUMBERS, "float64"))
     folder = store.warehouse / FOLDER
@@ -42,7 +44,7 @@ def show(store: Store, config: Config, report: Report, name: str, order: Sequenc
     labels = rows[(rows["evaluation"] == "labels") & ~rows["method"].str.startswith(summary.PAIRED)]
     parameters = summary.headline_parameters(evaluation, labels)
     shown = labels[(labels["parameters"] == parameters) & (labels["metric"] == evaluation.headline)]
-    (folder / f"{name}.png").write_bytes(plots.experiment(shown, order, experiments.EXPERIMENTS[name]))
+    (folder / f"{name}.png").write_bytes(plots.experiment(shown, order, experiment.description))
     report.facts |= {"table": str(folder / f"{name}.csv"), "picture": str(folder / f"{name}.png")}
     report.rows_out = len(rows)
     accuracies = rows[rows["evaluation"] == "classification"].set_index("run")

@@ -10,6 +10,7 @@ import numpy as np
 from skyhash.config import Config
 from skyhash.scores.intervals import over_blocks
 from skyhash.spark.training import model_folder, split
+from skyhash.splits.split import UNSEEN
 
 if TYPE_CHECKING:
     from skyhash.spark.storage.store import Store
@@ -33,8 +34,8 @@ def accuracy(store: Store, config: Config, model_id: str) -> dict[str, Any] | No
     if not encoder.classes or encoder.classify(torch.zeros(1, encoder.code_size)) is None:
         return None
     model = store.read("models").where(f"model_id = '{model_id}'").first()
-    part = split.part_of(json.loads(model["split"])) if model["split"] else f.lit(split.UNSEEN)
-    asked = store.live().where("label IS NOT NULL").where(part == split.UNSEEN).select("image_id", "label")
+    part = split.part_of(json.loads(model["split"])) if model["split"] else f.lit(UNSEEN)
+    asked = store.live().where("label IS NOT NULL").where(part == UNSEEN).select("image_id", "label")
     codes = store.read("hashes").where(f"model_id = '{model_id}'").select("image_id", "code")
     drawn = asked.join(codes, "image_id").orderBy(f.xxhash64("image_id", f.lit(config.seed)), "image_id")
     rows = drawn.limit(config.evaluate.most_queries).collect()

@@ -13,6 +13,7 @@ from skyhash.errors import InputError, UserError
 from skyhash.scores.evaluation import Evaluation, SearchSet
 from skyhash.spark.storage.store import Store
 from skyhash.spark.training import split
+from skyhash.splits.split import TRAIN, UNSEEN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,12 +89,12 @@ def find(store: Store, config: Config, evaluations: dict[str, Evaluation]) -> Su
     if len(table) < 2:
         raise InputError("table neighbours", f"{len(table)} image", "2 or more: one image has no neighbours to judge")
     part = table["part"].to_numpy()
-    is_query = part == split.UNSEEN if config.evaluate.queries == "unseen" else np.ones(len(part), dtype=bool)
+    is_query = part == UNSEEN if config.evaluate.queries == "unseen" else np.ones(len(part), dtype=bool)
     if is_query.sum() < 2:
         found = f"unseen, but {int(is_query.sum())} of {len(part)} images lie outside the model's training part"
         raise UserError("evaluate.queries", found, "2 or more; set evaluate.queries=all to judge all images")
     ids = table["image_id"].to_numpy()
-    retrievable = {"archive": np.ones(len(part), dtype=bool), "queries": is_query, "training": part == split.TRAIN}
+    retrievable = {"archive": np.ones(len(part), dtype=bool), "queries": is_query, "training": part == TRAIN}
     searched = retrievable[config.evaluate.searched]
     kept = searched | is_query
     facts = {name: _values(table[name])[kept] for name in table.columns if name not in ("image_id", "part")}
@@ -104,7 +105,7 @@ def find(store: Store, config: Config, evaluations: dict[str, Evaluation]) -> Su
         SearchSet(ids[kept], facts, searched[kept]),
         ids[is_query],
         _description(config),
-        ids[part == split.TRAIN],
+        ids[part == TRAIN],
         bool(table["simulated"][kept].any()),
     )
 
@@ -124,7 +125,7 @@ def _columns(images: DataFrame, evaluations: dict[str, Evaluation], model: Any) 
     ]
     # a model trained on another archive has no split here: all images are unseen
     rule = json.loads(model["split"]) if model["split"] else None
-    part = split.part_of(rule) if rule else f.lit(split.UNSEEN)
+    part = split.part_of(rule) if rule else f.lit(UNSEEN)
     rows = images.select("image_id", f.coalesce("simulated", f.lit(False)).alias("simulated"), part.alias("part"),
                          *columns)  # fmt: skip
     return rows.orderBy("image_id").toPandas()
