@@ -47,11 +47,11 @@ def recall(
     chosen = np.unique(np.linspace(0, len(queries) - 1, min(most, len(queries))).astype(int))
     want = min(k, len(codes) - 1)
     shares = []
-    for place, near in zip(chosen, nearness(codes, queries[chosen]), strict=True):
-        query = int(queries[place])
+    for position, near in zip(chosen, nearness(codes, queries[chosen]), strict=True):
+        query = int(queries[position])
         near[query] = -np.inf
         kth = np.partition(near, len(near) - want)[len(near) - want]
-        listed = np.unique(lists[place])
+        listed = np.unique(lists[position])
         listed = listed[(listed >= 0) & (listed != query)]
         slack = 0.0 if codes.dtype == np.uint8 else ROUNDING
         shares.append(min(want, int((near[listed] >= kth - slack).sum())) / want)

@@ -59,7 +59,7 @@ def join(clock: Clock, path: str, k: int, judged: int, tables: int = 3) -> dict[
     rows = sampled(len(codes), judged, 12)
     products = codes[rows] @ codes.T
     kth = np.partition(products, products.shape[1] - k - 1, axis=1)[:, products.shape[1] - k - 1]
-    reach = float(np.quantile(np.sqrt(np.maximum(0, 2 - 2 * kth)), 0.95))
+    distance = float(np.quantile(np.sqrt(np.maximum(0, 2 - 2 * kth)), 0.95))
     with ours.scratch() as folder:
         write_table(codes, folder / "vectors")
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
@@ -69,9 +69,9 @@ def join(clock: Clock, path: str, k: int, judged: int, tables: int = 3) -> dict[
             given = spark.read.parquet(str(folder / "vectors")).withColumn("v", array_to_vector("code"))
             given = given.select("image_id", "v").repartition(8).cache()
             model = BucketedRandomProjectionLSH(
-                inputCol="v", outputCol="h", bucketLength=reach, numHashTables=tables, seed=1
+                inputCol="v", outputCol="h", bucketLength=distance, numHashTables=tables, seed=1
             ).fit(given)
-            pairs = model.approxSimilarityJoin(given, given, reach, distCol="far").select(
+            pairs = model.approxSimilarityJoin(given, given, distance, distCol="far").select(
                 f.col("datasetA.image_id").alias("query_id"), f.col("datasetB.image_id").alias("image_id"), "far"
             )
             ranked = pairs.where("query_id != image_id").withColumn(
@@ -86,5 +86,5 @@ def join(clock: Clock, path: str, k: int, judged: int, tables: int = 3) -> dict[
     return {
         "rows": rows,
         "lists": [by_query.get(int(row), nothing) for row in rows],
-        "note": f"{tables} tables, distance and bucket {reach:.2f}",
+        "note": f"{tables} tables, distance and bucket {distance:.2f}",
     }

@@ -108,8 +108,8 @@ def sound() -> bytes:
 @given(data=st.data())
 def test_flipped_bytes_anywhere_never_crash(sound, data):
     content = np.frombuffer(sound, np.uint8).copy()
-    places = data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=20))
-    content[places] ^= data.draw(st.integers(1, 255))
+    positions = data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=20))
+    content[positions] ^= data.draw(st.integers(1, 255))
     found = outcome("simulated_hmi", content.tobytes(), "flipped.fits")
     assert isinstance(found, (Read, BadFile))
 
@@ -117,16 +117,16 @@ def test_flipped_bytes_anywhere_never_crash(sound, data):
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=st.sampled_from(STRUCTURAL), value=st.sampled_from(ABSURD))
 def test_absurd_keywords_never_crash(sound, key, value):
-    place = sound.rfind(f"{key:<8}= ".encode())
-    if place < 0:
-        place = sound.find(f"{key:<8}=".encode())
+    position = sound.rfind(f"{key:<8}= ".encode())
+    if position < 0:
+        position = sound.find(f"{key:<8}=".encode())
     content = bytearray(sound)
-    if place >= 0:
-        content[place + 10 : place + 80] = f"{value:>20}".ljust(70).encode()
+    if position >= 0:
+        content[position + 10 : position + 80] = f"{value:>20}".ljust(70).encode()
     one = member("simulated_hmi", bytes(content), "absurd.fits")
-    for look in (one.facts, one.image):
+    for method in (one.facts, one.image):
         try:
-            look()
+            method()
         except BadFile as bad:
             assert bad.message
 

@@ -13,9 +13,9 @@ from skyhash.archives.copies import altered
 
 def picture():
     rng = np.random.default_rng(4)
-    held = io.BytesIO()
-    Picture.fromarray(rng.integers(0, 256, (20, 20, 3), dtype=np.uint8)).save(held, "PNG")
-    return held.getvalue()
+    buffer = io.BytesIO()
+    Picture.fromarray(rng.integers(0, 256, (20, 20, 3), dtype=np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 @pytest.mark.parametrize(

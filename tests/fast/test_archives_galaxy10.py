@@ -23,15 +23,15 @@ def written(n=10, side=8, images=None, without=(), attributes=None, classes=None
         "redshift": np.where(np.arange(n) == 3, np.nan, rng.uniform(0, 0.2, n)),
         "pxscale": np.full(n, 0.262),
     }
-    held = io.BytesIO()
-    with h5py.File(held, "w") as file:
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
         for name, values in arrays.items():
             if name not in without:
                 file.create_dataset(name, data=values, **(dataset if name == "images" else {}))
         file.attrs.update(attributes or {})
         if classes:
             file["ans"].attrs["classes"] = classes
-    return held.getvalue(), arrays
+    return buffer.getvalue(), arrays
 
 
 def members(data, wanted=None, path="/data/Galaxy10_DECals.h5", **settings):
@@ -152,7 +152,7 @@ def _group(file):
 
 
 @pytest.mark.parametrize(
-    ("fill", "reason", "told"),
+    ("fill", "reason", "line"),
     [
         (_linked(h5py.ExternalLink("/etc/other.h5", "/images")), "unreadable", "ExternalLink"),
         (_linked(h5py.SoftLink("/elsewhere")), "unreadable", "SoftLink"),
@@ -165,12 +165,12 @@ def _group(file):
         (lambda file: file.create_dataset("other", data=[1]), "not_an_image", "other"),
     ],
 )
-def test_files_that_are_something_else_are_told(fill, reason, told):
-    held = io.BytesIO()
-    with h5py.File(held, "w") as file:
+def test_files_that_are_something_else_are_told(fill, reason, line):
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
         fill(file)
-    with pytest.raises(BadFile, match=told) as error:
-        members(held.getvalue())
+    with pytest.raises(BadFile, match=line) as error:
+        members(buffer.getvalue())
     assert error.value.reason == reason
 
 
@@ -179,9 +179,9 @@ def test_damaged_files_are_told_wherever_they_are_cut():
     for bad in (b"", b"not HDF5" * 100, *(data[: len(data) * part // 7] for part in range(1, 7))):
         with pytest.raises(BadFile, match=r"^unreadable"):
             members(bad)
-    for place in range(0, len(data) - 64, len(data) // 40):
+    for position in range(0, len(data) - 64, len(data) // 40):
         broken = bytearray(data)
-        broken[place : place + 64] = bytes(64)
+        broken[position : position + 64] = bytes(64)
         for member in _tried(lambda broken=broken: members(bytes(broken))) or []:
             _tried(member.facts)
             _tried(member.image)

@@ -16,9 +16,9 @@ COLOURS = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
 
 
 def picture(values=COLOURS, form="PNG", **more):
-    held = io.BytesIO()
-    Picture.fromarray(values).save(held, form, **more)
-    return held.getvalue()
+    buffer = io.BytesIO()
+    Picture.fromarray(values).save(buffer, form, **more)
+    return buffer.getvalue()
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "BMP", "WEBP", "JPEG", "GIF"])

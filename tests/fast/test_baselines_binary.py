@@ -14,7 +14,7 @@ from skyhash.spark.udfs import baselines
 IDS = np.arange(40)
 
 
-class Rows:
+class RowSource:
     """Two well separated classes of 64 numbers, as `DescriptorArrays` gives them."""
 
     def __init__(self):
@@ -28,7 +28,7 @@ class Rows:
 
 @pytest.mark.parametrize("bits, width", [(12, 2), (48, 5)])
 def test_another_descriptor_is_coded_to_the_length_of_the_hash_and_judged(bits, width):
-    source = Rows()
+    source = RowSource()
     methods = baselines.binary("features", source, source.rows, bits, 3)
     assert [one.name for one in methods] == ["features_pca_sign", "features_itq", "features_lsh"]
     for one in methods:

@@ -65,9 +65,9 @@ def test_the_command_writes_what_neighbours_read(tmp_path, form, capsys):
     assert "accepted pairs" in capsys.readouterr().out
     expected = [(p[0], p[1]) for p in category_pairs(rows, 3, 0.3) if p.accepted]
     assert pairs.read_pairs(str(out)) == expected
-    told = load(None, [f"neighbours.co_use={file}", "neighbours.co_use_share=0.3"]).neighbours
-    assert [(p[0], p[1]) for p in pairs.of_settings(told) if p.accepted] == expected
-    assert pairs.digest(told) and not pairs.digest(load().neighbours)
+    settings = load(None, [f"neighbours.co_use={file}", "neighbours.co_use_share=0.3"]).neighbours
+    assert [(p[0], p[1]) for p in pairs.of_settings(settings) if p.accepted] == expected
+    assert pairs.digest(settings) and not pairs.digest(load().neighbours)
 
 
 @pytest.mark.parametrize(
@@ -75,11 +75,11 @@ def test_the_command_writes_what_neighbours_read(tmp_path, form, capsys):
 )
 def test_files_that_are_no_records_are_refused(tmp_path, content):
     (tmp_path / "co_use.csv").write_text(content)
-    told = load(None, [f"neighbours.co_use={tmp_path / 'co_use.csv'}"]).neighbours
+    settings = load(None, [f"neighbours.co_use={tmp_path / 'co_use.csv'}"]).neighbours
     with pytest.raises(ConfigError, match=r"neighbours.co_use.*record, category"):
-        pairs.of_settings(told)
+        pairs.of_settings(settings)
     with pytest.raises(ConfigError, match="not both"):
-        pairs.of_settings(told.model_copy(update={"category_pairs": "x.csv"}))
+        pairs.of_settings(settings.model_copy(update={"category_pairs": "x.csv"}))
 
 
 @pytest.mark.parametrize("arguments", [[], ["--records", "nowhere.csv"], ["--records", "pairs.csv"]])

@@ -72,6 +72,6 @@ def test_published_values_are_drawn_where_there_are_any(rows):
     one = rows[(rows["evaluation"] == "labels") & (rows["parameters"] == '{"k": "all"}')].astype({"published": float})
     plain = plots.experiment(one, ["bits_8", "bits_16"], "a heading")
     assert holds(plain, theme.HASH) and not holds(plain, theme.OUTSIDE)
-    told = plots.experiment(one.assign(published=0.5), ["bits_8", "bits_16"], "a heading")
-    assert holds(told, theme.OUTSIDE)
+    with_published = plots.experiment(one.assign(published=0.5), ["bits_8", "bits_16"], "a heading")
+    assert holds(with_published, theme.OUTSIDE)
     assert plain == plots.experiment(one.copy(), ["bits_8", "bits_16"], "a heading")

@@ -58,9 +58,9 @@ def test_runs_of_the_aurora_differ_from_each_other_and_from_nothing_else(experim
     for run, one in zip(found, laid, strict=True):
         for key, value in run.overrides.items():
             group, _, name = key.partition(".")
-            held = getattr(one, group)
-            told = held["labels"].published if group == "evaluations" else getattr(held, name)
-            assert told == (tuple(value) if isinstance(value, list) else value), run.name
+            settings = getattr(one, group)
+            found = settings["labels"].published if group == "evaluations" else getattr(settings, name)
+            assert found == (tuple(value) if isinstance(value, list) else value), run.name
         for group in ("archive", "describe", "train", "hash", "neighbours", "evaluate"):
             assert getattr(one, group) == getattr(profile, group)
 
@@ -68,8 +68,11 @@ def test_runs_of_the_aurora_differ_from_each_other_and_from_nothing_else(experim
 def test_the_tables_of_the_aurora_paper():
     values = overrides("architectures")
     assert len(values) == 12
-    told = values["im_alexnet_sp_48"]
-    assert told["encoder.bits"] == 48 and told["evaluations.labels.published"] == {"map": 0.9095, "accuracy": 0.9384}
+    longest = values["im_alexnet_sp_48"]
+    assert longest["encoder.bits"] == 48 and longest["evaluations.labels.published"] == {
+        "map": 0.9095,
+        "accuracy": 0.9384,
+    }
     assert values["alexnet_12"]["evaluations.labels.published"] == {"map": 0.8336, "accuracy": 0.8964}
     loss = overrides("hash_loss")
     assert loss["without_hash_loss"]["encoder.pairwise"] == loss["without_hash_loss"]["encoder.quantisation"] == 0

@@ -30,18 +30,20 @@ def columns(n: int, seed: int = 6) -> dict:
     }
 
 
-def forbids(name: str, fields: dict, query: int, row: int) -> bool:
+def forbids(name: str, filter_columns: dict, query: int, row: int) -> bool:
     """Each criterion as its field's comment says it."""
     if name == "time":
-        a, b = fields["time"][query], fields["time"][row]
-        return UNKNOWN_TIME not in (a, b) and abs(int(a) - int(b)) < fields["min_gap"]
+        a, b = filter_columns["time"][query], filter_columns["time"][row]
+        return UNKNOWN_TIME not in (a, b) and abs(int(a) - int(b)) < filter_columns["min_gap"]
     if name == "sky":
-        return bool(np.square(fields["sky"][query] - fields["sky"][row]).sum() < fields["min_chord2"])
+        return bool(
+            np.square(filter_columns["sky"][query] - filter_columns["sky"][row]).sum() < filter_columns["min_chord2"]
+        )
     if name in ("checksum", "source"):
-        return bool(fields[name][query] == fields[name][row] != -1)
+        return bool(filter_columns[name][query] == filter_columns[name][row] != -1)
     if name == "pairs":
-        return not fields["pairs"][fields["category"][query], fields["category"][row]]
-    return not fields["listable"][row]
+        return not filter_columns["pairs"][filter_columns["category"][query], filter_columns["category"][row]]
+    return not filter_columns["listable"][row]
 
 
 FIELDS = ("time", "sky", "checksum", "source", "pairs", "listable")
@@ -54,15 +56,19 @@ def test_lists_hold_the_k_best_permitted_rows(names, metric):
     n, k = 140, 15
     data = bits("duplicated", n) if metric == "hamming" else codes("duplicated", n)
     data[[3, 4, 60]] = 0
-    fields = columns(n)
+    filter_columns = columns(n)
     pair_filter = PairFilter(
-        **(NO_FILTER._asdict() | {key: value for name in names for key, value in fields[name].items()})
+        **(NO_FILTER._asdict() | {key: value for name in names for key, value in filter_columns[name].items()})
     )
     answer = lists(knn(data, k, metric, pair_filter=pair_filter, tile=64))
     rows = prepare(np.arange(n), data, metric)
     for query in range(n):
         others = np.array(
-            [j for j in range(n) if j != query and not any(forbids(name, fields[name], query, j) for name in names)],
+            [
+                j
+                for j in range(n)
+                if j != query and not any(forbids(name, filter_columns[name], query, j) for name in names)
+            ],
             np.int64,
         )
         expected = np.sort(keys.pack(scores(rows, np.full(len(others), query), others), others))[:k]
@@ -74,16 +80,20 @@ def test_lists_hold_the_k_best_permitted_rows(names, metric):
 def test_the_filter_holds_where_limits_are_estimated(names):
     n, k = 8300, 12
     data = codes("clustered", n, 8)
-    fields = columns(n)
+    filter_columns = columns(n)
     pair_filter = PairFilter(
-        **(NO_FILTER._asdict() | {key: value for name in names for key, value in fields[name].items()})
+        **(NO_FILTER._asdict() | {key: value for name in names for key, value in filter_columns[name].items()})
     )
     answer = knn(data, k, pair_filter=pair_filter)
     same(answer, knn(data, k, pair_filter=pair_filter, tile=500, arithmetic="bfloat16", threads=2, seed=5))
     rows = prepare(np.arange(n), data, "cosine")
     for query in (0, 4000, n - 1):
         others = np.array(
-            [j for j in range(n) if j != query and not any(forbids(name, fields[name], query, j) for name in names)],
+            [
+                j
+                for j in range(n)
+                if j != query and not any(forbids(name, filter_columns[name], query, j) for name in names)
+            ],
             np.int64,
         )
         expected = np.sort(keys.pack(scores(rows, np.full(len(others), query), others), others))[:k]

@@ -99,9 +99,11 @@ def test_the_power_mean_transformation_is_its_formula():
     layer.linear.data = torch.tensor([[0.5], [2.0]])
     layer.square.data = torch.tensor([[3.0], [-0.25]])
     for channel, (a, b) in enumerate(((0.5, 3.0), (2.0, -0.25))):
-        for place in range(3):
-            log = math.log(1 + float(values[0, channel, place]) / 0.05)
-            assert float(layer(values)[0, channel, place].detach()) == pytest.approx(a * log + b * log * log, rel=1e-4)
+        for position in range(3):
+            log = math.log(1 + float(values[0, channel, position]) / 0.05)
+            assert float(layer(values)[0, channel, position].detach()) == pytest.approx(
+                a * log + b * log * log, rel=1e-4
+            )
     assert not layer(torch.zeros(1, 2, 3)).any()
 
 

@@ -89,14 +89,14 @@ def test_gradients_are_those_of_the_loops(zero):
             torch.testing.assert_close(leaf.grad, -2 * codes / codes.numel())
             continue
         assert torch.isfinite(leaf.grad).all()
-        for place in np.ndindex(*codes.shape):
-            if zero and place[1] == 0:
+        for position in np.ndindex(*codes.shape):
+            if zero and position[1] == 0:
                 continue
             up, down = codes.clone(), codes.clone()
-            up[place] += 1e-6
-            down[place] -= 1e-6
+            up[position] += 1e-6
+            down[position] -= 1e-6
             expected = (slow(up) - slow(down)) / 2e-6
-            assert float(leaf.grad[place]) == pytest.approx(expected, rel=1e-4, abs=1e-7), (name, place)
+            assert float(leaf.grad[position]) == pytest.approx(expected, rel=1e-4, abs=1e-7), (name, position)
 
 
 def test_cosines_are_symmetric_and_blind_to_length():

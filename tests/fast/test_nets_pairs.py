@@ -135,12 +135,10 @@ def test_the_published_network_has_the_published_parameters():
 
 def test_position_table_is_the_slow_one():
     table = position_table(5, 6)
-    for place in range(5):
+    for at in range(5):
         for i in range(3):
-            angle = place / 10000 ** (2 * i / 6)
-            assert table[place, 2 * i : 2 * i + 2].tolist() == pytest.approx(
-                [math.sin(angle), math.cos(angle)], abs=1e-6
-            )
+            angle = at / 10000 ** (2 * i / 6)
+            assert table[at, 2 * i : 2 * i + 2].tolist() == pytest.approx([math.sin(angle), math.cos(angle)], abs=1e-6)
 
 
 def test_patches_hold_their_channels_row_by_row():

@@ -101,12 +101,12 @@ def test_sides_hold_whole_belts_of_single_rows_both_mirrored_alike():
     rows = torch.arange(batch)[:, None] * 1000.0 + torch.arange(N * N)
     near_far = sides(rows, suns, N)
     assert near_far.shape == (2, suns, N, N)
-    place = (near_far % 1000).long()
+    position = (near_far % 1000).long()
     origins, mirrored = (near_far // 1000).long(), set()
     cells = torch.arange(N * N).view(N, N)
     for sun in range(suns):
         kinds = [(v, h) for v in (False, True) for h in (False, True)
-                 if all(torch.equal(place[side, sun], flipped(cells, v, h)) for side in (0, 1))]  # fmt: skip
+                 if all(torch.equal(position[side, sun], flipped(cells, v, h)) for side in (0, 1))]  # fmt: skip
         assert len(kinds) == 1
         mirrored.add(kinds[0])
         for side in (0, 1):

@@ -62,8 +62,8 @@ def test_nt_xent_of_known_vectors():
 
 def small(**settings):
     torch.manual_seed(3)
-    told = {"backbone": "resnet10", "width": 4, "hidden": 16, "projection": 8, "crop_px": 16, **settings}
-    return ENCODERS.make(SimclrSettings(**told), (20, 20))
+    all_settings = {"backbone": "resnet10", "width": 4, "hidden": 16, "projection": 8, "crop_px": 16, **settings}
+    return ENCODERS.make(SimclrSettings(**all_settings), (20, 20))
 
 
 @pytest.mark.parametrize("parts", [(4, 4), (3, 5)])

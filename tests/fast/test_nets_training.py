@@ -8,8 +8,7 @@ import torch
 
 from skyhash.config import TrainSettings
 from skyhash.errors import SkyhashError
-from skyhash.nets import receptive_field_init as fields
-from skyhash.nets import train_loop
+from skyhash.nets import receptive_field_init, train_loop
 from skyhash.nets.encoder import Alone, Batch
 
 SETTINGS = TrainSettings(epochs=4, learning_rate=2e-3).model_dump()
@@ -125,18 +124,18 @@ def test_learning_rate_rises_then_falls_as_half_a_cosine():
 
 @pytest.mark.parametrize("count, expected", [(128, (8, 16)), (64, (8, 8)), (32, (4, 8)), (7, (1, 7)), (1, (1, 1))])
 def test_units_lie_on_the_squarest_lattice(count, expected):
-    assert fields.lattice(count) == expected
+    assert receptive_field_init.lattice(count) == expected
 
 
 def test_rows_of_units_lie_closer_where_there_is_more_field():
     mass = torch.tensor([1.0, 1, 4, 1, 1, 4, 1, 1])
-    places = fields.quantiles(mass, 14)
-    below = np.interp(places.numpy(), np.arange(9), np.concatenate([[0], np.cumsum(mass)]))
+    positions = receptive_field_init.quantiles(mass, 14)
+    below = np.interp(positions.numpy(), np.arange(9), np.concatenate([[0], np.cumsum(mass)]))
     np.testing.assert_allclose(below, (np.arange(14) + 0.5), atol=1e-5)
 
 
 def test_a_patch_is_a_gaussian_of_sum_1():
     to, of = torch.tensor([[2.0, 3.0]]), torch.cartesian_prod(torch.arange(6.0), torch.arange(6.0))
-    found = fields.patches(to, of, (2.0, 1.0))[0]
+    found = receptive_field_init.patches(to, of, (2.0, 1.0))[0]
     raw = [math.exp(-0.5 * (((2 - r) / 1.2) ** 2 + ((3 - c) / 0.6) ** 2)) for r, c in of.tolist()]
     np.testing.assert_allclose(found, np.array(raw) / sum(raw), rtol=1e-5)

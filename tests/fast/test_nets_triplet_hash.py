@@ -39,19 +39,19 @@ def slow_triplet(codes, labels, margin, mining, weights):
         positives = [p for p in range(len(codes)) if p != a and labels[p] == labels[a] >= 0]
         negatives = [n for n in range(len(codes)) if labels[n] >= 0 and labels[n] != labels[a] >= 0]
         if mining == "all":
-            met = itertools.product(positives, negatives)
+            candidates = itertools.product(positives, negatives)
         elif mining == "hard":
-            met = [(max(positives, key=lambda p: far(a, p)), min(negatives, key=lambda n: far(a, n)))] if (
+            candidates = [(max(positives, key=lambda p: far(a, p)), min(negatives, key=lambda n: far(a, n)))] if (
                 positives and negatives) else []  # fmt: skip
         else:
-            met = []
+            candidates = []
             for p in positives:
                 farther = [n for n in negatives if far(a, n) > far(a, p)]
                 if farther:
-                    met.append((p, min(farther, key=lambda n: far(a, n))))
+                    candidates.append((p, min(farther, key=lambda n: far(a, n))))
                 elif negatives:
-                    met.append((p, max(negatives, key=lambda n: far(a, n))))
-        for p, n in met:
+                    candidates.append((p, max(negatives, key=lambda n: far(a, n))))
+        for p, n in candidates:
             loss = float(single(codes[a : a + 1], codes[p : p + 1], codes[n : n + 1]))
             if mining != "all" or loss > 0:
                 total, count = total + float(weights[a]) * loss, count + float(weights[a])

@@ -54,8 +54,8 @@ def test_corners_at_home_change_nothing_and_every_picture_has_its_own():
 @pytest.mark.parametrize("sigma", [0.5, 1.3, 2.0])
 def test_blur_is_that_of_torchvision(sigma):
     made = images()
-    reach = math.ceil(3 * sigma)
-    wanted = foreign.gaussian_blur(made, [2 * reach + 1] * 2, [sigma, sigma])
+    radius = math.ceil(3 * sigma)
+    wanted = foreign.gaussian_blur(made, [2 * radius + 1] * 2, [sigma, sigma])
     torch.testing.assert_close(blurred(made, torch.full((3,), sigma)), wanted, atol=1e-5, rtol=0)
 
 
@@ -67,12 +67,12 @@ def test_every_picture_is_blurred_by_its_own_width():
         torch.testing.assert_close(found[i], blurred(made, torch.full((3,), sigma))[i], atol=2e-3, rtol=0)
 
 
-def _blur(made, reach):
-    return random_blur(made, reach, 2 * reach)
+def _blur(made, limit):
+    return random_blur(made, limit, 2 * limit)
 
 
 @pytest.mark.parametrize(
-    ("operation", "reach"),
+    ("operation", "limit"),
     [
         (random_perspective, 0.5),
         (random_noise, 0.1),
@@ -80,19 +80,19 @@ def _blur(made, reach):
         (lambda x, r: random_blur(x, r, 2 * r), 0.05),
     ],
 )
-def test_ranges_bound_what_is_drawn(operation, reach):
+def test_ranges_bound_what_is_drawn(operation, limit):
     made = images(40, side=16)
     torch.manual_seed(1)
-    seen = operation(made, reach)
+    seen = operation(made, limit)
     changed = (seen - made).abs().flatten(1).mean(dim=1)
     assert seen.shape == made.shape and (changed > 0).sum() >= 39 and len(set(changed.tolist())) >= 39
     if operation is random_noise:
         spread = (seen - made).flatten(1).std(dim=1)
-        assert 0.06 < float(spread.max()) < 1.2 * reach
+        assert 0.06 < float(spread.max()) < 1.2 * limit
         return
     if operation is random_colour:
         factor = (seen.sum(dim=(2, 3)) / made.sum(dim=(2, 3))).log()
-        assert float(factor.abs().max()) <= reach + 1e-5 and float(factor.std()) > reach / 3
+        assert float(factor.abs().max()) <= limit + 1e-5 and float(factor.std()) > limit / 3
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 9])
@@ -136,9 +136,9 @@ def test_a_turn_shifts_a_polar_picture_and_a_mirror_turns_it_round():
 def test_rings_lie_where_they_are_said_to():
     grid = polar_grid(5, 8, 0.8, 2.0)
     for ring in range(5):
-        for place in range(8):
+        for position in range(8):
             radius = 0.8 * ((ring + 0.5) / 5) ** 2
-            angle = place / 8 * 2 * math.pi
-            assert grid[ring, place].tolist() == pytest.approx(
+            angle = position / 8 * 2 * math.pi
+            assert grid[ring, position].tolist() == pytest.approx(
                 [radius * math.cos(angle), radius * math.sin(angle)], abs=1e-6
             )

@@ -99,8 +99,8 @@ def test_equal_tables_give_equal_pictures(rows):
 
 
 def page(**changes):
-    sheet = HtmlTable(["reason"], [["<script>alert(1)</script>"]], "a & b", frozenset({0}))
-    sections = [Section("S", "text", [Picture(png(), 'alt "quoted"', "below"), sheet, {"name": "<value>"}])]
+    table = HtmlTable(["reason"], [["<script>alert(1)</script>"]], "a & b", frozenset({0}))
+    sections = [Section("S", "text", [Picture(png(), 'alt "quoted"', "below"), table, {"name": "<value>"}])]
     facts = dict(title="T", lead="L", simulated=False, figures=[("0.9", "F1")], sections=sections, footer="end")
     return render(Page(**(facts | changes)))
 

@@ -142,8 +142,8 @@ def test_counts_from_sorted_columns_equal_counting_pairs_one_by_one(chosen, with
     possible = [sum(may_list(a, b, chosen, pairs or []) for b in images) for a in images]
     assert (short_lists.at_most(made, len(images), rows) >= possible).all()
     # a list is explained by a criterion exactly when it holds all that is permitted
-    complete = short_lists.short_reasons(made, len(images), rows, np.array(possible), 100)
-    assert "not_found" not in complete and sum(complete.values()) == len(images)
+    explained = short_lists.short_reasons(made, len(images), rows, np.array(possible), 100)
+    assert "not_found" not in explained and sum(explained.values()) == len(images)
     missing = np.array([i for i in rows if possible[i] > 0])
     lengths = np.array([possible[i] - 1 for i in missing])
     assert set(short_lists.short_reasons(made, len(images), missing, lengths, 100)) <= {"not_found"}

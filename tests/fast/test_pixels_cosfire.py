@@ -34,8 +34,8 @@ def test_answers_are_those_of_slow_loops():
 
     def at(radius, step):
         turn = 2 * np.pi * step / 24
-        place = [[32 + radius * np.sin(turn)], [32 + radius * np.cos(turn)]]
-        return float(ndimage.map_coordinates(blurred[radius], place, order=1)[0])
+        position = [[32 + radius * np.sin(turn)], [32 + radius * np.cos(turn)]]
+        return float(ndimage.map_coordinates(blurred[radius], position, order=1)[0])
 
     expected = []
     for i, first in enumerate((5, 12, 20)):

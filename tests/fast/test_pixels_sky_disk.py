@@ -31,13 +31,13 @@ def ramp(side=40, low=3000.0):
 
 def test_of_the_picture_side_it_is_the_percentiles_slow_arithmetic():
     values = ramp()
-    found, facts = disk(side_px=40, reach=1.0, low_percent=10, high_percent=90)(frame(values))
-    place = np.arange(40) - 19.5
-    inside = [values[i, j] for i in range(40) for j in range(40) if place[i] ** 2 + place[j] ** 2 <= 400]
+    found, facts = disk(side_px=40, radius_share=1.0, low_percent=10, high_percent=90)(frame(values))
+    offset = np.arange(40) - 19.5
+    inside = [values[i, j] for i in range(40) for j in range(40) if offset[i] ** 2 + offset[j] ** 2 <= 400]
     dark, bright = np.percentile(inside, [10, 90])
     for i in range(40):
         for j in range(40):
-            sky = place[i] ** 2 + place[j] ** 2 <= 400
+            sky = offset[i] ** 2 + offset[j] ** 2 <= 400
             grey = min(max((values[i, j] - dark) / (bright - dark), 0), 1)
             assert abs(int(found[i, j]) - (round(grey * 255) if sky else 0)) <= 1
     assert facts["dark"] == pytest.approx(dark) and facts["bright"] == pytest.approx(bright)
@@ -73,7 +73,7 @@ def test_what_is_outside_the_sky_changes_nothing():
 def test_a_circle_beyond_the_frame_has_no_sky_there():
     cut = around(ramp(20), SkyCircle(0.0, 10.0, 10.0), 1.0)
     assert cut.shape == (20, 20) and np.isnan(cut[:, :9]).all() and np.isfinite(cut[1:19, 11:]).all()
-    found, _ = disk(side_px=20, reach=1.0)(frame(ramp(20), 0.0, 10.0, 10.0))
+    found, _ = disk(side_px=20, radius_share=1.0)(frame(ramp(20), 0.0, 10.0, 10.0))
     assert not found[:, :8].any() and found[:, 12:].any()
 
 

@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from skyhash.cli import main
-from skyhash.scores.refine import Row, combined, groups, k_means, similarity_matrix
+from skyhash.scores.refine import NeighbourRow, combined, groups, k_means, similarity_matrix
 from skyhash.stages.releases.released import NeighbourTable, neighbour_files
 
 
@@ -19,7 +19,7 @@ def table_of(codes, k):
     rows = []
     for i in range(len(codes)):
         order = sorted((j for j in range(len(codes)) if j != i), key=lambda j: (-cosine[i, j], j))[:k]
-        rows.append(Row(10 * i, 10 * np.array(order, np.int64), cosine[i, order]))
+        rows.append(NeighbourRow(10 * i, 10 * np.array(order, np.int64), cosine[i, order]))
     return rows
 
 
@@ -35,8 +35,10 @@ def test_rankings_are_those_of_the_slow_loops(rule):
     how = {"mean": lambda x: sum(x) / len(x), "least": min, "most": max}[rule]
     scores = {}
     for image in {int(i) for row in rows for i in row.ids} - {0, 30, 300}:
-        held = [dict(zip(row.ids.tolist(), row.similarities.tolist(), strict=True)) for row in rows]
-        scores[image] = how([one.get(image, float(row.similarities[-1])) for one, row in zip(held, rows, strict=True)])
+        listed = [dict(zip(row.ids.tolist(), row.similarities.tolist(), strict=True)) for row in rows]
+        scores[image] = how(
+            [one.get(image, float(row.similarities[-1])) for one, row in zip(listed, rows, strict=True)]
+        )
     ids, found = combined(rows, rule)
     assert ids.tolist() == sorted(scores, key=lambda image: (-scores[image], image))
     np.testing.assert_allclose(found, [scores[image] for image in ids.tolist()], rtol=1e-6)
@@ -87,8 +89,8 @@ def test_groups_are_the_kinds_of_images():
         kinds = {int(i) // 120 for i in (*one.members, one.representative, *one.selected)}
         assert len(kinds) == 1 and one.representative in one.members and len(one.selected) == 7
         assert one.representative not in one.selected
-        places = [query.ids.tolist().index(i) for i in one.members.tolist()]
-        assert places == sorted(places)
+        positions = [query.ids.tolist().index(i) for i in one.members.tolist()]
+        assert positions == sorted(positions)
     assert sum(len(one.members) for one in found) == 59 and groups(query, []) == []
 
 
@@ -102,16 +104,16 @@ def warehouse(tmp_path):
     for name in ("neighbours", "releases"):
         (tmp_path / name / "_versions").mkdir(parents=True)
     for part, some in (("a", rows[:25]), ("b", rows[25:]), ("old", rows[:5])):
-        held = pyarrow.table({
+        part_table = pyarrow.table({
             "query_id": [row.query for row in some], "model_id": ["m"] * len(some),
             "neighbour_ids": [row.ids.tolist() for row in some],
             "similarities": pyarrow.array([row.similarities.tolist() for row in some], SIMILARITIES),
         })  # fmt: skip
-        pyarrow.parquet.write_table(held, tmp_path / "neighbours" / f"{part}.parquet", row_group_size=10)
+        pyarrow.parquet.write_table(part_table, tmp_path / "neighbours" / f"{part}.parquet", row_group_size=10)
     for version, files in ((0, ["old.parquet"]), (1, ["b.parquet", "a.parquet"])):
         (tmp_path / f"neighbours/_versions/{version:08d}.json").write_text(json.dumps({"files": files}))
-    told = pyarrow.table({"release_id": [1, 2], "versions": ['{"neighbours": 0}', '{"neighbours": 1}']})
-    pyarrow.parquet.write_table(told, tmp_path / "releases" / "r.parquet")
+    releases = pyarrow.table({"release_id": [1, 2], "versions": ['{"neighbours": 0}', '{"neighbours": 1}']})
+    pyarrow.parquet.write_table(releases, tmp_path / "releases" / "r.parquet")
     (tmp_path / "releases/_versions/00000000.json").write_text('{"files": ["r.parquet"]}')
     return tmp_path, rows
 
@@ -132,12 +134,12 @@ def test_the_commands_answer_from_the_released_table(warehouse, capsys):
     folder, rows = warehouse
     here = ["--set", f"warehouse={folder}", "--format", "json"]
     assert main(["refine", "0", "30", "--k", "3", *here]) == 0
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [row["image_id"] for row in told] == combined([rows[0], rows[3]])[0][:3].tolist()
-    assert [row["rank"] for row in told] == [1, 2, 3]
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["image_id"] for row in found] == combined([rows[0], rows[3]])[0][:3].tolist()
+    assert [row["rank"] for row in found] == [1, 2, 3]
     assert main(["groups", "0", "--groups", "2", "--select", "4", *here]) == 0
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert sum(row["images"] for row in told) == 20 and all(len(row["selected"]) <= 4 for row in told)
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sum(row["images"] for row in found) == 20 and all(len(row["selected"]) <= 4 for row in found)
     for wrong in (["refine", "7"], ["groups", "7"], ["refine", "0", "--set", "warehouse=/nowhere"]):
         assert main([*wrong, *([] if "warehouse=/nowhere" in wrong else here)]) == 2
         assert len(capsys.readouterr().err.strip().splitlines()) == 1

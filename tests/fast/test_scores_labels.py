@@ -37,18 +37,18 @@ def slow(similarity, labels, query, allowed, k):
     """Mean over all orders of ties: average precision at k (None = all) and precision at k, exact."""
     items = [i for i in allowed if i != query and labels[i] is not None]
     total = sum(labels[i] == labels[query] for i in items)
-    places = len(items) if k is None else min(k, len(items))
+    ranks = len(items) if k is None else min(k, len(items))
     means, shares, n = Fraction(0), Fraction(0), 0
     for order in permutations(items):
         if any(similarity[a] < similarity[b] for a, b in pairwise(order)):
             continue
         hits, gained = 0, Fraction(0)
-        for place, item in enumerate(order[:places], start=1):
+        for rank, item in enumerate(order[:ranks], start=1):
             if labels[item] == labels[query]:
                 hits += 1
-                gained += Fraction(hits, place)
-        means += gained / min(total, places if k is None else k) if total else 0
-        shares += Fraction(hits, max(places, 1))
+                gained += Fraction(hits, rank)
+        means += gained / min(total, ranks if k is None else k) if total else 0
+        shares += Fraction(hits, max(ranks, 1))
         n += 1
     return float(means / n) if total else np.nan, float(shares / n)
 

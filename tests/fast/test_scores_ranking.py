@@ -20,10 +20,10 @@ def orderings(scores, relevant):
 
 def slow_average_precision(ranked, k):
     hits, total = 0, 0.0
-    for place, hit in enumerate(ranked[:k], start=1):
+    for rank, hit in enumerate(ranked[:k], start=1):
         if hit:
             hits += 1
-            total += hits / place
+            total += hits / rank
     return total / min(k, sum(ranked))
 
 

@@ -27,10 +27,10 @@ def slow(sources, query, others, values, searched):
     groups = [[i for i, v in zip(others, values, strict=True) if v == value] for value in sorted(set(values))[::-1]]
     for parts in itertools.product(*(itertools.permutations(g) for g in [*groups, missing])):
         order = [i for part in parts for i in part]
-        right = [place for place, i in enumerate(order, 1) if sources[i] == sources[query]]
+        right = [rank for rank, i in enumerate(order, 1) if sources[i] == sources[query]]
         n, r = len(order), len(right)
-        found["r_precision"].append(sum(place <= r for place in right if order[place - 1] not in missing) / r)
-        hits = [count / place for count, place in enumerate(right, 1) if order[place - 1] not in missing]
+        found["r_precision"].append(sum(rank <= r for rank in right if order[rank - 1] not in missing) / r)
+        hits = [count / rank for count, rank in enumerate(right, 1) if order[rank - 1] not in missing]
         found["map"].append(sum(hits) / r)
         found["normalised_rank"].append((sum(right) - r * (r + 1) / 2) / (n * r))
     return {name: np.mean(each) for name, each in found.items()}
@@ -43,14 +43,14 @@ def test_metrics_are_those_of_the_slow_loops(seed):
     sources[1] = sources[0]
     others = random.permutation(np.arange(1, 8))[: random.integers(3, 8)]
     values = np.sort(random.choice([0.1, 0.5, 0.9], len(others)))[::-1]
-    held = {int(i) for i in others}
+    listed = {int(i) for i in others}
     # unlisted images of the source count by their expected places, in `map` not at all
-    held_all = all(i in held for i in range(1, 8) if sources[i] == sources[0])
+    all_listed = all(i in listed for i in range(1, 8) if sources[i] == sources[0])
     found = judged(images(sources), 0, others, values)
     expected = slow(sources, 0, others.tolist(), values.tolist(), range(8))
     assert found["normalised_rank"] == pytest.approx(expected["normalised_rank"])
     assert found["r_precision"] == pytest.approx(expected["r_precision"])
-    if held_all:
+    if all_listed:
         assert found["map"] == pytest.approx(expected["map"])
 
 

@@ -21,12 +21,14 @@ from skyhash.scores.time_windows import (
 CRITERIA = [WindowCriterion(w, e) for w in (1.0, 12.0, 48.0) for e in (0.0, 30.0, 120.0) if e * 60 < w * 1800]
 
 
-def slow(ids, times, query, ranked, form, fraction):
+def slow(ids, times, query, ranked, criterion, fraction):
     """Table 2's columns of one query, by loops over images; (ri, si, tp, short)."""
     when = dict(zip(ids, times, strict=True))
     here = when[query]
-    left_out = {i for i in ids if form.exclusion_minutes and abs(when[i] - here) <= form.exclusion_minutes * MINUTE}
-    similar = {i for i in ids if abs(when[i] - here) <= form.window_hours / 2 * HOUR} - left_out
+    left_out = {
+        i for i in ids if criterion.exclusion_minutes and abs(when[i] - here) <= criterion.exclusion_minutes * MINUTE
+    }
+    similar = {i for i in ids if abs(when[i] - here) <= criterion.window_hours / 2 * HOUR} - left_out
     wanted = 0 if not similar else max(1, int(fraction * len(similar) + 0.5))
     ranking = [i for i in [query, *ranked] if i in when and i not in left_out]
     retrieved = ranking[:wanted]
@@ -61,10 +63,10 @@ def test_judging_equals_the_loops(archive, fraction):
     ids, times, lists = archive
     judged = judge(times, times, positions(ids, lists), CRITERIA, fraction)
     for i, query in enumerate(ids):
-        for j, form in enumerate(CRITERIA):
-            expected = slow(ids.tolist(), times.tolist(), query, lists[i].tolist(), form, fraction)
+        for j, criterion in enumerate(CRITERIA):
+            expected = slow(ids.tolist(), times.tolist(), query, lists[i].tolist(), criterion, fraction)
             got = tuple(x[i, j].item() for x in (judged.ri, judged.si, judged.tp, judged.short))
-            assert got == expected, (query, form)
+            assert got == expected, (query, criterion)
     assert (judged.tp + judged.fp == judged.ri).all() and (judged.tp + judged.fn == judged.si).all()
 
 

@@ -116,7 +116,7 @@ def test_no_host_and_no_place_of_one_machine_is_named():
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     if tracked.returncode:
         pytest.skip("not a git checkout: no list of the project's own files")
-    places = "|".join([re.escape(str(ROOT)), r"(?<![\w.])/" + r"work/", r"(?<![\w.])/" + r"root/"])
+    paths = "|".join([re.escape(str(ROOT)), r"(?<![\w.])/" + r"work/", r"(?<![\w.])/" + r"root/"])
     recipe = ("Makefile", "docker/", "requirements/", "setup.py", "pyproject.toml", ".ci/")
     found = []
     for name in filter(None, tracked.stdout.split("\0")):
@@ -124,7 +124,7 @@ def test_no_host_and_no_place_of_one_machine_is_named():
         if not file.is_file() or b"\0" in (content := file.read_bytes()):
             continue
         text = content.decode()
-        found += [f"{name}: {hit}" for hit in re.findall(places, text)]
+        found += [f"{name}: {hit}" for hit in re.findall(paths, text)]
         if name.startswith(recipe):
             found += [
                 f"{name}: {hit}" for hit in re.findall(r"https?://\S+|-index-url[= ]\S+|-find-links[= ]\S+", text)

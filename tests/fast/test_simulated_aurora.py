@@ -71,8 +71,8 @@ def test_rays_converge_on_the_magnetic_zenith():
 def test_a_hot_spot_is_the_brightest_and_small():
     for form, light in forms("hot spot"):
         spot = form.patches[0]
-        place = np.unravel_index(light.argmax(), light.shape)
-        east, north = EAST[0, place[1]], NORTH[place[0], 0]
+        position = np.unravel_index(light.argmax(), light.shape)
+        east, north = EAST[0, position[1]], NORTH[position[0], 0]
         assert np.hypot(east - spot.east, north - spot.north) < 0.15
 
 
@@ -111,8 +111,8 @@ def test_files_are_read_back_and_written_once(tmp_path, depth):
     assert made.write(tmp_path, 7)["files written"] == 8
     files = sorted(tmp_path.glob("*.png"))
     before = [(file.read_bytes(), file.stat().st_mtime_ns) for file in files]
-    told = simulator(images=9, side_px=64, depth=depth).write(tmp_path, 7)
-    assert told == {"files written": 1, "files kept": 8, "classes": ", ".join(CLASSES)}
+    report = simulator(images=9, side_px=64, depth=depth).write(tmp_path, 7)
+    assert report == {"files written": 1, "files kept": 8, "classes": ", ".join(CLASSES)}
     assert before == [(file.read_bytes(), file.stat().st_mtime_ns) for file in files]
     assert made.file(3, 7)[1] != made.file(3, 8)[1]
     archive, labels = ARCHIVES.make(AllskySettings()), []

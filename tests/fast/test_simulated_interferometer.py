@@ -18,8 +18,8 @@ def simulator(**settings):
 
 
 def sky(shape, source=0):
-    place = np.linspace(-3, 3, 301)
-    north, east = np.meshgrid(place, place, indexing="ij")
+    offset = np.linspace(-3, 3, 301)
+    north, east = np.meshgrid(offset, offset, indexing="ij")
     return MODELS[shape](np.random.default_rng([1, source]), 0.25)(east, north), east, north
 
 

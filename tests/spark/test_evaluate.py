@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from skyhash.codes.itq import Itq
+from skyhash.coders.itq import Itq
 from skyhash.config import load
 from skyhash.errors import ConfigError, InputError, UserError
 from skyhash.scores.time_windows import HOUR, WindowCriterion, judge

@@ -82,10 +82,10 @@ def test_every_fits_file_that_astropy_and_sunpy_ship_is_a_row_with_a_reason(spar
     seen = len(list(folder.iterdir()))
     assert seen > 30
     for kind in ("solar_hmi", "solar_mdi"):
-        place = warehouse / kind
-        ingest.run(spark, settings(folder, place, f"archive.kind={kind}"))
-        assert sum(counts(spark, place)) == seen
-        for row in Store(spark, str(place)).read("quarantine").collect():
+        tables = warehouse / kind
+        ingest.run(spark, settings(folder, tables, f"archive.kind={kind}"))
+        assert sum(counts(spark, tables)) == seen
+        for row in Store(spark, str(tables)).read("quarantine").collect():
             assert row["reason"] and row["message"] and "\n" not in row["message"], row
 
 

@@ -61,8 +61,8 @@ def test_a_table_with_doubled_rows_is_mended(spark, store):
 
 def test_nothing_is_written_once_the_lease_is_lost(spark, store, warehouse):
     with lease.hold(warehouse, "ours"):
-        held = lease._held[warehouse]
-        (held.folder / f"{held.number + 1:08d}.json").write_text("{}")
+        own = lease._held[warehouse]
+        (own.folder / f"{own.number + 1:08d}.json").write_text("{}")
         with pytest.raises(LeaseLost):
             store.append("hashes", hashes(spark, [1]))
         with pytest.raises(LeaseLost):

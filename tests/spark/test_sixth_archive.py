@@ -38,17 +38,17 @@ from skyhash.splits.split import Split, parts
 
 
 class Frame:
-    def __init__(self, name, told):
-        self.name, self.told = name, told
+    def __init__(self, name, record):
+        self.name, self.record = name, record
 
     def facts(self):
-        if self.told["tail"] == "unknown":
+        if self.record["tail"] == "unknown":
             raise BadFile("header", "the tail is unknown")
-        return {"natural_key": self.told["key"], "label": self.told["tail"], "simulated": True,
-                "facts": {"magnitude": self.told["magnitude"]}}
+        return {"natural_key": self.record["key"], "label": self.record["tail"], "simulated": True,
+                "facts": {"magnitude": self.record["magnitude"]}}
 
     def image(self):
-        return Image(np.array(self.told["pixels"], dtype=np.uint8))
+        return Image(np.array(self.record["pixels"], dtype=np.uint8))
 
 
 class Comets(Archive):
@@ -64,9 +64,9 @@ class Comets(Archive):
             comets = json.loads(source.bytes())
         except ValueError:
             raise BadFile("unreadable", "not JSON") from None
-        for name, told in comets.items():
+        for name, record in comets.items():
             if wanted is None or name in wanted:
-                yield Frame(name, told)
+                yield Frame(name, record)
 
 
 class Brightness:
@@ -179,14 +179,14 @@ def comets(folder: Path, files: int = 3, each: int = 12) -> None:
     generator = np.random.default_rng(3)
     folder.mkdir()
     for number in range(files):
-        told = {}
+        record = {}
         for i in range(each):
             tail = ("dust", "ion")[i % 2]
             pixels = generator.integers(0, 60, (4, 6))
             pixels[:, :3] += 150 * (tail == "dust")
-            told[f"comet-{i}"] = {"key": f"C/{number}-{i}", "tail": tail, "magnitude": 5.5, "pixels": pixels.tolist()}
-        told["comet-1"]["tail"] = "unknown" if number == 0 else told["comet-1"]["tail"]
-        (folder / f"night-{number}.json").write_text(json.dumps(told))
+            record[f"comet-{i}"] = {"key": f"C/{number}-{i}", "tail": tail, "magnitude": 5.5, "pixels": pixels.tolist()}
+        record["comet-1"]["tail"] = "unknown" if number == 0 else record["comet-1"]["tail"]
+        (folder / f"night-{number}.json").write_text(json.dumps(record))
     (folder / "broken.json").write_text("{")
     (folder / "list.json").write_text("[1]")  # which the archive's own code does not expect
 

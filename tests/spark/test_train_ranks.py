@@ -26,7 +26,7 @@ def exported(store, folder, **settings):
     snapshot.export(part, folder, config.train.ranks)
     key = digest([settings_key(config), part.content])
     encoder, recipe = config.encoder.model_dump(mode="json"), config.train.model_dump(mode="json")
-    return loop.Plan(str(folder), key, config.seed, encoder, recipe, threads=1)
+    return loop.TrainingPlan(str(folder), key, config.seed, encoder, recipe, threads=1)
 
 
 def trained(spark, plan):

@@ -1,8 +1,8 @@
 """All-sky images of the aurora: pictures, PGM files of one or many frames, FITS.
 
 A camera with a fisheye lens takes the whole sky every few seconds through a dark season; the aurora is a few hundred
-counts above the night sky, the Moon saturates. On the dayside the field tells four classes: *arc*, *drapery corona*,
-*radial corona* and *hot spot* (Wang et al. 2010). Formats met:
+counts above the night sky, the Moon saturates. The dayside aurora is divided into four classes: *arc*, *drapery
+corona*, *radial corona* and *hot spot* (Wang et al. 2010). Formats:
 
 - **PNG, JPEG**: 8 or 16 bit, grey or colour. 16-bit PNGs hold raw counts (THEMIS about 3500 dark, TREx about 200).
   Camera pictures have a name and a clock written into their corners, outside the sky.
@@ -13,16 +13,16 @@ counts above the night sky, the Moon saturates. On the dayside the field tells f
 
 Rows of pictures and PGM are stored from the top and turned over; FITS stays as it is.
 
-- **Sky**: a circle. ``fit`` finds it in every frame (`skyhash.pixels.sky_circle`), falling back to ``inscribed``, the
-  largest circle around the middle, where the frame has no edge (twilight, an unlit frame); or three numbers: centre x,
-  centre y (from the left and from the bottom) and radius, as shares of width, height and half the shorter side. Give it
-  where the camera is known: all its frames then share it. What is outside is masked.
+- **Sky**: a circle; pixels outside are masked. ``fit`` finds it in every frame (`skyhash.pixels.sky_circle`); where the
+  frame has no edge (twilight, an unlit frame) it uses ``inscribed``, the largest circle around the middle. Three
+  numbers fix it for all frames of a known camera: centre x and y (from the left and from the bottom) and radius, as
+  shares of width, height and half the shorter side.
 - **Times**: from the frame's own comment or header, else from a table ``manifest.csv`` beside the images
   (`skyhash.archives.formats.manifest`), else from the name (``svalbard_20140101062052.jpg``,
   ``20140310_0600_gill_themis19_full_00.png``: to the minute). A frame without a time is an image too.
 - **Labels**: from the table, or the folder's name.
 
-What is simulated says so in its name.
+Simulated images have ``simulated`` in their name.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Allsky(Archive):
 
     def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[_Member]:
         """One member per picture or FITS file; one per frame of a PGM file, ``0``, ``1``, ... where it has many."""
-        data, found = self._look(source)
+        data, found = self._opened(source)
         if found is None:
             if wanted is None or "" in wanted:
                 yield (_FitsMember if data.startswith(b"SIMPLE") else _Picture)(self, source, "", data)
@@ -82,7 +82,7 @@ class Allsky(Archive):
                 yield _PgmFrame(self, source, name, data, frame)
 
     @guarded
-    def _look(self, source: Source) -> tuple[bytes, list[pgm.Frame] | None]:
+    def _opened(self, source: Source) -> tuple[bytes, list[pgm.Frame] | None]:
         data = source.bytes()
         if not data:
             raise BadFile("unreadable", "the file is empty")

@@ -1,8 +1,8 @@
-"""What every archive offers: it turns a file into members, and a member into facts and an image.
+"""The interface of archives: a file holds members, a member has facts and an image.
 
 A member is one image of a file: FITS files mostly hold one, a CIFAR-10 batch 10,000, Galaxy10's HDF5 file 17,736.
-An archive raises `BadFile` (with one of its reasons and one clear line) for anything wrong with a file or a member, and
-nothing else, whatever the bytes are: `skyhash.archives.guard.guarded` sees to that.
+For any fault of a file or a member an archive raises `BadFile`, with a reason and a message of one line.
+`skyhash.archives.guard.guarded` turns every other error of a reader into `BadFile`.
 
 To add an archive, write one file with a class that extends `Archive` and enter it in `skyhash.archives.ARCHIVES`, or
 name it in an installed package's entry point of the group ``skyhash.archives``.
@@ -95,8 +95,8 @@ class Archive:
     def is_image_file(self, path: str) -> bool:
         """Whether a file counts as one of the archive's, good or broken.
 
-        Every file does, whatever its name, so that a broken download is seen and gets its quarantine row. Left out are
-        only what cannot be meant: hidden files (``.name``, ``_name``), tables and notes beside the images.
+        All files do, whatever their names, so that a broken download gets its quarantine row, except hidden files
+        (``.name``, ``_name``) and tables and notes beside the images.
         """
         name = PurePosixPath(path.replace("\\", "/")).name.lower()
         if name.startswith((".", "_")) or name.endswith(COMPANION_SUFFIXES):
@@ -105,7 +105,7 @@ class Archive:
         return stem not in COMPANION_NAMES or dot + suffix not in NOTE_SUFFIXES
 
     def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[Member]:
-        """The images of a file, in a fixed order; nothing is decoded until a member is asked.
+        """The images of a file, in a fixed order; a member decodes its pixels when `image` is called.
 
         Parameters
         ----------
@@ -116,6 +116,6 @@ class Archive:
         Raises
         ------
         BadFile
-            The file as a whole is of no use.
+            The file as a whole cannot be used.
         """
         raise NotImplementedError

@@ -1,13 +1,13 @@
 """CIFAR-10 in its standard binary files: 60,000 natural images of 32 px in ten classes (Krizhevsky 2009).
 
-No astronomy in it: it is the second data set of the aurora document, by which hashing methods are compared everywhere.
-``data_batch_1.bin`` to ``data_batch_5.bin`` are the training part, ``test_batch.bin`` the test part, each 10,000
-records of 3073 bytes: the class number, then 1024 bytes red, 1024 green, 1024 blue, rows from the top.
-``batches.meta.txt`` beside them has the names of the classes, a line each; without it they are the standard's. A record
-is a member, ``0``, ``1``, ... of its file.
+The second data set of Chen, Peng & Gan (2020), and a common benchmark of hashing methods. ``data_batch_1.bin`` to
+``data_batch_5.bin`` are the training part, ``test_batch.bin`` the test part, each 10,000 records of 3073 bytes: the
+class number, then 1024 bytes red, 1024 green, 1024 blue, rows from the top. ``batches.meta.txt`` beside them has the
+names of the classes, a line each; without it the standard names are used. A record is a member, ``0``, ``1``, ... of
+its file.
 
-Files of any other length are damaged; the first bytes of an unpacked archive's other forms (the pickles of the Python
-version) are reported and never opened.
+Files of any other length are refused as damaged. The pickles of CIFAR-10's Python version are recognised by their first
+bytes and refused without being opened.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ class Cifar10(Archive):
 
     def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[_Record]:
         """One member per record."""
-        data, names = self._look(source)
+        data, names = self._opened(source)
         chosen = range(len(data) // RECORD) if wanted is None else sorted(int(w) for w in wanted if w.isdigit())
         for number in chosen:
             if number < len(data) // RECORD:
                 yield _Record(source, number, data[number * RECORD : (number + 1) * RECORD], names)
 
     @guarded
-    def _look(self, source: Source) -> tuple[memoryview, tuple[str, ...]]:
+    def _opened(self, source: Source) -> tuple[memoryview, tuple[str, ...]]:
         data = source.bytes()
         if data.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04")) and b"data_batch" in data[:64] + data[-4096:]:
             raise BadFile("unreadable", "CIFAR-10's Python version, a pickle; expected the binary version")

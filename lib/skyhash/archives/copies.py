@@ -1,10 +1,9 @@
-"""Altered copies of an archive's images, as further members of the same source: what mini-searches look for.
+"""Altered copies of images, as further members with the same source, for the evaluation `mini_search`.
 
-A copy is turned by any angle, mirrored with a chance of one half, and slightly noisy, which leaves the structure and
-changes nearly every pixel (Friberg, GalaxIDNet, section 3.4: positive transformations). Image and copies share a
-`source_id`, by which `skyhash.scores.mini_search` knows them. A copy follows from the image's natural key and its
-number alone, and has no label: a mirror turns one sense of spirals into the other. Copies are for evaluations: archives
-make none unless asked.
+A copy is turned by a random angle, mirrored with probability 1/2, and gets a little noise (the positive transformations
+of Friberg, GalaxIDNet, section 3.4). Image and copies have the same `source_id`, by which `skyhash.scores.mini_search`
+finds them. A copy is determined by the image's natural key and the copy's number. It has no label, because mirroring
+exchanges the two senses of spirals. Archives make copies only where the setting `copies` is above 0.
 """
 
 from __future__ import annotations
@@ -73,7 +72,8 @@ class _Copy:
 
 
 def altered(values: npt.NDArray, random: np.random.Generator) -> npt.NDArray:
-    """Pixels turned around the middle, mirrored or not, with noise; shape and dtype stay, what was outside is black.
+    """Pixels turned around the middle, mirrored or not, with noise; shape and dtype stay, pixels from outside the image
+    are black.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ Legacy Surveys as colours; ``ans``, class numbers; ``ra``, ``dec`` (deg); ``reds
 - **Rows** are stored from the top; they are turned over, so that the bottom row is first as in FITS.
 - **Not followed**: links to other files, arrays whose data lie in other files, and virtual arrays.
 
-What is simulated says so in the file's attribute ``simulated``.
+Simulated files have the attribute ``simulated``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ CLASSES = (
 BLOCK_BYTES = 16 << 20
 COLUMNS = ("ans", "ra", "dec", "redshift", "pxscale")
 MOST_COMPRESSED = 2000
-"""Times that the images may be larger than their file: deflate reaches 1032, unwritten chunks cost nothing."""
+"""Largest accepted ratio of the images' bytes to the file's: deflate compresses at most 1032-fold; unwritten chunks
+take no space."""
 
 
 class Galaxy10Settings(ArchiveSettings):
@@ -58,7 +59,7 @@ class Galaxy10(Archive):
     fact_columns = {"redshift": "double", "pixel_arcsec": "double"}  # noqa: RUF012
 
     def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[Member]:
-        """One member per image, its copies after it; they share the open file, which closes with the last of them."""
+        """One member per image, its copies after it; they share one open file."""
         galaxies = self._galaxies(source, copies.names_of(wanted))
         yield from copies.with_copies(galaxies, self.settings.copies, wanted)
 
@@ -70,7 +71,7 @@ class Galaxy10(Archive):
                 yield _Galaxy(source, table, number)
 
     @guarded
-    def _opened(self, source: Source) -> _Table:
+    def _opened(self, source: Source) -> _OpenFile:
         import h5py
 
         try:
@@ -79,10 +80,10 @@ class Galaxy10(Archive):
             if error.errno is not None:
                 raise
             raise BadFile("unreadable", f"no HDF5 file, or cut short: {error}") from None
-        return _Table(file, self.settings)
+        return _OpenFile(file, self.settings)
 
 
-class _Table:
+class _OpenFile:
     """The arrays of an open file: columns in memory, images by blocks."""
 
     def __init__(self, file: Any, settings: Galaxy10Settings):
@@ -135,7 +136,7 @@ class _Table:
 
 
 class _Galaxy:
-    def __init__(self, source: Source, table: _Table, number: int):
+    def __init__(self, source: Source, table: _OpenFile, number: int):
         self.source, self.table, self.number, self.name = source, table, number, str(number)
 
     @guarded

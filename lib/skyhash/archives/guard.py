@@ -1,4 +1,4 @@
-"""A decorator by which every error of a reader becomes `BadFile`, and the members of a file under it."""
+"""A decorator that turns every error of a reader into `BadFile`, and the members of a file read under it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Reader = TypeVar("Reader", bound=Callable[..., Any])
 def guarded(read: Reader) -> Reader:
     """Turn any error of a reader into `BadFile`, and suppress its warnings.
 
-    Broken headers make astropy raise errors of any type and warn about everything; a size of 10**9 pixels is a
-    MemoryError. All of it is a fault of the file. Not for generators: guard what they call.
+    Damaged headers make astropy raise errors of any type and emit many warnings, and a declared size of 10**9 pixels
+    is a MemoryError: these are faults of the file. Do not decorate generators; decorate the functions they call.
     """
 
     @functools.wraps(read)

@@ -1,14 +1,15 @@
-"""Any folder of pictures: JPEG, PNG, TIFF, WebP, GIF, BMP; the archive of whoever has no format of their own.
+"""Any folder of pictures: JPEG, PNG, TIFF, WebP, GIF, BMP; the archive for images without a reader of their own.
 
-- **Labels** come from a table ``manifest.csv`` beside the pictures or up to two folders above (`archives.manifest`,
-  which may tell times, positions and more, too), from the name of the folder (``cats/1.jpg``), or from nowhere.
-- **Parts**: names of folders anywhere in the path that are an official part, e.g. ``{train: train, val: test}`` for
-  trees like ``val/cats/1.jpg``. The table's column `split` comes first.
+- **Labels** come from a table ``manifest.csv`` beside the pictures or up to two folders above
+  (`skyhash.archives.formats.manifest`; it may also hold times and positions), from the name of the folder
+  (``cats/1.jpg``), or are missing.
+- **Parts**: `parts` maps a folder's name anywhere in the path to an official part, e.g. ``{train: train, val: test}``
+  for trees like ``val/cats/1.jpg``. The table's column `split` takes precedence.
 - **Natural key**: the path below `archive.path`; where that is a glob, the folder and the name.
-- **Upright**: cameras store how they were held (EXIF); the picture is turned accordingly. Of animations and multi-page
-  files the first frame is read. Transparency is left out. Rows are turned over: the bottom row first, as in FITS.
+- **Pixels**: the picture is turned upright as its EXIF orientation says. Of animations and multi-page files the first
+  frame is read. Transparency is left out. Rows are reversed: the bottom row first, as in FITS.
 
-What is simulated has ``simulated`` in the file's name or in the table's column `instrument`.
+Simulated images have ``simulated`` in the file's name or in the table's column `instrument`.
 """
 
 from __future__ import annotations

@@ -1,31 +1,32 @@
-"""Images of interferometers (ALMA, SMA, VLA, ATCA, VLBI), as FITS: continuum, or the peak flux of line cubes.
+"""FITS images of interferometers (ALMA, SMA, VLA, ATCA, VLBI): continuum, or the peak flux of line cubes.
 
-An interferometer does not photograph: an image is computed from what pairs of antennas measured, and comes with the
-*beam* it was restored with (BMAJ, BMIN, BPA, degrees). Its pixels say Jy/beam. What its files are like:
+An image is computed from visibilities, the correlations of pairs of antennas, and restored with a Gaussian *beam*
+(BMAJ, BMIN, BPA, degrees). Its unit is Jy/beam. Properties of the files:
 
 - **Axes.** Two to four: right ascension, declination, frequency or velocity, Stokes parameter, the last two in either
   order and mostly of length 1 (`skyhash.archives.formats.fits_planes`). More than one channel makes a line cube.
-- **Two kinds of images, two models.** Continuum images show dust and synchrotron light, peak-flux images (of a cube
-  the highest value along the channels, the "eighth moment", ``mom8``) show gas; a similar shape in both means nothing.
-  `image_kind` says which one an archive holds: a cube is reduced under ``peak_flux`` and refused under ``continuum``, a
-  plane the other way round, unless its name or BTYPE says that it is a peak-flux image (`peak_words`).
-- **Products that are no images of the sky.** Imaging programs write the beam pattern (``.psf``), the antenna's response
-  (``.pb``), masks, weights, residuals and clean components (``.model``) with the same header beside the image. The last
-  part of the name tells them (`not_sky`); they are refused as another product.
-- **Edges.** Values beyond the antenna's response are NaN; images are as small as 6 px and as large as 10,000.
-- **Names.** The same source is ``HD 142527``, ``hd142527`` or ``HD_142527``, and a pointing of a mosaic has
-  ``_FIELD_1`` behind it: `source_of` makes one name of these. OBJECT ``No_Name`` is none.
+- **Continuum or peak flux.** Continuum images show dust and synchrotron emission. Peak-flux images (``mom8``: the
+  highest value of a cube along its channels) show gas. The two need separate models, since equal shapes mean different
+  things. `image_kind` is the kind that the archive reads: under ``peak_flux`` cubes are reduced, and planes are refused
+  unless their name or BTYPE says peak flux (`peak_words`); under ``continuum`` cubes and such planes are refused.
+- **Other products.** Imaging programs write the beam pattern (``.psf``), the primary beam (``.pb``), masks, weights,
+  residuals and clean components (``.model``) beside the image, with the same header. They are recognised by the last
+  part of the name (`not_sky`) and refused.
+- **Edges.** Values outside the primary beam are NaN; images have 6 to 10,000 px a side.
+- **Names.** One source is spelled ``HD 142527``, ``hd142527`` or ``HD_142527``, and a pointing of a mosaic has the
+  suffix ``_FIELD_1``: `source_of` makes these one name. OBJECT ``No_Name`` counts as missing.
 - **Time.** DATE-OBS; SMA's is ``4-7-25 11:1:48`` (month, day, year, without leading zeros).
-- **Place.** CRVAL1 and CRVAL2, the phase centre. Some of SMA's files repeat CRVAL1 in CRVAL2: no place is known then.
-- **Frequency.** CRVAL of the FREQ axis; its unit is CUNIT's, or inferred from its size (225.5 is GHz, 2.255e11 is
-  Hz); without such an axis RESTFRQ, Hz.
-- **Category and public release** are not in ALMA's files but in the archive's own table. They are taken from the
-  columns ``category`` and ``release_time`` of ``manifest.csv`` (`archives.manifest`), or from the keywords that
-  `category_keyword` and `release_keyword` name. ALMA's archive writes the year 3000 for data that have no date of
-  release yet: that is kept as a time that is never reached. A date of release that cannot be read is an error of the
-  file, since an image without one counts as public.
+- **Position.** CRVAL1 and CRVAL2, the phase centre. Some of SMA's files repeat CRVAL1 in CRVAL2: the position is then
+  unknown.
+- **Frequency.** CRVAL of the FREQ axis in the unit CUNIT, or, without CUNIT, in the unit inferred from the number
+  (225.5 is GHz, 2.255e11 is Hz); without a FREQ axis RESTFRQ, Hz.
+- **Category and time of release** are not in ALMA's files but in the archive's own table. They are read from the
+  columns ``category`` and ``release_time`` of ``manifest.csv`` (`skyhash.archives.formats.manifest`), or from the
+  keywords that `category_keyword` and `release_keyword` name. ALMA's archive writes the year 3000 for data without a
+  release date; that date is kept, so these images are never public. A release date that cannot be read is an error of
+  the file, since an image without a release date counts as public.
 
-What is simulated says so: keyword SIMULATD; its shape is in CLASS.
+Simulated files have the keyword SIMULATD, and their shape in CLASS.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ from skyhash.pixels.image import Image
 from skyhash.settings import ArchiveSettings
 
 NEVER = dt.datetime(2200, 1, 1, tzinfo=dt.UTC)
-"""Release of what has no date of release yet."""
+"""Release time of data without a release date."""
 _POINTING = re.compile(r"(?:^|[_ ]+)(?:field|pointing|mosaic|offset|pos)[_ ]*\d*$", re.IGNORECASE)
 _PARTS = re.compile(r"[^a-z0-9]+")
 NO_NAMES = ("", "noname", "none", "unknown", "na", "source", "target", "object")
@@ -59,19 +60,20 @@ class InterferometerSettings(ArchiveSettings):
 
     kind: Literal["interferometer"] = "interferometer"
     image_kind: Literal["continuum", "peak_flux", "any"] = Field(
-        "continuum", description="which images count; the others go to quarantine. any: all, cubes by their peak flux"
+        "continuum",
+        description="images that are read, others go to quarantine; any: planes as they are, cubes by peak flux",
     )
     peak_words: tuple[str, ...] = Field(
         ("mom8", "moment8", "m8", "peak", "peakflux"),
-        description="parts of a plane's name or BTYPE that say it is a peak-flux image",
+        description="words in a plane's name or BTYPE that mark a peak-flux image",
     )
     not_sky: tuple[str, ...] = Field(
         ("psf", "pb", "flux", "mask", "sumwt", "weight", "residual", "model"),
-        description="last parts of names that say a file is no image of the sky; [] = take all",
+        description="last parts of names of other products, which are refused; [] = none",
     )
     manifest: str = Field("manifest.csv", description="table of facts beside the images or up to two folders above")
-    category_keyword: str = Field("CATEGORY", description="keyword of the scientific category, where no table tells")
-    release_keyword: str = Field("RELEASE", description="keyword of the time of public release, where no table tells")
+    category_keyword: str = Field("CATEGORY", description="keyword of the scientific category, where no table has it")
+    release_keyword: str = Field("RELEASE", description="keyword of the time of public release, where no table has it")
 
 
 class Interferometer(Archive):
@@ -135,7 +137,7 @@ class _Image:
         return fits_planes.read(self.source.bytes(), of.max_pixels, decode, of.max_unpacked_mb << 20)
 
     def _header(self) -> tuple[dict[str, Any], int]:
-        """Header and number of channels of an image of the asked kind."""
+        """Header and number of channels of an image of the kind `image_kind`."""
         data = self.source.bytes()
         if not data:
             raise BadFile("unreadable", "the file is empty")
@@ -161,7 +163,7 @@ class _Image:
 
 
 def _place(header: dict[str, Any]) -> tuple[float | None, float | None]:
-    """Right ascension and declination of the reference pixel, deg; (None, None) where they make no sense."""
+    """Right ascension and declination of the reference pixel, deg; (None, None) where missing or out of range."""
     ra, dec = _number(header, "CRVAL1"), _number(header, "CRVAL2")
     equatorial = str(header.get("CTYPE1", "")).startswith("RA")
     if not equatorial or ra is None or dec is None or abs(dec) > 90 or ra == dec:
@@ -181,12 +183,12 @@ def source_of(name: Any) -> str | None:
 
 
 def released(text: str | None) -> dt.datetime | None:
-    """Time of public release, UTC; None where nothing is said.
+    """Time of public release, UTC; None for an empty text.
 
     Raises
     ------
     BadFile
-        ``header``: something is said that is no time.
+        ``header``: the text is no time.
     """
     if not text or not text.strip():
         return None
@@ -221,7 +223,7 @@ def _of_header(header: dict[str, Any]) -> dict[str, Any]:
 
 
 def frequency_ghz(header: dict[str, Any]) -> float | None:
-    """Frequency of the first channel, from the FREQ axis, else RESTFRQ; None where neither makes sense."""
+    """Frequency of the first channel, from the FREQ axis, else RESTFRQ; None where both are missing or out of range."""
     for axis in range(1, int(header.get("NAXIS", 0)) + 1):
         if str(header.get(f"CTYPE{axis}", "")).startswith("FREQ"):
             value, unit = _number(header, f"CRVAL{axis}"), str(header.get(f"CUNIT{axis}", "")).strip().lower()

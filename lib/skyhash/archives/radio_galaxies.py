@@ -1,25 +1,26 @@
-"""Cut-outs of radio galaxies: pictures, npz files of many, FITS images and cubes.
+"""Cut-outs of radio galaxies: pictures, npz files of many images, FITS images and cubes.
 
-A radio galaxy is what jets of a black hole blow up: two lobes of synchrotron light, larger than the galaxy. Fanaroff
-and Riley (1974) tell FRI (brightest near the centre) from FRII (brightest at the ends, hot spots); *Bent* sources are
-swept back by the gas they move through; *Compact* ones are not resolved by the beam. FIRST (VLA, 1.4 GHz, beam 5.4
-arcsec, 1.8 arcsec a pixel) is the survey most labelled catalogues come from.
+A radio galaxy has two lobes of synchrotron emission, fed by the jets of its black hole and larger than the galaxy.
+Classes: FRI, brightest near the centre; FRII, brightest at the ends (hot spots; Fanaroff & Riley 1974); *Bent*, jets
+swept to one side by the surrounding gas; *Compact*, not resolved by the beam. Most labelled catalogues are of the FIRST
+survey (VLA, 1.4 GHz, beam 5.4 arcsec, 1.8 arcsec a pixel).
 
-- **Pictures** (PNG, JPEG; 8 or 16 bit). Cut-outs of FIRST have 300 px (9 arcmin), their noise already cut to 0, the
-  brightest pixel of the whole cut-out at 255, so that a bright neighbour leaves the source itself faint. Right
-  ascension and declination stand in the name (``10.451_-9.284_0_MiraBest.png``). Rows are stored from the top; they
-  are turned over, so that the bottom row is first as in FITS. Colours are kept; descriptors average them.
+- **Pictures** (PNG, JPEG; 8 or 16 bit). Cut-outs of FIRST have 300 px (9 arcmin); their noise is already set to 0, and
+  the brightest pixel of the whole cut-out is 255, so a bright neighbour makes the source itself faint. The name holds
+  right ascension and declination (``10.451_-9.284_0_MiraBest.png``). Rows are stored from the top and reversed, so that
+  the bottom row is first as in FITS. Colours are kept; descriptors average them.
 - **npz**: an array `images` of shape (n, height, width), rows from the top, and optionally an array of class numbers.
-  Nothing is unpickled (``allow_pickle=False``). MiraBest's 792 cut-outs of 150 px hold six that are empty: the noise
-  was cut at a level above the source. Of equal images in one file the first counts, the others are duplicates.
-- **FITS**: SkyView's cut-outs have unprintable characters in their comments, which astropy only warns of. Cubes become
-  one plane (`skyhash.archives.formats.fits_planes`). MiraBest's names are ``code_ra+dec_redshift_size.fits``.
-- **Labels** come from a table ``manifest.csv`` beside the images or up to two folders above (`archives.manifest`), from
-  the name of the folder, or from nowhere. MiraBest's labels have more words (``FRI confident sub0``); with
-  `label_words: 1` the class is the first, and all of it is kept in ``facts``.
-- **Times** mean nothing here: sources do not change. They are null where the file or table has none.
+  Nothing is unpickled (``allow_pickle=False``). Of MiraBest's 792 cut-outs of 150 px six are empty, because the noise
+  threshold was above the source. Of equal images in one file the first is used, the others are duplicates.
+- **FITS**: SkyView's cut-outs have unprintable characters in their comments, for which astropy only warns. Cubes are
+  reduced to one plane (`skyhash.archives.formats.fits_planes`). MiraBest's names are
+  ``code_ra+dec_redshift_size.fits``.
+- **Labels** come from a table ``manifest.csv`` beside the images or up to two folders above
+  (`skyhash.archives.formats.manifest`), from the name of the folder, or are missing. MiraBest's labels have several
+  words (``FRI confident sub0``); with `label_words: 1` the class is the first word. The full label is in ``facts``.
+- **Times** are null where the file or table has none.
 
-What is simulated says so: FITS keyword SIMULATD, or ``simulated`` in the file's or table's words.
+Simulated images have the FITS keyword SIMULATD, or ``simulated`` in the file's name or the table's row.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from skyhash.errors import BadFile
 from skyhash.pixels.image import Image
 from skyhash.settings import ArchiveSettings, Natural, NotNegative, Share
 
-_PLACE = re.compile(r"(?:^|_)(\d{1,3}\.\d+)_?([+-]?\d{1,2}\.\d+)(?=_|$|\.[a-z])")
+_COORDINATES = re.compile(r"(?:^|_)(\d{1,3}\.\d+)_?([+-]?\d{1,2}\.\d+)(?=_|$|\.[a-z])")
 
 
 class RadioGalaxiesSettings(ArchiveSettings):
@@ -53,12 +54,12 @@ class RadioGalaxiesSettings(ArchiveSettings):
     npz_images: str = Field("images", description="array of an npz file that holds the images")
     npz_labels: str = Field("labels", description="array of class numbers or names; used where the manifest has none")
     npz_classes: tuple[str, ...] = Field((), description="names of class numbers 0, 1, ...; empty = the numbers")
-    cube: fits_planes.Reduction = Field("plane", description="what becomes of a cube: one channel, peak or a moment")
+    cube: fits_planes.Reduction = Field("plane", description="how a cube is reduced: one channel, peak or a moment")
     plane: int = Field(0, description="channel for cube: plane; from 0, negative from the end")
     train_shares: dict[str, Share] = Field(
         {}, description="share of a class's images of the official part train that stay in it; others: left_out"
     )
-    pixel_arcsec: NotNegative = Field(0.0, description="size of a pixel where the file does not say; 0 = unknown")
+    pixel_arcsec: NotNegative = Field(0.0, description="size of a pixel where the file has none; 0 = unknown")
 
 
 class RadioGalaxies(Archive):
@@ -109,9 +110,9 @@ class _Member:
         folder = f"{path.parent.name}/" if self.settings.labels == "folder" else ""
         facts: dict[str, Any] = {"natural_key": f"{folder}{path.name}{f'[{self.name}]' if self.name else ''}"}
         extra: dict[str, Any] = {}
-        place = _PLACE.search(path.name)
-        if place and not self.name:
-            facts["ra"], facts["dec"] = float(place.group(1)), float(place.group(2))
+        coordinates = _COORDINATES.search(path.name)
+        if coordinates and not self.name:
+            facts["ra"], facts["dec"] = float(coordinates.group(1)), float(coordinates.group(2))
         self._of_file(facts, extra)
         row = manifest.row_of(self.source, self.settings.manifest, self.name)
         if row is not None:
@@ -198,11 +199,11 @@ class _FitsMember(_Member):
 
 
 def _place_in(natural_key: str) -> float:
-    """A number from 0 to 1 that depends on the name alone: the same images are left out in every run."""
+    """Pseudo-random number in [0, 1) of a natural key; it decides which images `train_shares` leaves out."""
     return int.from_bytes(hashlib.sha256(natural_key.encode()).digest()[:6], "big") / 2**48
 
 
 def _pixel_arcsec(header: dict[str, Any]) -> float:
-    """Side of a pixel from CDELT2 in degrees, as every radio map has it; 0 = not said."""
+    """Side of a pixel from CDELT2 in degrees, 0 where the header has none."""
     step = manifest.number(str(header.get("CDELT2")))
     return round(abs(step) * 3600, 6) if step else 0.0

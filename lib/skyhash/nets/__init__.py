@@ -1,4 +1,4 @@
-"""Encoders, as torch modules; no Spark, no files."""
+"""Encoders and their losses, as torch modules; neither Spark nor files."""
 
 from skyhash.registry import Registry
 

@@ -1,8 +1,8 @@
-"""What a vision transformer looks at, laid over the picture (Friberg, GalaxIDNet, section 5: future work).
+"""Attention of a vision transformer, overlaid on the picture (Friberg, GalaxIDNet, section 5, future work).
 
-For each head of a block, the attention that a patch receives is the mean over all patches that attend: a number per
-patch, 1 on average. The overlay shows it as brightness: a patch that gets nothing is dark, one that gets `FULL` times
-the average or more keeps its colours.
+For each head of a block, the attention received by a patch is the mean of its attention weights over all query patches,
+times the number of patches, so that the mean over patches is 1. The overlay multiplies the picture's brightness:
+patches with no attention are dark, patches with at least `FULL` keep their colours.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from skyhash.nets.encoder import Encoder
 from skyhash.nets.galaxy_vit import Block, GalaxyVit
 
 FULL = 3.0
-DARK = 0.15  # of the picture where nothing is attended to, so that one sees what it is
+DARK = 0.15  # brightness factor of patches without attention
 
 
 def received(encoder: Encoder, data: Tensor) -> Tensor:
-    """Attention that each patch receives, from every head of every block.
+    """Attention received by each patch, for every head of every block.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def received(encoder: Encoder, data: Tensor) -> Tensor:
     Returns
     -------
     Tensor of float32, shape (n, blocks, heads, rows, columns)
-        Of patches; the mean over them is 1.
+        Rows and columns of patches; the mean over patches is 1.
 
     Raises
     ------
@@ -57,13 +57,13 @@ def received(encoder: Encoder, data: Tensor) -> Tensor:
 
 
 def overlay(picture: npt.NDArray[np.uint8], attention: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """A picture, bright where attention goes.
+    """A picture whose brightness is multiplied by the attention of its patches.
 
     Parameters
     ----------
     picture : ndarray of uint8, shape (side, side, 3)
     attention : ndarray of float32, shape (rows, columns)
-        1 on average.
+        Of `received`, for one head.
 
     Returns
     -------

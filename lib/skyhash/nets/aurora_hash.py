@@ -1,14 +1,15 @@
-"""Deep hashing of aurora images: AlexNet, its two lighter forms, and a loss of three parts (seed document 002).
+"""Deep hashing of aurora images: three networks after AlexNet and a loss of three parts (Chen, Peng & Gan 2020).
 
 ::
 
     picture -> random view -> convolutions -> pooled -> Linear -> Linear -> Linear(bits), tanh = code -> Linear(classes)
 
-The hash layer lies between the fully connected layers: classes are told from the code alone, so that what tells them
-apart must be in it. A bit is set where the code is above 0. The loss is the sum of three parts, each with its weight:
-cross-entropy of the classes (`losses.classification`), likelihood of pairs (`losses.pairwise`), and quantisation
-(`losses.quantisation`). Pairs are made of the rows of all ranks; the other parts are means over all ranks' rows, so
-that two ranks of half a batch have the gradient of one. Batch normalisation alone sees a rank's own rows.
+The paper is in the Journal of Electronics & Information Technology 42, 3029 (doi 10.11999/JEIT190984). The hash layer
+is between the fully connected layers, so classes are predicted from the code alone. A bit is set where the code is
+above 0. The loss is the weighted sum of cross-entropy of the classes (`losses.classification`), likelihood of pairs
+(`losses.pairwise`) and quantisation (`losses.quantisation`). Pairs are formed from the rows of all ranks, and the other
+parts are means over the rows of all ranks, so the gradient does not depend on the number of ranks. Only batch
+normalisation uses each rank's own rows.
 
 Networks, and their sizes as float32 with 48 bits and four classes, in MB of 2^20 bytes:
 
@@ -20,16 +21,16 @@ architecture       here     published
 ``im_alexnet_sp``  99.92    100.77    the same, two layers of 2560, batch normalisation
 ================== ======== ========= ==========================================================================
 
-The first is the document's to the last digit given. Of the others we have the names and sizes, not the layers, and
-assumed: bins of 1 x 1, 3 x 3 and 4 x 4, since of all sets of up to three levels of at most six none comes nearer to the
-published size (1 and 5 are as near); for the lighter form the multiple of 256 nearest in size, and batch normalisation,
-which lets it learn from hundreds of images. They are 0.5 % and 0.8 % smaller than published.
+The paper gives names and sizes, but not the layers of the two lighter networks. Assumed are: pyramid levels of 1, 3 and
+4 bins a side, which of all sets of up to three levels of at most six come nearest to the published size (levels 1 and 5
+are as near); for the lightest network the multiple of 256 units that is nearest in size, and batch normalisation, which
+lets it learn from hundreds of images.
 
-``efficientnet_lite0`` is an option beyond the document: ImageNet features in place of convolutions that start from
-nothing, under the same hash layer and loss. Measured with it on 2500 images of CIFAR-10 (1500 trained on and searched,
-1000 asked, 48 bits, one seed, its last two stages trained, in a plain loop of the same losses): tie-aware mAP 0.810
-(95 % interval 0.789 to 0.832), accuracy of classes 0.768; ITQ of the frozen features 0.301, their float cosine 0.313.
-The published 0.907 is of 50,000 training images.
+``efficientnet_lite0`` is an alternative that the paper does not have: a backbone with ImageNet weights under the same
+hash layer and loss. Measured with it on 2500 images of CIFAR-10 (1500 for training and as search set, 1000 queries, 48
+bits, one seed, its last two stages trained, in a plain loop of the same losses): tie-aware mAP 0.810 (95 % interval
+0.789 to 0.832), accuracy of classes 0.768; ITQ of the frozen features 0.301, their float cosine 0.313. The published
+0.907 was trained on 50,000 images.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from torch.nn import functional
 
 from skyhash.errors import ConfigError, ModelMismatch
 from skyhash.nets.backbones.backbone import Backbone, pictures
-from skyhash.nets.encoder import Batch, Encoder, Group
+from skyhash.nets.encoder import Batch, Encoder, ProcessGroup
 from skyhash.nets.layers.alexnet import LEAST_PX, AlexNetMaps, scaled
 from skyhash.nets.layers.power_mean import PowerMean
 from skyhash.nets.layers.pyramid import SpatialPyramid
@@ -111,7 +112,7 @@ class AuroraHash(Encoder):
         self.net = self._network(side)
         features = self.net.features
         self.hash_layer = nn.Linear(features, settings.bits)
-        # codes start near 0: a tanh that begins saturated stays so, all images at one corner
+        # codes start near 0: a tanh that starts saturated has no gradient
         nn.init.normal_(self.hash_layer.weight, std=0.1 / features**0.5)
         nn.init.zeros_(self.hash_layer.bias)
         self.classifier = nn.Linear(settings.bits, max(len(classes), 1))
@@ -129,8 +130,8 @@ class AuroraHash(Encoder):
             raise ConfigError("encoder.input_px", f"{side} px for {of.architecture}", f"{LEAST_PX} or more")
         return AlexNet(of)
 
-    def fit(self, batches: Callable[[], Iterator[Batch]], group: Group) -> None:
-        """Take over ImageNet weights, or the colours' means and spreads of the training rows; look for two classes.
+    def fit(self, batches: Callable[[], Iterator[Batch]], group: ProcessGroup) -> None:
+        """Load ImageNet weights, or fit the colours' means and standard deviations; check that there are two classes.
 
         Raises
         ------
@@ -155,7 +156,7 @@ class AuroraHash(Encoder):
         else:
             self.net.load_pretrained()
 
-    def loss(self, batch: Batch, group: Group) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, group: ProcessGroup) -> dict[str, Tensor]:
         """Weighted parts; those of weight 0 are left out."""
         of = self.settings
         images = random_affine(pictures(batch.data), of.turn_deg, of.scale, of.shift, of.mirror)
@@ -190,11 +191,11 @@ class AuroraHash(Encoder):
         return self._code(pictures(data))
 
     def classify(self, codes: Tensor) -> Tensor:
-        """Class numbers, int64, shape (n,): what the classification layer tells from codes."""
+        """Class numbers predicted from codes by the classification layer, int64, shape (n,)."""
         return self.classifier(codes).argmax(dim=1)
 
     def monitor(self, rows: Batch) -> dict[str, float]:
-        """Dead units, distance from the corners, and the share of right classes, on at most 256 rows."""
+        """Dead units, mean distance of codes from -1 and 1, and accuracy of the classes, on at most 256 rows."""
         code = torch.cat([self.encode(part) for part in rows.data[:256].split(64)]).detach()
         labels = rows.labels[:256]
         known = labels >= 0
@@ -206,7 +207,7 @@ class AuroraHash(Encoder):
         }
 
     def parameter_groups(self, learning_rate: float) -> list[dict]:
-        """A pretrained network at its own rate; what is frozen or has no part in the loss is left out."""
+        """A pretrained network at its own learning rate, without frozen layers and layers of losses with weight 0."""
         heads = [self.hash_layer, *([self.classifier] if self.settings.classification else [])]
         groups = [{"params": [p for head in heads for p in head.parameters()], "lr": learning_rate}]
         rate = learning_rate if isinstance(self.net, AlexNet) else learning_rate * self.settings.backbone_rate
@@ -214,6 +215,6 @@ class AuroraHash(Encoder):
         return groups + ([{"params": trained, "lr": rate}] if trained else [])
 
 
-def _mean(losses: Tensor, counted: Tensor, group: Group) -> Tensor:
-    """Mean over the counted rows of all ranks; ranks' gradients are averaged, hence the factor."""
+def _mean(losses: Tensor, counted: Tensor, group: ProcessGroup) -> Tensor:
+    """Mean over the counted rows of all ranks, times the ranks, as gradients are averaged over ranks."""
     return group.size * (losses * counted).sum() / group.total(counted.sum().detach()).clamp(min=1)

@@ -3,23 +3,28 @@
 Linear layers 256-128-64-32-64-128-256, a ReLU after each, a Tanh last. Parameters per layer 32896, 8256, 2080, 2112,
 8320 and 33024, 86,688 in all. The hash is the 32-element code after ReLU_3 (section 2.3).
 
-The document gives the layers and the 50 epochs; scale, start and loss are open. What is done here, and why:
+The paper gives the layers and the 50 epochs, but not input scaling, initialisation and loss. They are here:
 
-- **Scale**: one number for the whole descriptor, the root mean square of the training rows' cells, kept as a buffer.
-- **Start**: receptive fields (`skyhash.nets.receptive_field_init`): no unit is dead.
-- **Loss**: reconstruction; plus `losses.cosine_stress`, the cosine of two codes is to be that of their descriptors
-  smoothed along the rows, the direction of rotation, so that a group that moved on by a cell still counts as near;
-  plus `losses.temporal_sne` in time. Both extra terms are taken on virtual Suns (`solar.rotation`), not on pairs of
+- **Scale**: one factor for the whole descriptor, 1 / root mean square of the training rows' cells, kept as a buffer.
+- **Initialisation** (`start`): by default the components of smoothed descriptors (`skyhash.nets.component_init`), or
+  receptive fields (`skyhash.nets.receptive_field_init`), under which no unit is dead, or torch's own.
+- **Loss**: reconstruction; optionally `losses.cosine_stress`, by which the cosine of two codes approximates the cosine
+  of their descriptors smoothed along the rows, the direction of rotation, so that a region that moved by a cell stays
+  similar; and `losses.temporal_sne`. Both extra terms are computed on virtual Suns (`solar.rotation`), not on pairs of
   training rows.
-- **Noise**: every cell of an input is multiplied by a log-normal number, for what emerges and decays.
+- **Noise**: every cell of an input is multiplied by a log-normal number, which models emergence and decay.
 
-What did not work, on 882 real hourly images, chosen by training on one part of the first 22 days and judging on the
-other (mean precision of both directions, 48 h; the raw descriptor has 0.947): random start and reconstruction alone,
-cells standardised one by one, 0.62, 6 to 8 dead units; the same without ReLU_6 0.51, 10 to 13 dead; `temporal_sne`
-on the real times of training rows instead of virtual Suns 0.71 (random start), 0.969 (receptive fields): it overfits
-to the training days; per-cell standardisation under virtual Suns 0.87 against 0.93 with one scale, for the
-spread of a cell in three weeks is chance; a strong reconstruction term: 0.953 (weight 10 alone), 0.990 (beside the
-similarity) against 0.997. Wider windows in time (24 h) and virtual Suns without noise were worse too.
+Rejected variants. Measured on the first 22 days of 882 observed hourly images, trained on one part and evaluated on the
+other, mean precision of both directions at 48 h (raw descriptor: 0.947):
+
+- random initialisation, reconstruction alone, per-cell standardisation: 0.62, 6 to 8 dead units; without ReLU_6 0.51,
+  10 to 13 dead units;
+- `temporal_sne` on the times of training rows instead of virtual Suns: 0.71 (random initialisation), 0.969 (receptive
+  fields); it overfits to the training days;
+- per-cell standardisation with virtual Suns: 0.87, against 0.93 with one scale, because the standard deviation of a
+  cell in three weeks is mostly chance;
+- a strong reconstruction term: 0.953 (weight 10 alone), 0.990 (beside the similarity), against 0.997;
+- windows of 24 h in `temporal_sne`, and virtual Suns without noise, were worse too.
 """
 
 from __future__ import annotations
@@ -32,7 +37,7 @@ from torch import Tensor, nn
 
 from skyhash.errors import ModelMismatch
 from skyhash.nets import component_init, receptive_field_init
-from skyhash.nets.encoder import Batch, Encoder, Group
+from skyhash.nets.encoder import Batch, Encoder, ProcessGroup
 from skyhash.nets.losses.cosine_stress import cosine_stress
 from skyhash.nets.losses.reconstruction import reconstruction
 from skyhash.nets.losses.temporal_sne import temporal_sne
@@ -42,14 +47,14 @@ from skyhash.nets.solar.rotation import Rotation, sides
 HIDDEN = (128, 64)
 START_SUNS = 512
 START_FRAMES = 8
-START_ROWS = 2048  # that virtual Suns of the start are put together from
+START_ROWS = 2048  # rows that the virtual Suns of the initialisation are combined from
 
 
 class Autoencoder(Encoder):
     """Table 1's autoencoder.
 
-    The printed decoder (``output = relu_tanh``) confines the output to [0, 1), and so does the target: tanh of the
-    scaled descriptor, which is not negative. Codes are as good without ReLU_6 (``tanh``).
+    The published decoder (``output = relu_tanh``) limits the output to [0, 1); the target is the tanh of the scaled,
+    non-negative descriptor. ``output = tanh`` leaves out ReLU_6; codes are as good.
 
     Parameters
     ----------
@@ -96,8 +101,8 @@ class Autoencoder(Encoder):
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("smoothing", _smoothing(side, settings.smoothing_cells), persistent=False)
 
-    def fit(self, batches: Callable[[], Iterator[Batch]], group: Group) -> None:
-        """Fit the scale and start the weights, from the moments of all ranks' rows.
+    def fit(self, batches: Callable[[], Iterator[Batch]], group: ProcessGroup) -> None:
+        """Fit the scale and initialise the weights, from the moments of all ranks' rows.
 
         The weights' random part is drawn from torch's generator.
         """
@@ -125,8 +130,8 @@ class Autoencoder(Encoder):
             layers = [m for m in (*self.encoder, *self.decoder) if isinstance(m, nn.Linear)]
             receptive_field_init.start(layers, self.rotation.n, (products / self.scale.double() ** 2).float())
 
-    def _start_with_components(self, rows: Tensor, mean: Tensor, products: Tensor, group: Group) -> None:
-        """Start the encoder's half from scaled rows, their mean and their mean products of all ranks."""
+    def _start_with_components(self, rows: Tensor, mean: Tensor, products: Tensor, group: ProcessGroup) -> None:
+        """Initialise the encoder from scaled rows, and the mean and mean products of all ranks' rows."""
         suns = torch.zeros_like(products)
         belts = torch.zeros_like(mean)
         for _ in range(0, START_SUNS, 32):
@@ -134,7 +139,7 @@ class Autoencoder(Encoder):
             suns += frames.T @ frames
             belts += frames.sum(dim=0)
         suns, belts = group.total(suns), group.total(belts)
-        # both at the strength of the training rows
+        # both scaled to the mean square of the training rows
         strength = products.trace() / suns.trace().clamp(min=1e-12)
         share, per_frame = self.settings.own_share, group.size * START_SUNS * START_FRAMES
         of_suns = belts / per_frame * (strength * per_frame).clamp(min=0).sqrt()
@@ -153,7 +158,7 @@ class Autoencoder(Encoder):
         return self.rotation(*sides(rows, suns, self.rotation.n), longitude, hours), hours
 
     def parameter_groups(self, learning_rate: float) -> list[dict]:
-        """The encoder's half with its own share of the learning rate; left out if that is 0."""
+        """Decoder, and encoder at its own share of the learning rate; without the encoder if that is 0."""
         groups = [{"params": list(self.decoder.parameters()), "lr": learning_rate}]
         rate = self.settings.encoder_rate * learning_rate
         return [{"params": list(self.encoder.parameters()), "lr": rate}, *groups] if rate else groups
@@ -177,7 +182,7 @@ class Autoencoder(Encoder):
         """The decoder's target, shape (rows, input_size), in [0, 1)."""
         return torch.tanh(self.scaled(vectors))
 
-    def loss(self, batch: Batch, group: Group) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, group: ProcessGroup) -> dict[str, Tensor]:
         """Weighted parts; those of weight 0 are not computed. Times of the batch are not used."""
         s = self.settings
         rows = self.scaled(batch.data)

@@ -1,7 +1,7 @@
-"""Frozen ImageNet features as a descriptor: what an expert takes today before training anything.
+"""Features of a frozen ImageNet network as a descriptor, an untrained baseline.
 
-Another descriptor gives a picture (grey or colour, any square size), EfficientNet-lite0 turns it into 1280 numbers:
-the means of its last feature maps, 0 to 6. Nothing is trained, nothing is downloaded.
+Another descriptor gives a square picture (grey or colour); EfficientNet-lite0 turns it into 1280 numbers from 0 to 6,
+the means of its last feature maps. Nothing is trained and nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class BackboneFeatures:
             raise ConfigError("of.kind", f"{settings.of['kind']}, shape {shape}", "a descriptor that gives a picture")
 
     def __call__(self, image: Image) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
-        """Features, float32, shape (1280,); facts and errors are the picture descriptor's."""
+        """Features, float32, shape (1280,); facts and errors are those of the picture's descriptor."""
         data, facts = self.picture(image)
         images = pictures(torch.from_numpy(np.ascontiguousarray(data))[None])
         if self.settings.orientations == 8:

@@ -1,18 +1,18 @@
-"""Start an encoder with the leading components of smoothed descriptors.
+"""Initialisation of an encoder with the leading principal components of smoothed descriptors.
 
-The code of 32 numbers should rank images as the cosine of two smoothed descriptors does. The best 32 linear numbers for
-that are the leading eigenvectors of the smoothed descriptors' mean products (Eckart and Young 1936). A net whose layers
-end in a ReLU can represent them in two steps, without losing a unit:
+The cosine of two codes of 32 numbers should approximate the cosine of the two smoothed descriptors. The best linear
+projection to 32 numbers is onto the leading eigenvectors of the matrix of mean products of the smoothed descriptors
+(Eckart & Young 1936). Layers that end in a ReLU represent it as follows:
 
-- **Hidden layers** carry signed numbers with a bias that lies above what the rows reach (`MARGIN` standard deviations),
-  so that no ReLU cuts; the next layer's bias takes it away again. Pairs of positive and negative halves would cost half
-  of the units.
-- **The code** is not negative. Components are turned so that their mean points along the diagonal, where the numbers of
-  all units are equal, and `offset` times their root mean square is added. A large offset makes the cosine of two codes
-  fall with the squared distance of their components; with none, a third of the numbers would be cut at 0 and the cosine
-  lose resolution between near images.
+- **Hidden layers** carry signed numbers. Each bias is larger than the magnitudes that the rows have (`MARGIN` standard
+  deviations), so that the ReLU never clips; the next layer's bias subtracts it. (Splitting every number into a positive
+  and a negative part would need twice as many units.)
+- **The code** is not negative. Components are rotated so that their mean lies along the diagonal of the units, and
+  `offset` times their root mean square is added. With a large offset the cosine of two codes decreases with the squared
+  distance of their components. Without an offset a third of the numbers would be clipped at 0, and the cosine of near
+  images would lose resolution.
 
-Every turn is drawn from torch's generator, so that seeds differ and units are alike in size.
+Rotations are drawn from torch's generator: they depend on the seed and make the units' scales equal.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ MARGIN = 6.0
 
 
 def turn(count: int, units: int, towards: Tensor | None = None) -> Tensor:
-    """A random turn of `count` components into `units` >= count, shape (count, units), rows orthonormal.
+    """A random rotation of `count` components into `units` >= count dimensions, shape (count, units), rows orthonormal.
 
     Parameters
     ----------
     towards : Tensor, shape (count,), optional
-        This direction is turned onto the diagonal of the units, all of whose entries are equal.
+        Direction that is mapped to the diagonal of the units, the vector of equal entries.
     """
     if towards is None:
         return torch.linalg.qr(torch.randn(units, count, dtype=torch.float64))[0].T
@@ -56,16 +56,16 @@ def start(layers: list[nn.Linear], smoothing: Tensor, mean: Tensor, products: Te
     smoothing : Tensor, shape (size, size)
         Smooths an input, multiplied from the right.
     mean : Tensor, shape (size,)
-        Of the inputs.
+        Mean of the inputs.
     products : Tensor, shape (size, size)
         Mean products of the inputs, float64.
     offset : float
-        Added to every number of the code, in units of the root mean square of its numbers.
+        Added to every number of the code, in units of their root mean square.
     """
     smoothing, mean, products = smoothing.double(), mean.double(), products.double()
     smoothed = smoothing.T @ products @ smoothing
     components = smoothing @ torch.linalg.eigh(smoothed)[1].flip(1)
-    # of layer k, `through` gives its numbers from the input, less its bias
+    # `through` maps the input to the numbers of layer k, without its bias
     before, kept = torch.eye(len(mean), dtype=torch.float64), len(mean)
     bias = torch.zeros(len(mean), dtype=torch.float64)
     for k, layer in enumerate(layers):
@@ -78,7 +78,7 @@ def start(layers: list[nn.Linear], smoothing: Tensor, mean: Tensor, products: Te
         second = (wanted * (products @ wanted)).sum(dim=0).clamp(min=0)
         spread = (second - (mean @ wanted).square()).clamp(min=0).sqrt()
         size = second.mean().sqrt() if last else spread.mean()
-        # all training rows are zero: any scale will do
+        # all training rows are zero: the scale is arbitrary
         wanted, spread = (wanted / size, spread / size) if size > 0 else (wanted, spread)
         weights = torch.linalg.lstsq(before, wanted, driver="gelsd").solution
         added = torch.full_like(spread, offset) if last else MARGIN * spread - mean @ wanted

@@ -1,4 +1,4 @@
-"""The interface of encoders, as training and hashing use it."""
+"""The interface of encoders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Batch(NamedTuple):
     hours : Tensor of float64, shape (batch,)
         Times of observation, hours since 1970-01-01 UTC; NaN = unknown.
     labels : Tensor of int64, shape (batch,)
-        Class numbers, as `Encoder.classes` counts them; -1 = unknown.
+        Positions in `Encoder.classes`; -1 = unknown.
     ids : Tensor of int64, shape (batch,)
         Image ids.
     sources : Tensor of int64, shape (batch,)
@@ -35,16 +35,16 @@ class Batch(NamedTuple):
     sources: Tensor
 
 
-class Group(Protocol):
-    """The ranks of a training, for losses; every rank must make the same calls in the same order."""
+class ProcessGroup(Protocol):
+    """The ranks of a training, as in torch.distributed; all ranks must make the same calls in the same order."""
 
     rank: int
     size: int
 
     def all_gather(self, rows: Tensor) -> Tensor:
-        """Rows of all ranks, in the order of ranks; differentiable, ranks may hold different numbers of rows.
+        """Concatenate the rows of all ranks, in the order of ranks; ranks may hold different numbers of rows.
 
-        The gradient that reaches a rank's rows is the sum over all ranks' losses.
+        Differentiable: the gradient of a rank's rows is the sum of the gradients of all ranks' losses.
         """
 
     def total(self, tensor: Tensor) -> Tensor:
@@ -67,8 +67,8 @@ class Encoder(nn.Module):
     """A network that turns stored descriptors into codes, made as ``Class(settings, input_shape, classes)``.
 
     To add one, extend this class and enter it in `skyhash.nets.ENCODERS`, or name it in an installed package's entry
-    point of the group ``skyhash.encoders``. What it learned from the training rows before the first step (means,
-    scales) is kept in its buffers, so that hashing needs its weights file only.
+    point of the group ``skyhash.encoders``. Statistics fitted before the first step (means, scales) are kept in
+    buffers, so that the weights file is all that hashing needs.
 
     Attributes
     ----------
@@ -94,18 +94,18 @@ class Encoder(nn.Module):
         super().__init__()
         self.settings, self.input_shape, self.classes = settings, tuple(input_shape), tuple(classes)
 
-    def fit(self, batches: Callable[[], Iterator[Batch]], group: Group) -> None:
-        """Fit buffers, and where the network has such a start, first weights, to the training rows.
+    def fit(self, batches: Callable[[], Iterator[Batch]], group: ProcessGroup) -> None:
+        """Fit buffers to the training rows, and initialise weights from them where the encoder does so.
 
         Parameters
         ----------
         batches : callable
-            Gives this rank's rows once, in a fixed order; may be called again.
-        group : Group
-            Statistics are summed over its ranks, so that every rank ends with equal buffers.
+            Returns an iterator over this rank's rows, in a fixed order; may be called several times.
+        group : ProcessGroup
+            Statistics are to be summed over its ranks, so that all ranks have equal buffers.
         """
 
-    def loss(self, batch: Batch, group: Group) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, group: ProcessGroup) -> dict[str, Tensor]:
         """Weighted parts of the loss, scalars with gradients; training minimises their sum."""
         raise NotImplementedError
 
@@ -114,14 +114,14 @@ class Encoder(nn.Module):
         raise NotImplementedError
 
     def classify(self, codes: Tensor) -> Tensor | None:
-        """Class numbers told from codes as `encode` gives them, int64, shape (rows,); None where it tells none."""
+        """Class numbers predicted from codes, int64, shape (rows,); None where the encoder predicts no classes."""
         return None
 
     def monitor(self, rows: Batch) -> dict[str, float]:
-        """Numbers to report after every epoch, computed on some thousand fixed training rows in evaluation mode."""
+        """Metrics to report after every epoch, computed in evaluation mode on some thousand fixed training rows."""
         code = torch.cat([self.encode(part) for part in rows.data.split(256)])
         return {"dead_units": float((code == code[:1]).all(dim=0).sum())}
 
     def parameter_groups(self, learning_rate: float) -> list[dict]:
-        """Parameter groups of the optimiser; a group's ``lr`` is relative to the schedule. Without frozen layers."""
+        """Parameter groups of the optimiser, without frozen layers; a group's ``lr`` is multiplied by the schedule."""
         return [{"params": [p for p in self.parameters() if p.requires_grad], "lr": learning_rate}]

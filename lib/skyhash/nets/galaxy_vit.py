@@ -5,16 +5,15 @@
     picture -> patches of 16 x 16 px with their channels (768 numbers) -> Linear to 1024, + position table
             -> 3 x [ x + heads(LayerNorm(x));  x + MLP(LayerNorm(x)) ] -> Linear to 2048 per patch
 
-Each of a block's 4 heads takes its own quarter of the 1024 numbers through its own Linear(256, 256) for queries, keys
-and values, and the four results stand side by side: there is no output projection. The MLP is 1024 to 2048 to 1024 with
-GELU. The position table, sines and cosines at the start, is trained: at 224 px it has 196 x 1024 numbers. That is what
-gives the published 18,060,288 parameters::
+Each of a block's 4 heads reads its own quarter of the 1024 numbers through its own Linear(256, 256) for queries, keys
+and values; the four results are concatenated, without an output projection. The MLP is 1024 to 2048 to 1024 with GELU.
+The position table, initialised with sines and cosines, is trained: at 224 px it has 196 x 1024 numbers. This gives the
+published 18,060,288 parameters::
 
     787,456 + 200,704 + 3 x (789,504 + 4,197,376 + 4,096) + 2,099,200
 
-The document compares outputs of 196 x 2048 numbers whole. `code: patches` does so; the default is their mean over
-patches, 2048 numbers, of which an archive can be held and searched, and which does not ask the same structure to lie on
-the same patch.
+The paper compares whole outputs of 196 x 2048 numbers (`code: patches`). The default is their mean over patches, 2048
+numbers, which an archive can store and search, and which does not require equal structures to lie on equal patches.
 """
 
 from __future__ import annotations
@@ -98,7 +97,7 @@ class GalaxyVit(PairEncoder):
             x = block(x)
         if self.settings.code == "patches":
             return self.head(x).flatten(1)
-        return self.head(x.mean(dim=1))  # the mean of the outputs: the last layer is linear
+        return self.head(x.mean(dim=1))  # equals the mean of the outputs, as the last layer is linear
 
 
 def patches_of(images: Tensor, side: int) -> Tensor:

@@ -1,28 +1,27 @@
 """Encoders that learn from pairs of views (Friberg, GalaxIDNet, sections 3.4 and 3.5); the network is the subclass's.
 
-Of every image a positive pair is made, the image and an altered copy of it that shows the same (mirrored, turned,
-slightly noisy: `positive`), and a negative pair, the image and an altered copy of **another** image (seen at an angle,
-blurred: `negative`). A random subset of the operations is drawn for every image. Codes of positive pairs are drawn to
-the similarity 1, those of negative pairs to 0 (`losses.contrastive`). With `pairs: one` each image has one of the two,
-which costs two passes through the network instead of three.
+Every image is part of a positive and of a negative pair. The positive pair is the image and an altered copy of it
+(operations `positive`: mirrored, turned, slightly noisy). The negative pair is the image and an altered copy of
+**another** image (operations `negative`: perspective, blur). A random subset of the operations is drawn for every
+image. The loss (`losses.contrastive`) draws the similarity of positive pairs to 1 and of negative pairs to 0. With
+`pairs: one` each image has one of the two pairs at random, which takes two passes through the network instead of three.
 
-The other image of a negative pair comes from anywhere in the step's batch of all ranks, its own class too: the codes of
-all ranks' negative views are gathered. As batches are drawn anew in every epoch, it comes in time from anywhere in the
-set.
+The other image of a negative pair is drawn from the step's batch of all ranks, whatever its class: the codes of all
+ranks' negative views are gathered. Batches are drawn anew in every epoch.
 
-The document uses no labels. Where they are to be used, two weights bring them in, both 0 by default: `label_pairs`, the
-same loss over all pairs of the batch, positive where the label is the same; and `classification`. `mirror_labels`
-names labels that a mirror turns into each other, such as the two senses of spiral galaxies. Images are then altered by
-the positive operations themselves: some thousand labelled images are soon known by heart. `probabilities` puts the
-class probabilities beside the code: images of one class are then near each other first, alike ones nearest.
+The paper uses no labels. Two further losses use them, both with weight 0 by default: `label_pairs`, the same loss over
+all pairs of the batch, positive where the labels are equal; and `classification`. `mirror_labels` names pairs of labels
+that are exchanged by mirroring, such as the two senses of spiral galaxies. With labels, the images themselves are
+altered by the positive operations too, against overfitting. `probabilities` appends the class probabilities to the
+code, so that images of the query's class come first, ordered by the similarity of the network's code.
 
-Operations that negative views alone undergo give them away. In a short trial of the polar network on Galaxy Zoo, with
-perspective and blur on the other image as printed, the loss fell from 0.195 to 0.085 in two epochs while mini-search
-accuracy stayed at 0.16: the network had learned to see blur. `negative` with the operations of `positive` has no such
-short cut.
+Operations that only negative views undergo let the network recognise these views. In a short trial of the polar network
+on Galaxy Zoo with the published operations (perspective and blur), the loss fell from 0.195 to 0.085 in two epochs
+while the mini-search accuracy stayed at 0.16: the network had learned to detect blur. With equal operations in
+`negative` and `positive` this does not happen.
 
-`monitor` is the document's mini-search loose accuracy (section 3.5): in a batch, how often the image most similar to a
-query is the query's own positive view and none of the other images. Here every image of the batch is a query in turn.
+`monitor` computes the mini-search loose accuracy (section 3.5): the share of a batch's images for which, of all images
+of the batch and the image's own positive view, that view is the most similar.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from torch.nn import functional
 
 from skyhash.errors import ModelMismatch
 from skyhash.nets.backbones.backbone import pictures
-from skyhash.nets.encoder import Batch, Encoder, Group
+from skyhash.nets.encoder import Batch, Encoder, ProcessGroup
 from skyhash.nets.losses.contrastive import blended_similarity, contrastive, similarities
 from skyhash.nets.settings.pairs import PairSettings
 from skyhash.nets.views.operations import operations
@@ -66,7 +65,7 @@ class PairEncoder(Encoder):
         self.register_buffer("mirrored_label", _mirrored(settings.mirror_labels, self.classes), persistent=False)
 
     def _codes_of(self, size: int) -> None:
-        """For subclasses: numbers that `code` gives; makes the linear layer of `classification` where it is used."""
+        """Called by subclasses with the number of units of `code`; makes the layer of `classification` if used."""
         of, classes = self.settings, max(len(self.classes), 1)
         if of.classification:
             self.classifier = nn.Linear(size, classes)
@@ -75,35 +74,35 @@ class PairEncoder(Encoder):
         self.code_size = size + (classes if of.probabilities else 0)
 
     def code(self, images: Tensor) -> Tensor:
-        """What the losses compare, shape (n, size), of pictures, float32, shape (n, 3, side, side), 0 to 1."""
+        """Codes for the losses, shape (n, size), of pictures, float32, shape (n, 3, side, side), 0 to 1."""
         raise NotImplementedError
 
     def settled(self, images: Tensor) -> Tensor:
-        """The code as it is stored: a subclass may take the mean over several views."""
+        """Codes for storage; a subclass may take the mean over several views."""
         return self.code(images)
 
     def probabilities(self, images: Tensor) -> Tensor:
-        """Class probabilities, shape (n, classes); the mean with the mirror image's where labels follow it."""
+        """Class probabilities, shape (n, classes); with `mirror_labels` the mean with those of the mirror image."""
         found = torch.softmax(self.classifier(self.code(images)), dim=1)
         if not self.settings.mirror_labels:
             return found
         return (found + torch.softmax(self.classifier(self.code(images.flip(-1))), dim=1)[:, self.mirrored_label]) / 2
 
     def encode(self, data: Tensor) -> Tensor:
-        """Codes; with `probabilities`, scaled to length 1 and followed by so many times the class probabilities."""
+        """Codes; with `probabilities` > 0, codes of length 1, followed by the class probabilities times that weight."""
         images, weight = pictures(data), self.settings.probabilities
         code = self.settled(images)
         if not weight:
             return code
         return torch.cat([functional.normalize(code, dim=1), weight * self.probabilities(images)], dim=1)
 
-    def fit(self, batches: Callable[[], Iterator[Batch]], group: Group) -> None:
+    def fit(self, batches: Callable[[], Iterator[Batch]], group: ProcessGroup) -> None:
         """Count the labels of the training rows, where they are used.
 
         Raises
         ------
         ModelMismatch
-            They are to be used, and there are fewer than two.
+            Labels are used, and there are fewer than two classes.
         """
         of = self.settings
         if not of.label_pairs and not of.classification:
@@ -118,7 +117,7 @@ class PairEncoder(Encoder):
         weight = counts.clamp(min=1).pow(-of.balance) * (counts > 0)
         self.class_weight.copy_(weight * counts.sum() / (weight * counts).sum())
 
-    def loss(self, batch: Batch, group: Group) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, group: ProcessGroup) -> dict[str, Tensor]:
         """Weighted parts; negative pairs, and pairs by label, are taken from the rows of all ranks."""
         of = self.settings
         images, labels = pictures(batch.data), batch.labels
@@ -156,7 +155,7 @@ class PairEncoder(Encoder):
         other = random_subset(images, self._negative, of.negative_count)
         return [same, other] if of.pairs == "both" else [torch.where(positive[:, None, None, None], same, other)]
 
-    def _pairs(self, codes: tuple[Tensor, ...], positive: Tensor, group: Group) -> Tensor:
+    def _pairs(self, codes: tuple[Tensor, ...], positive: Tensor, group: ProcessGroup) -> Tensor:
         of, own = self.settings, codes[0]
         negative = torch.ones_like(positive) if of.pairs == "both" else ~positive
         others, partner = partners(codes[-1], negative, group)
@@ -167,8 +166,8 @@ class PairEncoder(Encoder):
         y = torch.cat([torch.ones_like(of_positive), torch.zeros_like(of_negative)])
         return contrastive(torch.cat([of_positive, of_negative]), y, of.margin)
 
-    def _label_pairs(self, codes: Tensor, labels: Tensor, group: Group) -> Tensor:
-        """Mean loss of all labelled pairs of all ranks' rows, by class; both kinds of pairs weigh the same."""
+    def _label_pairs(self, codes: Tensor, labels: Tensor, group: ProcessGroup) -> Tensor:
+        """Mean loss of all labelled pairs of all ranks' rows, by class; both kinds of pairs have equal total weight."""
         of, codes, labels = self.settings, group.all_gather(codes), group.all_gather(labels)
         known = (labels >= 0)[:, None] & (labels >= 0) & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
         same = (labels[:, None] == labels) & known
@@ -218,41 +217,41 @@ def mini_search(codes: Tensor, views: Tensor, compare: Callable[[Tensor, Tensor]
     return compare(codes, views).diagonal() > others
 
 
-def partners(codes: Tensor, negative: Tensor, group: Group) -> tuple[Tensor, Tensor]:
-    """Codes of all ranks' views, and for each own row with a negative pair the row of another image's negative view.
+def partners(codes: Tensor, negative: Tensor, group: ProcessGroup) -> tuple[Tensor, Tensor]:
+    """Codes of all ranks' views, and for each own row in a negative pair the row of another image's negative view.
 
     Parameters
     ----------
     codes : Tensor, shape (n, size)
         Of this rank's views.
     negative : Tensor of bool, shape (n,)
-        Which of them are negative views, and which images want one.
+        Rows that are negative views and need a partner.
 
     Returns
     -------
     every : Tensor, shape (rows of all ranks, size)
     partner : Tensor of int64, shape (n,)
-        Row of `every`; -1 where none is wanted, or no other image has one.
+        Row of `every`; -1 where none is needed, or there is no other negative view.
     """
     every, offered = group.all_gather(codes), group.all_gather(negative.to(torch.int64)) > 0
     candidates = offered.nonzero()[:, 0]
     partner = torch.full((len(codes),), -1, dtype=torch.int64, device=codes.device)
     if len(candidates) > 1 and bool(negative.any()):
         first = _first(len(codes), group, codes.device)
-        place = offered.long().cumsum(0)[first : first + len(codes)][negative] - 1
-        drawn = torch.randint(1, len(candidates), place.shape, device=codes.device)
-        partner[negative] = candidates[(place + drawn) % len(candidates)]
+        turn = offered.long().cumsum(0)[first : first + len(codes)][negative] - 1
+        drawn = torch.randint(1, len(candidates), turn.shape, device=codes.device)
+        partner[negative] = candidates[(turn + drawn) % len(candidates)]
     return every, partner
 
 
-def _first(rows: int, group: Group, device: torch.device) -> int:
-    """Where this rank's rows begin among those of all ranks."""
+def _first(rows: int, group: ProcessGroup, device: torch.device) -> int:
+    """Index of this rank's first row among those of all ranks."""
     counts = group.all_gather(torch.tensor([rows], device=device))
     return int(counts[: group.rank].sum())
 
 
 def _mirrored(pairs: tuple[tuple[str, str], ...], classes: tuple[str, ...]) -> Tensor:
-    """Number of each class's mirror image, int64, shape (classes,); labels that are not there are passed over."""
+    """Number of each class's mirror image, int64, shape (classes,); labels that do not occur are ignored."""
     number = {name: i for i, name in enumerate(classes)}
     found = torch.arange(max(len(classes), 1))
     for a, b in pairs:

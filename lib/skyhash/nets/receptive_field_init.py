@@ -1,11 +1,11 @@
-"""Initialisation with receptive fields: every unit reads a patch of the disk of its own.
+"""Initialisation with receptive fields: every unit reads its own patch of the disk.
 
-With random weights some units of a ReLU net never fire, and a few hundred rows are too few to learn which cells are
-neighbours. Here the units of every layer lie on a lattice over the grid and take a Gaussian patch of the layer before:
-their weights are positive and their biases 0, so that no unit starts dead and the net starts as a smooth, coarser grid.
-Rows of the lattice lie closer where the training rows have more field (the activity belts, taken mirror-symmetric about
-the equator), half by that and half evenly. Each layer is scaled, by the training rows' second moments, to a mean
-root-mean-square of 1. Weights are spread by 10 % at random, so that seeds differ.
+With random weights some units of a ReLU network are dead, and a few hundred rows are too few to learn which cells are
+adjacent. Here the units of every layer form a lattice over the grid, and each has the weights of a Gaussian patch of
+the layer before. Weights are positive and biases 0, so no unit is dead at the start. The density of the lattice's rows
+is the mean of a uniform one and of one proportional to the training rows' field at that latitude (symmetric about the
+equator), so that the activity belts have more units. Each layer is scaled to a mean root-mean-square of 1 by the
+training rows' second moments. Weights are varied at random by 10 %.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 WIDTH = 1.2  # standard deviation of a patch, in half spacings of the coarser lattice
 SPREAD = 0.1
-OUTPUT_RMS = 0.5  # where tanh still bends little
+OUTPUT_RMS = 0.5  # tanh is nearly linear there
 
 
 def lattice(count: int) -> tuple[int, int]:
@@ -27,7 +27,7 @@ def lattice(count: int) -> tuple[int, int]:
 
 
 def quantiles(mass: Tensor, count: int) -> Tensor:
-    """Places that cut a density into `count` parts of equal mass, at the middle of each part.
+    """Quantiles (i + 1/2) / count of a density, i = 0 ... count - 1.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def start(layers: list[nn.Linear], n: int, moments: Tensor) -> None:
             whole = weights @ through
             strength = ((whole @ moments) * whole).sum(dim=1).clamp(min=0).sqrt().mean()
             wanted = OUTPUT_RMS if k == len(layers) - 1 else 1.0
-            # no training row has any field: any scale will do
+            # all training rows are zero: the scale is arbitrary
             weights = weights * (wanted / strength if strength > 0 else 1.0)
             layer.weight.copy_(weights)
             layer.bias.zero_()

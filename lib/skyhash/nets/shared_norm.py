@@ -1,9 +1,8 @@
 """Batch normalisation over the rows of all ranks.
 
-SimCLR's own training (Chen et al. 2020, section 2.2, "Global BN") takes means and variances over all devices: with each
-rank's own, a network can tell by them which rank a row lies on, and so guess which views belong together. It also makes
-a training of several ranks equal to one of a single rank on the same batch. The price is a message of some hundred
-numbers per layer and direction.
+SimCLR (Chen et al. 2020, section 2.2, "Global BN") takes means and variances over all devices, because with statistics
+per rank the network could infer from them which views share a rank. It also makes training on several ranks equal to
+training on one rank with the same batch. The cost is one message of some hundred numbers per layer and direction.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from skyhash.nets.encoder import Group
+    from skyhash.nets.encoder import ProcessGroup
 
 
 class SharedBatchNorm2d(nn.BatchNorm2d):
     """torch's `BatchNorm2d`, whose statistics in training are of all ranks' rows once `group` is set."""
 
-    group: Group | None = None
+    group: ProcessGroup | None = None
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalised maps, shape and type of `images`, (rows, channels, height, width)."""
@@ -49,8 +48,8 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
             self.num_batches_tracked.add_(1)
 
 
-def share(module: nn.Module, group: Group) -> None:
-    """Let every `SharedBatchNorm2d` of a network see the ranks of `group`."""
+def share(module: nn.Module, group: ProcessGroup) -> None:
+    """Set the group of every `SharedBatchNorm2d` of a network."""
     for part in module.modules():
         if isinstance(part, SharedBatchNorm2d):
             part.group = group

@@ -1,4 +1,4 @@
-"""SimCLR (Chen et al. 2020, arXiv 2002.05709) as ALMA's archive uses it (Stoehr et al. 2024, The Messenger).
+"""SimCLR (Chen et al. 2020, arXiv 2002.05709), as used by the ALMA archive (Stoehr et al. 2024, The Messenger).
 
 ::
 
@@ -6,30 +6,29 @@
              (`views.contrastive`)                              (projection)           (`losses.nt_xent`)
 
 The published form is the default: ResNet-50 without the early striding (`backbones.resnet`), a code of 2048 numbers,
-crops of 48 px, any angle, shear up to 10 degrees, scale 0.4 to 2.0, flips. The document takes the form of the
-projection and the temperature from an implementation that it names; their values here are that one's. The batch of 256
-is `train.batch` times `train.ranks`: negatives are taken of all ranks.
+crops of 48 px, any angle, shear up to 10 degrees, scale 0.4 to 2.0, flips. The projection and the temperature are those
+of the implementation that Stoehr et al. cite. The batch of 256 is `train.batch` times `train.ranks`, since negatives
+come from all ranks.
 
-Batch normalisation sees the rows of all ranks (`shared_norm`), so that several ranks do what one would do on the same
-batch: the loss and all gradients are equal up to rounding. Both views of a batch go through the network together.
+Batch normalisation uses the rows of all ranks (`shared_norm`), so loss and gradients do not depend on the number of
+ranks, up to rounding. Both views of a batch go through the network together.
 
-With few images (some thousand, or tens), a network that knows ImageNet's pictures starts nearer to the goal:
-``backbone: efficientnet_lite0``, fine-tuned by the same loss. It reads pictures from 0 to 1, so each view is divided by
-its highest value.
+For archives of at most some thousand images, ``backbone: efficientnet_lite0`` fine-tunes ImageNet weights with the same
+loss. It reads pictures from 0 to 1, so each view is divided by its highest value.
 
 Measured on 98 images of the Submillimeter Array of 30 sources (same-source score, cosine, 95 % bootstrap intervals over
-sources; recipe chosen among few on 15 sources, read once on the 46 images of the other 15; trained on the first 15
-sources' images and 32 other interferometers', 84 in all): efficientnet_lite0 fine-tuned (10 epochs, seven stages
+sources; settings chosen on 15 sources and evaluated once on the 46 images of the other 15; trained on 84 images, those
+of the first 15 sources and 32 of other interferometers): efficientnet_lite0 fine-tuned (10 epochs, seven stages
 frozen, turns up to 10 degrees, scale 0.8 to 1.25, no flips) has mAP 0.467 (0.320 to 0.637), the same network frozen
 0.469, oriented gradients 0.477, radial profiles 0.477, 32 principal components 0.503, raw pixels 0.451. No difference
-of mAP is beyond chance; by the normalised rank components (0.077) and gradients (0.092) are better than the fine-tuned
-network (0.126). On 35 of the 98 nothing is above five sigma, many others are unresolved: little is there to be learned,
-and 84 images are few. ResNet-50 was not trained: no device was at hand.
+of mAP is significant; by the normalised rank, components (0.077) and gradients (0.092) are better than the fine-tuned
+network (0.126). 35 of the 98 images have no signal above five sigma, and many others are unresolved. ResNet-50 has not
+been trained on them.
 
-On simulated images (72 queries) small networks learned to tell single images by the strength of their noise, and placed
-a source's other observations worse (normalised rank 0.47) than before training (0.26). With ``describe.clip_sigma: 3``
-and a smaller stem it was 0.25 after and 0.30 before, and 0.22 with views that keep direction and size; raw pixels had
-0.17, as simulated sources do not turn.
+On simulated images (72 queries) small networks learned to distinguish images by the strength of their noise: the
+normalised rank of a source's other observations rose from 0.26 before training to 0.47 after it. With
+``describe.clip_sigma: 3`` and a smaller stem it fell from 0.30 to 0.25, and to 0.22 with views that keep direction and
+size. Raw pixels had 0.17, as simulated sources do not rotate.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ from torch.nn import functional
 
 from skyhash.errors import ModelMismatch
 from skyhash.nets.backbones.backbone import Backbone
-from skyhash.nets.encoder import Batch, Encoder, Group
+from skyhash.nets.encoder import Batch, Encoder, ProcessGroup
 from skyhash.nets.losses.nt_xent import nt_xent
 from skyhash.nets.settings.simclr import SimclrSettings
 from skyhash.nets.shared_norm import share
@@ -85,8 +84,8 @@ class Simclr(Encoder):
         if settings.channels_last:
             self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def fit(self, batches: Callable[[], Iterator[Batch]], group: Group) -> None:
-        """Take over the ImageNet weights where the backbone has some."""
+    def fit(self, batches: Callable[[], Iterator[Batch]], group: ProcessGroup) -> None:
+        """Load the ImageNet weights where the backbone has some."""
         if self.pretrained and self.settings.weights == "imagenet":
             self.backbone.load_pretrained()
 
@@ -103,12 +102,12 @@ class Simclr(Encoder):
             seen = seen + torch.randn_like(seen) * torch.rand(each, device=device) * of.noise
         return seen
 
-    def loss(self, batch: Batch, group: Group) -> dict[str, Tensor]:
-        """NT-Xent of two random views of each row, negatives of all ranks."""
+    def loss(self, batch: Batch, group: ProcessGroup) -> dict[str, Tensor]:
+        """NT-Xent of two random views of each row, with the negatives of all ranks."""
         images = _images(batch.data)
         return self.loss_of_views(self.views(images), self.views(images), group)
 
-    def loss_of_views(self, first: Tensor, second: Tensor, group: Group) -> dict[str, Tensor]:
+    def loss_of_views(self, first: Tensor, second: Tensor, group: ProcessGroup) -> dict[str, Tensor]:
         """The same of given views, shape (rows, 1, height, width)."""
         share(self, group)
         vectors = self.head(self._features(torch.cat([first, second])))
@@ -140,7 +139,7 @@ class Simclr(Encoder):
         return self.backbone(images)
 
     def parameter_groups(self, learning_rate: float) -> list[dict]:
-        """The head, and the backbone at its own rate; frozen layers are left out."""
+        """The head, and the backbone at its own learning rate, without frozen layers."""
         groups = [{"params": list(self.head.parameters()), "lr": learning_rate}]
         backbone = [p for p in self.backbone.parameters() if p.requires_grad]
         if backbone:
@@ -148,7 +147,7 @@ class Simclr(Encoder):
         return groups
 
     def monitor(self, rows: Batch) -> dict[str, float]:
-        """Dead units, and how alike codes are: the mean cosine of different rows (1 = all the same)."""
+        """Dead units, and the mean cosine of different rows' codes (1 = all equal)."""
         code = torch.cat([self.encode(part) for part in rows.data[:256].split(64)])
         unit = functional.normalize(code, dim=1)
         count = len(unit)

@@ -1,4 +1,4 @@
-"""One epoch of training, whatever the encoder; the launcher averages gradients and feeds batches.
+"""One epoch of training of any encoder; the optimiser that the launcher wraps averages gradients over ranks.
 
 The learning rate rises over the first steps and falls as half a cosine over the epochs (Loshchilov and Hutter 2017). It
 follows from the epoch's number alone, so that a resumed training takes the same steps.
@@ -15,7 +15,7 @@ import torch
 
 from skyhash.errors import SkyhashError
 from skyhash.nets import ENCODERS
-from skyhash.nets.encoder import Batch, Encoder, Group
+from skyhash.nets.encoder import Batch, Encoder, ProcessGroup
 
 WARM_STEPS = 20
 
@@ -59,7 +59,7 @@ def train_epoch(
     batches: Iterable[Batch],
     epoch: int,
     settings: dict[str, Any],
-    group: Group,
+    group: ProcessGroup,
 ) -> tuple[dict[str, float], int]:
     """Step once per batch.
 
@@ -75,13 +75,13 @@ def train_epoch(
         From 0.
     settings : dict
         `config.TrainSettings` as a dict.
-    group : Group
-        For losses that look at all ranks' rows.
+    group : ProcessGroup
+        For losses over all ranks' rows.
 
     Returns
     -------
     losses : dict of str to float
-        Mean of a row: ``loss`` and its parts by name.
+        Mean over rows: ``loss``, and its parts by name.
     rows : int
         Rows that went through steps.
 

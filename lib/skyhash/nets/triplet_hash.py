@@ -4,35 +4,33 @@
 
     image -> random view -> backbone (ImageNet) -> dropout -> Linear(features, bits) -> sigmoid = code
 
-The document's backbone is DenseNet-161; EfficientNet-lite0 is the one whose weights need no download. A bit is set
-where its sigmoid is above one half, or above a percentile of the training rows' values (`hash.threshold`).
+The published backbone is DenseNet-161; the default is EfficientNet-lite0, whose weights come with an installed package.
+A bit is set where its sigmoid is above one half, or above a percentile of the training rows' values (`hash.threshold`).
 
-Beyond the document, each a weight that can be 0:
+Not in the paper are:
 
-- ``classification``: cross-entropy of a linear layer beside the hash layer. Triplets of a small set tell the backbone
-  little in the first epochs; this does.
-- ``centres``: every class has a corner of the cube, far from the others' (`losses.centres`), that its codes are drawn
-  to. The triplet loss alone leaves all codes in one place for many epochs: with all of them equal it is the margin, and
-  its gradient through the sigmoids is small.
+- ``classification``: cross-entropy of a linear layer beside the hash layer, which trains the backbone faster in the
+  first epochs than triplets of a small set do.
+- ``centres``: the codes of a class are drawn to its codeword, and codewords are far apart (`losses.centres`). With the
+  triplet loss alone all codes stay equal for many epochs, since its gradient through the sigmoids is small there.
 - ``quantisation``: mean of 1 - (2 code - 1)^2, which is 0 at the corners.
-- ``balance``: rare classes count as much as frequent ones.
-- ``orientations: 8``: a galaxy has no upright; the code is the mean over eight exact orientations, so it is the same
-  for a turned or mirrored image, up to rounding.
+- ``balance``: rare classes have the same total weight as frequent ones.
+- ``orientations: 8``: the code is the mean over the eight exact orientations, so it is invariant to quarter turns and
+  mirroring, up to rounding.
 
 Measured on FIRST, four classes, 8 bits, the official train part searched, one training of 46 epochs and one seed:
 tie-aware mAP@100 0.715 (95 % bootstrap interval 0.672 to 0.755) for the 199 usable images of the part valid, below the
 published 0.885. The best untrained 8-bit code (signs of principal components of frozen features) has 0.344, the float
-cosine of those features 0.450. The classification layer beside it is right for 0.869 of these queries, but only for
-0.916 of the training images: where a share p of the images at a class's corner is of that class, the order within the
-tie is random and the average precision is near p^2, which is the likely reason; a longer training is untried. Within
-the training part (one fold of five, 352 queries), class predictions of the queries as codes, against searched images at
-the corner of their true class, would have 0.875.
+cosine of those features 0.450. The classification layer has an accuracy of 0.869 on these queries, but only 0.916
+on the training images. This is the likely reason: if a share p of the images with a class's codeword is of that class,
+they are all tied, and the expected average precision is near p^2. Longer training has not been tried. Within the
+training part (one fold of five, 352 queries), queries with the codeword of their predicted class, searching images with
+the codeword of their true class, would have 0.875.
 
-On that fold, after the same training: moving codes to the nearest class's corner gave 0.747 against 0.755 for one half;
-one percentile over all units together (the 50th) 0.791; the 50th percentile of each unit alone 0.659, as classes are
-not equally frequent. Short trials of 6 to 8 epochs, each with other inputs and rates too, so no comparison of one thing
-at a time: without any loss that draws codes apart but the triplets 0.60, with a cross-entropy on codes 0.66, with
-`centres` 0.64.
+Thresholds on that fold, after the same training: one half 0.755; the nearest class's codeword 0.747; the 50th
+percentile over all units together 0.791; the 50th percentile of each unit 0.659, because classes are not equally
+frequent. Short trials of 6 to 8 epochs, which also differ in inputs and learning rates: triplet loss alone 0.60, with a
+cross-entropy on codes 0.66, with `centres` 0.64.
 """
 
 from __future__ import annotations
@@ -45,7 +43,7 @@ from torch.nn import functional
 
 from skyhash.errors import ModelMismatch
 from skyhash.nets.backbones.backbone import Backbone, pictures
-from skyhash.nets.encoder import Batch, Encoder, Group
+from skyhash.nets.encoder import Batch, Encoder, ProcessGroup
 from skyhash.nets.losses.centres import centre_losses, codewords
 from skyhash.nets.losses.triplet import triplet_margin
 from skyhash.nets.settings.triplet_hash import TripletHashSettings
@@ -78,7 +76,7 @@ class TripletHash(Encoder):
             raise ModelMismatch("encoder.kind", f"descriptors of shape {tuple(input_shape)}", "square images")
         self.code_size = settings.bits
         self.backbone = backbone_of(settings)
-        # random networks have no statistics worth keeping
+        # random networks have no pretrained statistics
         self.backbone.stored_statistics = settings.stored_statistics and settings.weights == "imagenet"
         self.backbone.freeze(settings.frozen_stages)
         self.hash_layer = nn.Linear(self.backbone.features, settings.bits)
@@ -86,13 +84,13 @@ class TripletHash(Encoder):
         self.register_buffer("words", codewords(max(len(classes), 1), settings.bits), persistent=False)
         self.register_buffer("class_weight", torch.ones(max(len(classes), 1)))
 
-    def fit(self, batches: Callable[[], Iterator[Batch]], group: Group) -> None:
-        """Take over the ImageNet weights, and count the classes of the training rows.
+    def fit(self, batches: Callable[[], Iterator[Batch]], group: ProcessGroup) -> None:
+        """Load the ImageNet weights, and count the classes of the training rows.
 
         Raises
         ------
         ConfigError
-            There are no ImageNet weights to be had.
+            The file of ImageNet weights is missing or does not fit.
         ModelMismatch
             The training rows have fewer than two classes.
         """
@@ -120,7 +118,7 @@ class TripletHash(Encoder):
             images = images + torch.randn_like(images[:, :1]) * torch.rand(each, device=images.device) * of.noise
         return images
 
-    def loss(self, batch: Batch, group: Group) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, group: ProcessGroup) -> dict[str, Tensor]:
         """Weighted parts; triplets are taken of the rows of all ranks."""
         of = self.settings
         features = functional.dropout(self.backbone(self.views(pictures(batch.data))), of.dropout, self.training)
@@ -142,8 +140,8 @@ class TripletHash(Encoder):
             parts["quantisation"] = of.quantisation * (1 - (2 * code - 1).square()).mean()
         return parts
 
-    def _mean_loss(self, losses: Tensor, batch: Batch, group: Group) -> Tensor:
-        """Mean over the labelled rows of all ranks, by class; ranks' gradients are averaged, hence the factor."""
+    def _mean_loss(self, losses: Tensor, batch: Batch, group: ProcessGroup) -> Tensor:
+        """Weighted mean over the labelled rows of all ranks, times the ranks, as gradients are averaged over ranks."""
         weights = self.class_weight[batch.labels.clamp(min=0)] * (batch.labels >= 0)
         return group.size * (losses * weights).sum() / group.total(weights.sum().detach()).clamp(min=1e-12)
 
@@ -163,7 +161,7 @@ class TripletHash(Encoder):
         return torch.stack([answer(self.backbone(view)) for view in views]).mean(dim=0)
 
     def monitor(self, rows: Batch) -> dict[str, float]:
-        """Dead units, and how far codes are from the corners (0 to 1), on at most 256 rows."""
+        """Dead units, and the codes' mean distance from 0 and 1 (scaled to 0 ... 1), on at most 256 rows."""
         code = torch.cat([self.encode(part) for part in rows.data[:256].split(64)]).detach()
         return {
             "dead_units": float((code == code[:1]).all(dim=0).sum()),
@@ -171,7 +169,7 @@ class TripletHash(Encoder):
         }
 
     def parameter_groups(self, learning_rate: float) -> list[dict]:
-        """The backbone at its own rate; what is frozen or has no part in the loss is left out."""
+        """The backbone at its own learning rate, without frozen layers and layers of losses with weight 0."""
         heads = [self.hash_layer]
         heads += [self.classifier] if self.settings.classification else []
         backbone = [p for p in self.backbone.parameters() if p.requires_grad]

@@ -1,6 +1,6 @@
-"""Codes of a network before any training, as a descriptor: what training must improve on.
+"""Codes of an untrained network as a descriptor, a baseline of the trained one.
 
-Any encoder may be named, with its settings. It keeps its first weights, drawn from `seed`, or its pretrained ones.
+The network is any encoder with its settings. Its weights are drawn from `seed`, or pretrained.
 """
 
 from __future__ import annotations
@@ -53,5 +53,5 @@ class Untrained:
         return self.input.preview(image, side_px)
 
     def _encoder(self) -> Encoder:
-        # not kept in the instance: descriptors travel to Spark's workers
+        # not kept in the instance, because descriptors are pickled to Spark's workers
         return _network(json.dumps(self.settings.encoder, sort_keys=True), tuple(self.input.shape), self.settings.seed)

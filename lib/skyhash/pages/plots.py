@@ -34,15 +34,15 @@ def by_method(rows: pd.DataFrame, metrics: Sequence[str], published: Mapping[str
     """
     rows = rows.sort_values(metrics[0], na_position="first")
     figure = theme.figure(max(3.0 * len(metrics), 5.0), 0.42 * len(rows) + 1.3)
-    place = np.arange(len(rows))
+    height = np.arange(len(rows))
     colours = list(theme.colours(rows["method"]).values())
     all_axes = np.atleast_1d(figure.subplots(1, len(metrics), sharey=True))
     for axes, name in zip(all_axes, metrics, strict=True):
         mean = rows[name].to_numpy(float)
         low, high = (np.where(np.isnan(x), mean, x) for x in (rows[f"{name}_low"], rows[f"{name}_high"]))
-        axes.hlines(place, low, high, color=colours, linewidth=5, alpha=0.45)
-        axes.scatter(mean, place, s=46, color=colours, zorder=3, clip_on=False)
-        for x, y, method in zip(mean, place, rows["method"], strict=True):
+        axes.hlines(height, low, high, color=colours, linewidth=5, alpha=0.45)
+        axes.scatter(mean, height, s=46, color=colours, zorder=3, clip_on=False)
+        for x, y, method in zip(mean, height, rows["method"], strict=True):
             if method == "hash" and np.isfinite(x):
                 axes.annotate(f"{x:.3f}", (x, y), (0, 7), textcoords="offset points", ha="center", fontsize=8.5,
                               color=theme.INK)  # fmt: skip
@@ -55,7 +55,7 @@ def by_method(rows: pd.DataFrame, metrics: Sequence[str], published: Mapping[str
         if np.isfinite(values).any() and np.nanmin(values) >= 0 and np.nanmax(values) <= 1:
             axes.set_xlim(max(np.floor(np.nanmin(values) * 10 - 0.2) / 10, 0), 1.0)
         theme.plain(axes, "x")
-    all_axes[0].set_yticks(place, [theme.label(m) for m in rows["method"]], color=theme.INK)
+    all_axes[0].set_yticks(height, [theme.label(m) for m in rows["method"]], color=theme.INK)
     all_axes[0].set_ylim(-0.6, len(rows) - 0.3)
     return theme.to_png(figure)
 
@@ -180,9 +180,9 @@ def experiment(rows: pd.DataFrame, order: Sequence[str], heading: str) -> bytes:
         one = rows[(rows["method"] == method) & (rows["line"] == line)]
         one = one.assign(at=one["varied"].map(positions)).sort_values("at")
         ours = method == "hash"
-        reach = np.abs(one[["low", "high"]].to_numpy(float).T - one["value"].to_numpy(float))
+        errors = np.abs(one[["low", "high"]].to_numpy(float).T - one["value"].to_numpy(float))
         name = f"{theme.label(method)}, {line.replace('_', ' ')}" if ours and line else theme.label(method)
-        axes.errorbar(one["at"], one["value"], yerr=reach, marker="o", markersize=5 if ours else 3.5, capsize=2,
+        axes.errorbar(one["at"], one["value"], yerr=errors, marker="o", markersize=5 if ours else 3.5, capsize=2,
                       linewidth=2 if ours else 1, color=colours[method], alpha=shade, label=name)  # fmt: skip
         if ours and one["published"].notna().any():
             axes.plot(one["at"], one["published"], linestyle=(0, (1, 2)), marker="_", markersize=9, color=theme.OUTSIDE,

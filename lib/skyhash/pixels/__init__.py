@@ -1,4 +1,4 @@
-"""Descriptors: an image in, an array of a fixed shape out; numpy only."""
+"""Descriptors: functions from an image to an array of fixed shape; numpy only."""
 
 from skyhash.registry import Registry
 

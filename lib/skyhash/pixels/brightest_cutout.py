@@ -1,24 +1,24 @@
 """A square cut-out around the brightest pixel, scaled to its median and standard deviation (Stoehr et al. 2024).
 
-After the description of the image similarity of the ALMA Science Archive (The Messenger, DOI 10.18727/0722-6691/5396,
-section "Self-supervised contrastive learning"), in order:
+After Stoehr et al. (2024, The Messenger, DOI 10.18727/0722-6691/5396, section "Self-supervised contrastive learning").
+Steps:
 
-1. noise: 1.4826 times the median absolute deviation from the median, of all measured pixels (Rousseeuw and Croux 1993,
-   J. Am. Stat. Assoc. 88, 1273): up to half of the pixels may be source without harm. The document does not say how
-   its noise is measured. Where more than half of the pixels are equal (models without noise, padded images) this is 0:
-   the standard deviation takes its place;
-2. place: the signal to noise is (highest value - median) / noise. Above `least_snr` the brightest pixel is the centre
-   (of equals the first, row by row from the bottom), else the middle of the image, pixel (height // 2, width // 2);
-3. cut-out: `side_px` pixels, the centre at pixel side_px // 2 from the left and from the bottom. Where the image does
-   not reach or is not measured (NaN), the cut-out holds its median;
-4. scale: (value - median) / standard deviation. The document can be read both ways as to which pixels these are of, so
-   `scale_by` offers the measured pixels of the ``cutout`` (default) or of the whole ``image``;
-5. stretch: ``linear`` as the document has it, or ``asinh``: arcsinh(value / softening), which keeps a bright source
-   from hiding what is faint around it (Lupton et al. 1999).
+1. noise: 1.4826 times the median absolute deviation from the median of all measured pixels (Rousseeuw & Croux 1993,
+   J. Am. Stat. Assoc. 88, 1273), which tolerates source in up to half of the pixels. The paper does not define its
+   noise. Where more than half of the pixels are equal (models without noise, padded images) the deviation is 0, and the
+   standard deviation is used;
+2. centre: the signal to noise is (highest value - median) / noise. Above `least_snr` the centre is the brightest pixel
+   (of equal ones the first, row by row from the bottom), else the image's middle, pixel (height // 2, width // 2);
+3. cut-out: `side_px` x `side_px` pixels with the centre at pixel side_px // 2 from the left and from the bottom. Pixels
+   outside the image, and pixels without a measurement (NaN), get the median;
+4. scale: (value - median) / standard deviation. The paper leaves open of which pixels these are taken; `scale_by`
+   chooses the measured pixels of the ``cutout`` (default) or of the whole ``image``;
+5. stretch: ``linear`` as in the paper, or ``asinh``: arcsinh(value / softening), which keeps faint emission visible
+   beside a bright source (Lupton et al. 1999).
 
-With `clip_sigma`, what is not above the image's median by so many sigma of its noise becomes background (0) before the
-stretch. A contrastive network can tell images by the strength and grain of their noise alone, and then learns nothing
-else; the document does not clip.
+With `clip_sigma`, pixels less than that many sigma above the image's median become background (0) before the stretch.
+Without it a contrastive network can distinguish images by the strength and texture of their noise, and learn nothing
+else. The paper does not clip.
 
 `form: grey` gives uint8 pictures from background (0) to highest value (255) instead, for networks that read pictures.
 """
@@ -47,7 +47,9 @@ class BrightestCutoutSettings(DescriptorSettings):
     side_px: Positive = Field(64, description="side of the cut-out, pixels")
     least_snr: NotNegative = Field(5.0, description="signal to noise above which the brightest pixel is the centre")
     scale_by: Literal["cutout", "image"] = Field("cutout", description="whose median and deviation scale the values")
-    stretch: Literal["linear", "asinh"] = Field("linear", description="linear as published; asinh lifts what is faint")
+    stretch: Literal["linear", "asinh"] = Field(
+        "linear", description="linear as published; asinh brightens faint emission"
+    )
     softening: PositiveFloat = Field(1.0, description="of asinh: values below it stay nearly linear")
     clip_sigma: NotNegative = Field(0.0, description="values within so many sigma of noise become background; 0 = no")
     form: Literal["scaled", "grey"] = Field("scaled", description="scaled float32, or grey uint8 from 0 to 255")
@@ -91,7 +93,10 @@ class BrightestCutout:
         cut = cutout(values, centre, of.side_px)
         inside = cut[np.isfinite(cut)]
         if not inside.size or inside.min() == inside.max():
-            raise BadFile("empty", "nothing to see in the cut-out" if inside.size else "no pixel of it is measured")
+            raise BadFile(
+                "empty",
+                "all pixels of the cut-out have the same value" if inside.size else "no pixel of it is measured",
+            )
         scaled_by = inside if of.scale_by == "cutout" else measured
         zero, spread = float(np.median(scaled_by)), float(scaled_by.std())
         scaled = np.nan_to_num((cut - zero) / spread, nan=0.0)

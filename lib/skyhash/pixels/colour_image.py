@@ -1,6 +1,6 @@
-"""A square colour picture of an image, as uint8: what networks for colour pictures read.
+"""A square colour picture of an image as uint8, the input of networks for colour pictures.
 
-In order:
+Steps:
 
 1. cut-out: the middle `crop_px` pixels, 0 = the largest square in the middle; smaller images get black around them;
 2. size: `side_px`, pixels averaged under a triangle as wide as two new pixels (bilinear where enlarged);

@@ -1,21 +1,21 @@
-"""Rotation-invariant COSFIRE-like filters: constellations of blobs and lobes around the centre, without training.
+"""Rotation-invariant COSFIRE-like filters: arrangements of blobs around the centre; no training.
 
-COSFIRE filters (Azzopardi & Petkov 2013; for radio galaxies Ndung'u et al. 2024, arXiv 2410.08227) answer where
-difference-of-Gaussians (DoG) responses occur together in a given arrangement. The paper takes the arrangements from
-prototype images of the training set. A descriptor here has no training set, so they are drawn up: all pairs of points
-at distances rho_1 <= rho_2 from the centre that open an angle phi, which covers one-sided, straight, and bent sources
-of all sizes, each with and without a core in between. In order:
+COSFIRE filters (Azzopardi & Petkov 2013; for radio galaxies Ndung'u et al. 2024, arXiv 2410.08227) respond where
+difference-of-Gaussians (DoG) responses occur together in a given arrangement. In the paper the arrangements come from
+prototype images of the training set. A descriptor has no training set, so a fixed set is used: all pairs of points at
+distances rho_1 <= rho_2 from the centre with an angle phi between them, each with and without a core at the centre.
+This covers one-sided, straight and bent sources of all sizes. Steps:
 
 1. cut-out, noise clip, stretch of `grey_cutout` (settings of the same names);
 2. for each scale sigma: D = max(0, DoG), a centre of sigma minus a surround of 2 sigma, both integrating to 1;
-3. tolerance: D is blurred by a Gaussian of sigma_0 + alpha rho at distance rho, so that farther points may lie less
-   exactly (section 3.2 of the paper has a maximum there; a mean is smoother and as good);
+3. tolerance: at distance rho, D is blurred by a Gaussian of sigma_0 + alpha rho, so that the position of farther points
+   may vary more (section 3.2 of the paper takes a maximum instead of a mean);
 4. polar samples P[sigma, rho, angle] of that, on 24 angles;
-5. a filter's response at a rotation is the geometric mean of P at its points, each shifted by the rotation; its answer
-   is the maximum over the 24 rotations (section 3.3) of the arrangement and of its mirror image. A turn of the image by
-   15 degrees and a mirror image change nothing but rounding and interpolation;
-6. the mean over the angles of each P is appended (how bright the rings are), and the whole scaled to length 1 after a
-   square root.
+5. a filter's response at one rotation is the geometric mean of P at its points, each shifted by the rotation; its value
+   is the maximum over the 24 rotations (section 3.3) of the arrangement and of its mirror image. The value is therefore
+   invariant to turns by multiples of 15 degrees and to mirroring, up to rounding and interpolation;
+6. the mean over the angles of each P is appended (brightness of the rings), and the vector is scaled to length 1 after
+   a square root.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class CosfireSettings(GreyCutoutSettings):
     stretch: Literal["linear", "sqrt", "asinh"] = Field("sqrt", description="how intensity becomes grey")
     sigmas_px: tuple[PositiveFloat, ...] = Field((1.5, 3.0), description="scales of the centre of a DoG")
     radii_px: tuple[PositiveFloat, ...] = Field((4.0, 8.0, 13.0, 20.0, 30.0), description="distances of points")
-    sigma_0_px: NotNegative = Field(1.0, description="tolerance of a point's place at the centre")
-    alpha: NotNegative = Field(0.1, description="how it grows with the distance from the centre")
+    sigma_0_px: NotNegative = Field(1.0, description="tolerance of a point's position at the centre")
+    alpha: NotNegative = Field(0.1, description="growth of the tolerance with the distance from the centre")
 
 
 class Cosfire:
@@ -70,7 +70,7 @@ class Cosfire:
         self.shape = (len(settings.sigmas_px) * (2 * len(self.pairs) + rings + 1),)
 
     def __call__(self, image: Image) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
-        """Filter answers, float32, shape (numbers,), of length 1; facts and errors as of `GreyCutout`."""
+        """Filter values, float32, shape (numbers,), of length 1; facts and errors as of `GreyCutout`."""
         grey, facts = self.cutout(image)
         found = [self._answers(grey.astype(np.float64) / 255, sigma) for sigma in self.settings.sigmas_px]
         answer = np.sqrt(np.concatenate(found))

@@ -1,18 +1,17 @@
 """A square grey cut-out around the image's centre, cleaned of noise, as uint8.
 
-For images of one source each, centred, on a background of noise: radio galaxies. In order:
+For images of one centred source on a background of noise, e.g. radio galaxies. Steps:
 
-1. noise: pixels that are not above the background by `clip_sigma` times its scatter become background. Median and
-   scatter are robust: 1.4826 times the median absolute deviation of all measured pixels. A background that was already
-   cut to one value (pictures of survey cut-outs) has no scatter, and nothing is cut. Pixels without a measurement
-   are background;
+1. noise: pixels less than `clip_sigma` times the noise above the median become background. The noise is 1.4826 times
+   the median absolute deviation of all measured pixels. It is 0 where the background already has a single value
+   (pictures of survey cut-outs), and nothing is clipped then. Pixels without a measurement are background;
 2. cut-out: the middle `crops_px` pixels (0 = the shorter side; smaller images get background around them). Three
    numbers give three channels, e.g. ``[64, 128, 256]``: a network then sees a source of a few pixels enlarged in one
    channel, and one that fills the image whole in another. Where the image says how large its pixels are
    (``facts["pixel_arcsec"]``) and `pixel_arcsec` is set, crops are counted in pixels of that size;
 3. size: `side_px`, pixels averaged under a triangle as wide as two new pixels (bilinear where enlarged);
 4. grey: each cut-out's highest value is 255, so that a bright neighbour at the edge does not dim the source in the
-   middle; background is 0; `stretch` lifts what is faint: ``linear`` x, ``sqrt`` x^(1/2), or ``asinh``
+   middle; background is 0; `stretch` brightens faint pixels: ``linear`` x, ``sqrt`` x^(1/2), or ``asinh``
    asinh(10 x) / asinh(10) (Lupton et al. 1999).
 """
 
@@ -71,7 +70,7 @@ class GreyCutout:
         Raises
         ------
         BadFile
-            ``empty``: nothing in the whole image is above the background. A cut-out beside what there is is all 0.
+            ``empty``: nothing in the whole image is above the background. A cut-out that misses the signal is all 0.
         """
         of = self.settings
         values = image.physical()

@@ -1,9 +1,8 @@
 """Histograms of oriented gradients (Dalal & Triggs 2005) of the picture of `colour_image`, by scikit-image.
 
-What is compared without training where shapes matter: in each cell of `cell_px` pixels the directions of the gradient
-are counted in `orientations` bins, weighted by its size, and 2 x 2 cells are normalised together (L2-Hys). A turned
-picture has another descriptor.
-"""
+An untrained baseline for shapes: in each cell of `cell_px` pixels the directions of the gradient are counted in
+`orientations` bins, weighted by its size, and 2 x 2 cells are normalised together (L2-Hys). The descriptor is not
+invariant to rotation."""
 
 from __future__ import annotations
 

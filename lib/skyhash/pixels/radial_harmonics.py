@@ -1,15 +1,15 @@
-"""Radial profiles of angular harmonics: a galaxy's shape without its direction, and without training.
+"""Radial profiles of angular harmonics: a rotation-invariant description of a galaxy's shape; no training.
 
-The picture of `colour_image`, grey, is read on rings around the middle. On each ring the Fourier amplitudes over the
-angle are taken: of order 0 the radial profile, of order 2 what is elongated, has a bar or two arms, and so on. A turn
-of the picture changes their phases alone, so amplitudes stay. In order:
+The grey picture of `colour_image` is sampled on rings around the middle, and the Fourier amplitudes over the angle are
+taken on each ring: order 0 is the radial profile, order 2 measures elongation, a bar or two arms, and so on. A rotation
+of the picture changes only their phases. Steps:
 
 1. grey is the mean of the colours less the picture's median, not below 0, read bilinearly at `angles` points on each of
    `radii` rings up to the picture's edge;
 2. A[r, m] = | mean over the angles of I e^(-i m angle) | for m = 0 to `orders` - 1;
-3. divided by the sum over r of A[r, 0], so that bright and faint galaxies compare, under a square root;
+3. divided by the sum over r of A[r, 0], which removes the brightness, then a square root;
 4. with `sense`, also sqrt(A[r, m] A[r + 1, m]) times the sine of the change of phase from ring to ring, m from 1: its
-   sign is the sense of spiral arms, which a mirror turns.
+   sign is the sense of spiral arms, which mirroring inverts.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ class RadialHarmonicsSettings(ColourImageSettings):
     radii: Positive = Field(16, description="rings, evenly from the middle to the edge")
     angles: Positive = Field(64, description="samples on a ring")
     orders: Positive = Field(7, description="harmonics, the mean among them; at most half the angles")
-    sense: bool = Field(True, description="also how phases change outwards, which tells the sense of spirals")
+    sense: bool = Field(
+        True, description="add the change of phase from ring to ring, whose sign is the sense of spirals"
+    )
 
 
 class RadialHarmonics:

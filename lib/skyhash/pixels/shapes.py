@@ -1,7 +1,4 @@
-"""Shapes of square cut-outs without training: what an expert compares before a network is trained.
-
-Both read rows of flattened square images, as tables hold them.
-"""
+"""Untrained shape descriptors of square cut-outs, as baselines; both read rows of flattened square images."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ HARMONICS = 4
 
 
 def radial_profiles(rows: npt.NDArray) -> npt.NDArray[np.float32]:
-    """Profiles that turning and mirroring an image leaves as they are.
+    """Radial profiles, invariant to turning and mirroring the image.
 
     Of every ring around the centre pixel (side // 2), `RINGS` in all, the mean, and the strengths of the first
     `HARMONICS` harmonics around it: |mean of x exp(i m angle)| for m = 1 ... `HARMONICS`.

@@ -1,9 +1,8 @@
 """The circle of the sky in an all-sky image.
 
-A fisheye lens shows the sky as a disk: the horizon is its edge, the zenith near its middle. Outside lie the camera's
-dark corners, trees, masts and stray light of the housing. The edge is found where the image gets dark along rays from
-the middle; a circle is fitted to these points by least squares, points far off (trees, the Moon's glare, a time stamp)
-dropped in turn.
+A fisheye lens images the sky as a disk whose edge is the horizon, with the zenith near the middle. Outside are the dark
+corners, trees, masts and stray light. Edge points are where the image becomes dark along rays from the middle. A circle
+is fitted to them by least squares, and outliers (trees, the Moon's glare, a time stamp) are removed iteratively.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from scipy import ndimage
 
 RAYS = 180
 LEAST_POINTS = 24
-LOOK_PX = 256  # side to which an image is reduced before its edge is looked for
+REDUCED_PX = 256  # side to which an image is reduced before its edge is looked for
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def fit(values: npt.NDArray) -> SkyCircle:
         Grey, any unit.
     """
     height, width = values.shape
-    step = max(1, round(min(height, width) / LOOK_PX))
+    step = max(1, round(min(height, width) / REDUCED_PX))
     grey = ndimage.uniform_filter(values.astype(np.float32), step)[step // 2 :: step, step // 2 :: step]
     # raw frames are noisy: a median, then a mean over some pixels leaves edges and little else
     grey = ndimage.gaussian_filter(ndimage.median_filter(grey, 3), 1.5)
@@ -64,8 +63,8 @@ def fit(values: npt.NDArray) -> SkyCircle:
     if found is None:
         return whole
     x, y, radius = found
-    reach = min(grey.shape) / 2
-    if not 0.4 * reach <= radius <= 1.5 * reach or not bright[int(np.clip(round(y), 0, len(bright) - 1))].any():
+    half = min(grey.shape) / 2
+    if not 0.4 * half <= radius <= 1.5 * half or not bright[int(np.clip(round(y), 0, len(bright) - 1))].any():
         return whole
     offset = step // 2
     return SkyCircle(x * step + offset, y * step + offset, radius * step)
@@ -115,8 +114,8 @@ def _edge(bright: npt.NDArray[np.bool_], x0: float, y0: float) -> npt.NDArray[np
     last = np.where(on.any(axis=1), on.shape[1] - 1 - on[:, ::-1].argmax(axis=1), -1)
     edge = inside.sum(axis=1)  # first step outside the image
     kept = (last >= 0) & (last < edge - 1)
-    reach = far[np.maximum(last, 0)] + 0.5
-    return np.stack([x0 + np.cos(angle) * reach, y0 + np.sin(angle) * reach], axis=1)[kept]
+    distance = far[np.maximum(last, 0)] + 0.5
+    return np.stack([x0 + np.cos(angle) * distance, y0 + np.sin(angle) * distance], axis=1)[kept]
 
 
 def _circle(points: npt.NDArray[np.float64]) -> tuple[float, float, float] | None:

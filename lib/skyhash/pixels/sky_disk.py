@@ -1,16 +1,16 @@
-"""The sky of an all-sky frame as a square grey picture, uint8: what the aurora's network reads.
+"""The sky of an all-sky frame as a square grey picture, uint8.
 
-A fisheye lens shows the sky as a circle (`skyhash.pixels.sky_circle`), which the archive finds or is told. In order:
+A fisheye lens images the sky as a circle (`skyhash.pixels.sky_circle`), which the archive provides. Steps:
 
-1. cut-out: the square around the circle, `reach` of its radius; the lowest degrees above the horizon, where trees and
-   lamps stand, are left out by a reach below 1. Where the frame ends before the circle does, there is no sky;
+1. cut-out: the square around a circle of `radius_share` of the sky's radius; below 1 it leaves out the lowest degrees
+   above the horizon with their trees and lamps. Pixels outside the frame are no sky;
 2. grey: the `low_percent` of the sky's pixels becomes 0, the `high_percent` 255. Counts differ by a factor of ten
-   between cameras and nights, and the Moon saturates: it fills some thousandths of the sky, so that a percentile
-   passes it over where the highest value would leave the aurora black. `stretch` lifts what is faint;
+   between cameras and nights. The Moon saturates some thousandths of the sky, so percentiles are used instead of the
+   highest value, under which the aurora would be black. `stretch` brightens faint pixels;
 3. size: `side_px`, pixels averaged under a triangle as wide as two new pixels (bilinear where enlarged);
 4. mask: 0 outside the circle.
 
-Colours are averaged: the classes of the dayside aurora are told by form.
+Colours are averaged: the classes of the dayside aurora differ in form, not in colour.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class SkyDiskSettings(DescriptorSettings):
 
     kind: Literal["sky_disk"] = "sky_disk"
     side_px: Positive = Field(128, description="side of the described picture, pixels")
-    reach: Share = Field(0.95, gt=0, description="share of the sky's radius that is kept")
+    radius_share: Share = Field(0.95, gt=0, description="share of the sky's radius that is kept")
     low_percent: float = Field(1.0, ge=0, lt=100, description="percentile of the sky's pixels that becomes black")
     high_percent: float = Field(99.5, gt=0, le=100, description="percentile of the sky's pixels that becomes white")
     stretch: Literal["linear", "sqrt", "asinh"] = Field("linear", description="how intensity becomes grey")
@@ -73,7 +73,7 @@ class SkyDisk:
         if values.ndim == 3:
             values = values.mean(axis=2)
         sky = image.geometry if isinstance(image.geometry, SkyCircle) else inscribed(image.shape)
-        cut = around(values, sky, of.reach)
+        cut = around(values, sky, of.radius_share)
         measured = cut[np.isfinite(cut) & within(len(cut))]
         if not measured.size:
             raise BadFile("empty", "no pixel of the sky is measured")
@@ -96,9 +96,9 @@ class SkyDisk:
         return png(grey, side_px)
 
 
-def around(values: npt.NDArray[np.float32], sky: SkyCircle, reach: float) -> npt.NDArray[np.float32]:
+def around(values: npt.NDArray[np.float32], sky: SkyCircle, radius_share: float) -> npt.NDArray[np.float32]:
     """The square around the circle, float32, shape (side, side); NaN where the frame does not reach."""
-    half = max(sky.radius_px * reach, 1.0)
+    half = max(sky.radius_px * radius_share, 1.0)
     side = max(round(2 * half), 2)
     low, left = round(sky.center_y_px - (side - 1) / 2), round(sky.center_x_px - (side - 1) / 2)
     cut = np.full((side, side), np.nan, np.float32)
@@ -112,5 +112,5 @@ def around(values: npt.NDArray[np.float32], sky: SkyCircle, reach: float) -> npt
 
 def within(side: int) -> npt.NDArray[np.bool_]:
     """(side, side) bool: True inside the largest circle of a square."""
-    place = np.arange(side) - (side - 1) / 2
-    return np.asarray(place[:, None] ** 2 + place**2 <= (side / 2) ** 2)
+    offset = np.arange(side) - (side - 1) / 2
+    return np.asarray(offset[:, None] ** 2 + offset**2 <= (side / 2) ** 2)

@@ -83,10 +83,10 @@ class Evaluation:
         ``module:function`` that adds sections to the report (`skyhash.stages.evaluation.findings`); "" = none. Loaded
         when a report is written, so that evaluations need no plotting library.
     examples : str
-        What the report's example queries show beside the images, in a sentence or two; "" = the evaluation leaves them
-        to another one. `caption`, `compare` and `adds_something` then have something to say.
+        Text above the report's example queries, in a sentence or two; "" = this evaluation captions no examples, else
+        it implements `caption`, `compare` and `adds_something`.
     legend : str
-        The same in a line below the picture: what frames and captions mean.
+        Line below the picture of examples: the meaning of frames and captions.
     """
 
     Settings: ClassVar[type[EvaluationSettings]] = EvaluationSettings
@@ -146,5 +146,5 @@ class Evaluation:
         return f"image {images.ids[image]}\n{similarity:.3f}", None
 
     def adds_something(self, images: SearchSet, shown: list[int], image: int) -> bool:
-        """Whether an example shows a retrieved image, beside those `shown` already (the query is the first)."""
+        """Whether a retrieved image is worth showing beside those `shown` already (the first of which is the query)."""
         return True

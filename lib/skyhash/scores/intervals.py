@@ -1,8 +1,8 @@
 """Confidence intervals of means over correlated queries: a bootstrap over whole blocks.
 
-Magnetograms of one day, or images of one source, are alike, so queries are not independent. Whole blocks (days,
-sources) are drawn with replacement, as often as there are blocks, and every query of a drawn block comes with it (the
-block bootstrap of Kuensch 1989).
+Magnetograms of one day, or images of one source, are similar, so queries are not independent. Each resample draws as
+many blocks (days, sources) as there are, with replacement, and contains all queries of the drawn blocks (block
+bootstrap, Kuensch 1989).
 """
 
 from __future__ import annotations

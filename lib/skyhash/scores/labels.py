@@ -1,15 +1,15 @@
 """Evaluation by labels: images with the query's label are relevant.
 
-Packed codes of few bits give few distances, so most of a list is tied. Every metric here is an expectation over the
-orders of tied images (`skyhash.scores.ranking`; McSherry & Najork 2008), so that the order by id within a tie has no
-influence. To include tied groups completely, lists are read to `depth`, by default to their end in archives of up to
-10,000 images; of a group that is cut there, the images read represent all.
+Codes of few bits have few distinct distances, so most of a list is tied. Every metric is the expectation over the
+orders of tied images (`skyhash.scores.ranking`; McSherry & Najork 2008) and does not depend on the order by id within a
+tie. Lists are read to rank `depth`, which includes all of an archive of up to 10,000 images; of a tied group that is
+cut there, the images read represent the whole group.
 
-- ``map``: mean average precision over the whole list, or over its first k ranks. Its divisor is the number of relevant
-  images in the whole search set, min(k, that number) at k.
-- ``precision``: share of relevant images among the first k, or among all where there are fewer.
-- ``accuracy``: share of queries whose label wins the vote of the k nearest. A group at the cut votes by its expected
-  share, labels with equally many votes share the win.
+- ``map``: mean average precision over the whole list, or over its first k ranks. The sum of precisions is divided by R,
+  the number of relevant images in the search set; at k by min(k, R).
+- ``precision``: share of relevant images among the first k, or among all where the list is shorter.
+- ``accuracy``: accuracy of a k-nearest-neighbour vote: the share of queries whose own label gets most votes. Images of
+  a tied group at rank k have fractional votes; if several labels have most votes, each wins an equal fraction.
 
 Images without a label are skipped. The query itself is never counted.
 """
@@ -31,12 +31,15 @@ ALL = "all"
 
 class LabelsSettings(EvaluationSettings):
     k: tuple[Positive, ...] = Field((100,), description="lengths at which mAP, precision and accuracy are cut")
-    votes: Positive = Field(10, description="nearest images whose vote the accuracy beside the whole list's mAP counts")
-    depth: Positive = Field(10_000, description="ranks of a list that are read at most")
-    headline_k: Natural = Field(0, description="length by which methods are compared; 0 = the whole list")
-    per_class: bool = Field(True, description="also the metrics of each label's queries, at the headline's length")
+    votes: Positive = Field(10, description="k of the accuracy that is reported with the mAP of the whole list")
+    depth: Positive = Field(10_000, description="number of ranks of a list that are read, at most")
+    headline_k: Natural = Field(
+        0, description="k of the headline metric, by which methods are compared; 0 = the whole list"
+    )
+    per_class: bool = Field(True, description="also report the metrics over each label's queries, at the headline's k")
     published: dict[str, float] = Field(
-        default_factory=dict, description="published values to show beside, by metric, at the headline's length"
+        default_factory=dict,
+        description="published values by metric, at the headline's k, shown beside the measured ones",
     )
     published_by: str = Field("published", description="whose values these are")
 
@@ -136,7 +139,7 @@ def _metrics(length: int | str) -> tuple[str, ...]:
 
 
 def _won(labels: np.ndarray, inside: np.ndarray, own: np.ndarray, classes: int) -> np.ndarray:
-    """Each row's own label's share of the win in a vote weighted by `inside`; 0 without a vote. (m,) float64."""
+    """Fraction of the win of each row's own label in a vote weighted by `inside`, (m,) float64; 0 without votes."""
     m = len(labels)
     cell = np.arange(m)[:, None] * classes + np.maximum(labels, 0)
     votes = np.bincount(cell.ravel(), np.where(labels >= 0, inside, 0.0).ravel(), m * classes).reshape(m, classes)

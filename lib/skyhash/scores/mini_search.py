@@ -1,16 +1,17 @@
 """Mini-search loose accuracy (Friberg, GalaxIDNet, section 3.5), from neighbour lists.
 
-A mini-search asks whether, of a batch of b images (one altered copy of the query and b - 1 other images), the copy is
-the most similar. Copies are images of the query's own `source_id` (`archives.copies` makes them; images of an object
-seen twice will do). Instead of drawing batches, the value is the **mean over all batches**: of the N other images that
-may be retrieved, B are more similar to the query than the copy is and T are just as similar. Where ties are broken at
-random and a batch takes m = b - 1 of the N::
+A mini-search takes a batch of b images, one altered copy of the query and b - 1 other images, and succeeds if the copy
+is the most similar of them to the query. A copy is an image with the query's `source_id` (`skyhash.archives.copies`
+makes such images; other images of the same source count too). The accuracy is not estimated by drawing batches but is
+the **mean over all batches**. Of the N other images that may be retrieved, let B be more similar to the query than the
+copy and T equally similar; a batch contains m = b - 1 of the N, and ties are broken at random. Then::
 
     accuracy = [ C(N - B + 1, m + 1) - C(N - B - T, m + 1) ] / [ (T + 1) C(N, m) ]
 
-With T = 0 that is C(N - B, m) / C(N, m), the chance that no better image is drawn. A query with several copies counts
-their mean. Images beyond the list's end are less similar than those in it; a copy that lies there itself is never found
-(its value is below C(N - k, m) / C(N, m), which is 0 for lists of any length worth the name).
+with binomial coefficients C. For T = 0 this is C(N - B, m) / C(N, m), the probability that no more similar image is in
+the batch. The value of a query is the mean over its copies. Images that the query's list of length k does not contain
+are less similar than those in it. A copy outside the list has the value 0 (its true value is below C(N - k, m) / C(N,
+m), which is near 0 for the usual k).
 """
 
 from __future__ import annotations
@@ -26,13 +27,17 @@ NOWHERE = -1
 
 
 class MiniSearchSettings(EvaluationSettings):
-    batch: tuple[Positive, ...] = Field((32,), description="images of a mini-search with the copy; the first is shown")
-    depth: Positive = Field(10_000, description="ranks of a list that are read at most")
-    published: float = Field(0.93, description="published accuracy to show beside; its batch is not stated")
+    batch: tuple[Positive, ...] = Field(
+        (32,), description="images of a mini-search, the copy among them; the first is the headline's"
+    )
+    depth: Positive = Field(10_000, description="number of ranks of a list that are read, at most")
+    published: float = Field(
+        0.93, description="published accuracy, shown beside the measured one; its batch size is not published"
+    )
 
 
 class MiniSearch(Evaluation):
-    """Similar is the query's own altered copy."""
+    """The images with the query's `source_id` are relevant; see the module."""
 
     Settings = MiniSearchSettings
     settings: MiniSearchSettings
@@ -83,22 +88,22 @@ class MiniSearch(Evaluation):
 
 
 def expected_accuracy(others: int, better: np.ndarray, tied: np.ndarray, drawn: int) -> np.ndarray:
-    """Chance that a copy is the most similar of a random batch; see the module.
+    """Probability that a copy is the most similar of a random batch; see the module.
 
     Parameters
     ----------
     others : int
         N, images besides the query and its copies.
     better, tied : (c,) int64
-        B and T, how many of those are more, or as, similar as the copy.
+        B and T: how many of those are more similar than the copy, and equally similar.
     drawn : int
-        m, how many of them a batch takes; at most N.
+        m, how many of them a batch contains; at most N.
 
     Returns
     -------
     (c,) float64
     """
-    # with T = 0 the printed form is a difference of near equals; C(N - B, m) is the same
+    # for T = 0 the formula is a difference of nearly equal numbers; C(N - B, m) is the same
     plain = np.exp(_log_choose(others - better, drawn) - _log_choose(others, drawn))
     first = np.exp(_log_choose(others - better + 1, drawn + 1) - _log_choose(others, drawn))
     second = np.exp(_log_choose(others - better - tied, drawn + 1) - _log_choose(others, drawn))

@@ -24,14 +24,14 @@ class _Ties:
         scores = np.take_along_axis(scores, order, axis=1)
         relevant = np.take_along_axis(relevant.astype(bool), order, axis=1)
         rows, n = scores.shape
-        self.place = np.arange(n)
+        self.position = np.arange(n)
         changes = scores[:, 1:] != scores[:, :-1]
         edge = np.ones((rows, 1), dtype=bool)
         first = np.concatenate([edge, changes], axis=1)
         last = np.concatenate([changes, edge], axis=1)
         # (rows, n): 0-based position of the first item of the item's own group, and of the first item behind the group
-        self.start = np.maximum.accumulate(np.where(first, self.place, 0), axis=1)
-        self.end = np.minimum.accumulate(np.where(last, self.place + 1, n)[:, ::-1], axis=1)[:, ::-1]
+        self.start = np.maximum.accumulate(np.where(first, self.position, 0), axis=1)
+        self.end = np.minimum.accumulate(np.where(last, self.position + 1, n)[:, ::-1], axis=1)[:, ::-1]
         found = np.concatenate([np.zeros((rows, 1)), np.cumsum(relevant, axis=1)], axis=1)
         self.before = np.take_along_axis(found, self.start, axis=1)
         self.inside = np.take_along_axis(found, self.end, axis=1) - self.before
@@ -55,8 +55,8 @@ def precision_at(scores: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray
     (m,) float64
     """
     ties = _Ties(scores, relevant)
-    if not 1 <= k <= ties.place.size:
-        raise ValueError(f"k = {k}, expected 1 to {ties.place.size}")
+    if not 1 <= k <= ties.position.size:
+        raise ValueError(f"k = {k}, expected 1 to {ties.position.size}")
     column = k - 1
     reached = k - ties.start[:, column]
     return (ties.before + ties.inside * reached / ties.size)[:, column] / k
@@ -101,10 +101,10 @@ def average_precision(
         NaN for a row without a relevant item.
     """
     ties = _Ties(scores, relevant)
-    rank = ties.place + 1
+    rank = ties.position + 1
     chance = ties.inside / ties.size
     # of the group's other items, those expected on the ranks of the group above this one, given a relevant one here
-    above = (ties.place - ties.start) * (ties.inside - 1) / np.maximum(ties.size - 1, 1)
+    above = (ties.position - ties.start) * (ties.inside - 1) / np.maximum(ties.size - 1, 1)
     terms = np.where(ties.inside > 0, chance * (ties.before + above + 1) / rank, 0.0)
     cut = len(rank) if k is None else min(k, len(rank))
     most = ties.total if totals is None else np.asarray(totals)

@@ -1,10 +1,12 @@
-"""Refining a search by choosing images, and quick selection: from rows of the table of neighbours alone.
+"""Relevance feedback and clustering of results, computed from rows of the table of neighbours alone.
 
-After the interface of ALMA's archive (Stoehr et al. 2024, The Messenger, section "Interface"). Its list starts from one
-image's 1000 nearest; every image chosen from it joins the search (`combined`); and k-means of the 1000 offers five
-groups, each by its most representative image, with the 15 images nearest to that one selected (`groups`). No code and
-no network is read: what is known of two images is the similarity in the table, and of two that do not list each other
-that it is no higher than the end of their lists.
+These are two functions of the ALMA archive's interface (Stoehr et al. 2024, The Messenger, section "Interface"). A
+search starts with one image's 1000 nearest neighbours. `combined` ranks images anew after the user has chosen more of
+them. `groups` clusters the 1000 images into five groups by k-means and selects, for each group, its most representative
+image and the 15 images nearest to that one.
+
+Neither codes nor a network are needed. The similarity of two images is taken from the table; if neither image is in the
+other's list, the last similarity of the lists is used, which is an upper bound.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 Rule = Literal["mean", "least", "most"]
-# over the chosen images: a list of similarities, (chosen, images), becomes one score an image
+# reduce similarities of shape (chosen, images) to one score per image
 RULES: dict[Rule, Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]] = {
     "mean": lambda scores: scores.mean(axis=0),
     "least": lambda scores: scores.min(axis=0),
@@ -25,7 +27,7 @@ RULES: dict[Rule, Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]] 
 ROUNDS, STARTS, TRIES = 25, 3, 4
 
 
-class Row(NamedTuple):
+class NeighbourRow(NamedTuple):
     """An image's row of `neighbours`, best first.
 
     Parameters
@@ -46,11 +48,11 @@ class Quick(NamedTuple):
     Parameters
     ----------
     representative : int
-        The image whose similarities to all are nearest to the group's mean.
+        The image whose vector of similarities is nearest to the group's mean.
     members : (n,) int64
         In the order of the query's list.
     selected : (at most 15,) int64
-        The images nearest to the representative, best first, without it: of its own row those that are in the query's
+        The images nearest to the representative (without it), best first: those of its row that are also in the query's
         list.
     """
 
@@ -59,23 +61,25 @@ class Quick(NamedTuple):
     selected: npt.NDArray[np.int64]
 
 
-def combined(rows: Sequence[Row], rule: Rule = "mean") -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+def combined(
+    rows: Sequence[NeighbourRow], rule: Rule = "mean"
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """One ranking from the rows of several chosen images.
 
-    An image that a row does not hold counts with that row's last similarity, the most it can have. The chosen images
-    themselves are left out.
+    An image that a row does not contain gets that row's last similarity, an upper bound. The chosen images themselves
+    are left out.
 
     Parameters
     ----------
-    rows : sequence of Row
+    rows : sequence of NeighbourRow
         At least one; the same image twice counts twice.
     rule : {'mean', 'least', 'most'}
-        Images near to the chosen ones together; near to every one of them; near to any of them.
+        Score of an image: mean, minimum or maximum of its similarities to the chosen images.
 
     Returns
     -------
     ids : (n,) int64
-        Every image that a row holds, best first; of equals the lower id.
+        Every image in some row, best first; equal scores by id.
     scores : (n,) float64
     """
     chosen = np.array([row.query for row in rows], dtype=np.int64)
@@ -84,7 +88,7 @@ def combined(rows: Sequence[Row], rule: Rule = "mean") -> tuple[npt.NDArray[np.i
     for one, row in zip(scores, rows, strict=True):
         one[:] = row.similarities[-1] if len(row.similarities) else -np.inf
         one[np.searchsorted(ids, row.ids)] = row.similarities
-    # an image has no similarity with itself in the table; what is chosen is left out anyway
+    # the table holds no similarity of an image with itself; chosen images are left out anyway
     score = RULES[rule](scores)
     kept = ~np.isin(ids, chosen)
     ids, score = ids[kept], score[kept]
@@ -92,10 +96,11 @@ def combined(rows: Sequence[Row], rule: Rule = "mean") -> tuple[npt.NDArray[np.i
     return ids[order], score[order]
 
 
-def similarity_matrix(rows: Sequence[Row]) -> npt.NDArray[np.float32]:
+def similarity_matrix(rows: Sequence[NeighbourRow]) -> npt.NDArray[np.float32]:
     """Similarities among the images of some rows, (n, n) float32, symmetric.
 
-    Of two that do not list each other the higher end of their lists; of each with itself the highest of its row.
+    Two images of which neither lists the other get the higher of the two lists' last similarities; the diagonal is the
+    highest similarity of each row.
     """
     ids = np.array([row.query for row in rows], dtype=np.int64)
     order = np.argsort(ids)
@@ -110,33 +115,35 @@ def similarity_matrix(rows: Sequence[Row]) -> npt.NDArray[np.float32]:
     return np.maximum(made, made.T)
 
 
-def groups(query: Row, rows: Sequence[Row], count: int = 5, select: int = 15, seed: int = 0) -> list[Quick]:
-    """k-means of a query's nearest images by their similarities with each other, largest group first.
+def groups(
+    query: NeighbourRow, rows: Sequence[NeighbourRow], count: int = 5, select: int = 15, seed: int = 0
+) -> list[Quick]:
+    """k-means of a query's nearest images by their vectors of mutual similarities, largest group first.
 
     Parameters
     ----------
-    query : Row
-    rows : sequence of Row
+    query : NeighbourRow
+    rows : sequence of NeighbourRow
         Of the images that `query` lists; those without a row belong to no group.
     count : int
-        Groups; fewer where there are fewer images or all are alike.
+        Groups, at most; fewer where fewer rows are distinct.
     select : int
         Images selected around each representative.
     seed : int
-        Of the first centres (greedy k-means++, Arthur and Vassilvitskii 2007).
+        Of the initial centres (greedy k-means++, Arthur & Vassilvitskii 2007).
     """
     if not rows:
         return []
     matrix = similarity_matrix(rows)
     group, centres = k_means(matrix, count, np.random.default_rng(seed))
-    place = {int(image): n for n, image in enumerate(query.ids)}
+    position = {int(image): n for n, image in enumerate(query.ids)}
     listed = np.array([row.query for row in rows], dtype=np.int64)
     found = []
     for number in np.unique(group):
         members = np.flatnonzero(group == number)
         representative = members[((matrix[members] - centres[number]) ** 2).sum(axis=1).argmin()]
-        nearest = [i for i in rows[representative].ids if int(i) in place][:select]
-        ordered = sorted((int(i) for i in listed[members]), key=lambda image: place.get(image, len(place)))
+        nearest = [i for i in rows[representative].ids if int(i) in position][:select]
+        ordered = sorted((int(i) for i in listed[members]), key=lambda image: position.get(image, len(position)))
         found.append(Quick(int(listed[representative]), np.array(ordered, np.int64), np.array(nearest, np.int64)))
     return sorted(found, key=lambda one: (-len(one.members), one.representative))
 
@@ -144,16 +151,16 @@ def groups(query: Row, rows: Sequence[Row], count: int = 5, select: int = 15, se
 def k_means(
     points: npt.NDArray[np.float32], count: int, random: np.random.Generator
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Group of each point and the groups' means: the best of `STARTS` runs of Lloyd's rounds.
+    """Group of each point and the groups' means: the best of `STARTS` runs of Lloyd's algorithm.
 
-    First centres by greedy k-means++: of `TRIES` points drawn by their squared distance from the centres so far, the
-    one that leaves the least.
+    Initial centres by greedy k-means++: of `TRIES` candidates drawn with probability proportional to the squared
+    distance from the centres so far, the one with the lowest remaining sum of squares.
 
     Parameters
     ----------
     points : (n, d) float32
     count : int
-        Fewer where fewer points differ.
+        At most; fewer where fewer points are distinct.
 
     Returns
     -------
@@ -191,7 +198,7 @@ def _first(
 def _lloyd(
     points: npt.NDArray[np.float32], squares: npt.NDArray[np.float32], centres: npt.NDArray[np.float32]
 ) -> tuple[float, npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Sum of squared distances, groups and centres when nothing changes any more, or after `ROUNDS`."""
+    """Sum of squared distances, groups and centres at convergence, or after `ROUNDS` iterations."""
     group = _apart(points, squares, centres).argmin(axis=1)
     for _ in range(ROUNDS):
         inside = (group == np.arange(len(centres))[:, None]).astype(np.float32)

@@ -1,17 +1,16 @@
-"""Evaluation by the source observed: how near the other images of a query's source lie.
+"""Evaluation by source: the ranks of the other images of the query's source.
 
-The document of ALMA's archive proposes this score to tune a network by (Stoehr et al. 2024, The Messenger, section
-"Outlook"), without a formula. Of a query with R other images of its source among N others that may be retrieved:
+Stoehr et al. (2024, The Messenger, section "Outlook") propose such a score for tuning a network, without a formula. For
+a query with R other images of its source among the N other images that may be retrieved:
 
-- ``r_precision``: share of the source's images among the first R ranks; 1 = all before any other image;
+- ``r_precision``: share of the first R ranks that show the source; 1 = all of them;
 - ``map``: mean average precision over the whole list;
 - ``normalised_rank``: (sum of the R ranks - R (R + 1) / 2) / (N R), Mueller et al. 2001 (Pattern Recognition Letters
-  22, 593, eq. 4): 0 = all first, about 1/2 = by chance. It is what a search of parameters makes small.
+  22, 593, eq. 4): 0 = all first, about 1/2 = at random. A hyper-parameter search minimises it.
 
-All three are expectations over the orders of tied images (`skyhash.scores.ranking`). Images that a list does not hold
-are expected in the middle of the ranks behind it. Images without a source take ranks and are never right. Queries of
-one source are drawn together by the bootstrap.
-"""
+All three are expectations over the orders of tied images (`skyhash.scores.ranking`). Images that a list does not
+contain are assigned the mean of the ranks after its end. Images without a source take ranks and are never relevant. The
+bootstrap draws all queries of one source together."""
 
 from __future__ import annotations
 
@@ -24,11 +23,11 @@ from skyhash.settings import EvaluationSettings, Positive
 
 
 class SameSourceSettings(EvaluationSettings):
-    depth: Positive = Field(10_000, description="ranks of a list that are read at most")
+    depth: Positive = Field(10_000, description="number of ranks of a list that are read, at most")
 
 
 class SameSource(Evaluation):
-    """Similar is what shows the same source."""
+    """Images of the query's source are relevant."""
 
     Settings = SameSourceSettings
     settings: SameSourceSettings
@@ -116,12 +115,12 @@ def normalised_rank(values: np.ndarray, relevant: np.ndarray, others: np.ndarray
     there = np.isfinite(values)
     first = np.ones((m, n), dtype=bool)
     first[:, 1:] = values[:, 1:] != values[:, :-1]
-    place = np.arange(n)
-    start = np.maximum.accumulate(np.where(first, place, 0), axis=1)
+    position = np.arange(n)
+    start = np.maximum.accumulate(np.where(first, position, 0), axis=1)
     last = np.ones((m, n), dtype=bool)
     last[:, :-1] = first[:, 1:]
-    end = np.minimum.accumulate(np.where(last, place, n)[:, ::-1], axis=1)[:, ::-1]
-    rank = (start + end) / 2 + 1  # of a tied group, the middle of its ranks
+    end = np.minimum.accumulate(np.where(last, position, n)[:, ::-1], axis=1)[:, ::-1]
+    rank = (start + end) / 2 + 1  # the mean rank of a tied group
     listed, listed_places = (relevant & there).sum(axis=1), there.sum(axis=1)
     ranks = np.where(relevant & there, rank, 0).sum(axis=1)
     ranks += (others - listed) * (listed_places + searched + 1) / 2

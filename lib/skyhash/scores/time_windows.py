@@ -1,12 +1,12 @@
 """Evaluation by time windows, as in Grycuk et al. 2022, section 3, Table 2.
 
-An image is similar to the query when its time lies within half a window of the query's, both ends included. At the
-paper's cadence of 6 minutes a whole 48 h window then holds SI = 481 images, so the query counts as one of them, and at
-the archive's first image SI = 241, so the window is cut at the edge. Both figures are Table 2's.
+An image is similar to the query when its time lies within half a window of the query's, both ends included. Two
+numbers of Table 2 fix the conventions: at the paper's cadence of 6 minutes a whole 48 h window has SI = 481 similar
+images, so the query counts as one of them; at the archive's first image SI = 241, so the window is cut at the edge.
 
-The number of retrieved images is not given there. The published averages determine it: recall / precision = RI / SI =
-0.8127 / 0.9241 = 0.8795 (the 32 example rows average 0.8817), so RI = 0.8795 x SI, rounded, at least 1, from the top
-of the query's list.
+The paper does not give the number of retrieved images RI. It follows from the published averages: recall / precision =
+RI / SI = 0.8127 / 0.9241 = 0.8795 (the 32 example rows average 0.8817). So the first RI = 0.8795 x SI images of the
+query's list are retrieved, rounded, at least 1.
 
 Neighbouring frames are nearly equal, which raises the scores. With an exclusion of E > 0, images within E of the
 query, the query among them, are neither similar nor retrieved.
@@ -14,9 +14,9 @@ query, the query among them, are neither similar nor retrieved.
 Times are the nominal times of the cadence (``slot_time``) where the archive has them: DATE-OBS drifts by seconds to
 minutes against the cadence, and a drifting time at the window's edge would change SI from day to day.
 
-**Ceilings.** With RI = 0.8795 x SI no method's recall can pass 0.8795, and with every retrieved image similar F1 is
-2 x 0.8795 / 1.8795 = 0.936. With `retrieve: distance`, the document's alternative, all images within a distance of the
-query are retrieved, and the scores depend on the choice of that distance.
+**Ceilings.** With RI = 0.8795 x SI no method's recall can pass 0.8795, and with every retrieved image similar F1 is 2 x
+0.8795 / 1.8795 = 0.936. With `retrieve: distance`, the paper's alternative, all images within a distance of the query
+are retrieved, and the scores depend on that distance.
 
 **One rotation later.** Nearly all images retrieved wrongly lie one solar rotation (27 days, by latitude 25 to 31; a
 region's own drift and the window widen that) before or after the query: the same region has returned.
@@ -76,7 +76,7 @@ class TimeWindowsSettings(EvaluationSettings):
     distance_limit: PositiveFloat = Field(
         0.1, description="by distance: 1 - similarity of the farthest image retrieved (cosine distance)"
     )
-    most_retrieved: Positive = Field(1000, description="by distance: images of a list that are looked at, at most")
+    most_retrieved: Positive = Field(1000, description="by distance: images of a list that are read, at most")
     recurrence_days: tuple[PositiveFloat, PositiveFloat] = Field(
         (20.0, 33.0), description="an image this far in time shows the same regions, one solar rotation away"
     )

@@ -1,6 +1,6 @@
-"""Counts of images that are similar within a time window, and of those retrieved: arrays in, Table 2's columns out.
+"""Counts of similar and of retrieved images within a time window, the columns of Table 2 of Grycuk et al. 2022.
 
-For what the document leaves open and how it is interpreted see `skyhash.scores.time_windows`.
+`skyhash.scores.time_windows` explains how the paper is interpreted where it leaves something open.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class WindowCriterion:
     exclusion_minutes : float
         Images closer in time than this are excluded.
     returns : bool
-        A retrieved image one solar rotation away counts as a hit too: the second reading, see `judge`.
+        Retrieved images one solar rotation away count as hits too; see `judge`.
     """
 
     window_hours: float
@@ -97,7 +97,7 @@ class Judged:
     @property
     def recurrence_share(self) -> np.ndarray:
         """Share of the images outside the window that lie one rotation away; NaN where all lie inside."""
-        # in the second reading those images are hits, but they are the same images
+        # with `returns` those images are hits, but their number is the same
         outside = np.where(self.counted, self.fp + self.returned, self.fp)
         return np.where((self.si > 0) & (outside > 0), self.returned / np.maximum(outside, 1), np.nan)
 
@@ -145,9 +145,9 @@ def judge(
 ) -> Judged:
     """Judge m queries.
 
-    A criterion with `returns` retrieves what the same one without it does, and SI stays the window's: only the images
-    one rotation away become hits (at most SI hits count). If they counted in SI, 26 days of images would be retrieved
-    and the two readings would not be comparable.
+    A criterion with `returns` retrieves the same images as without it and has the same SI. Only the retrieved images
+    one rotation away become hits, at most SI hits in all. If they counted in SI, 26 days of images would be retrieved,
+    and the values with and without `returns` would not be comparable.
 
     Parameters
     ----------

@@ -7,18 +7,17 @@ The four classes of the dayside aurora (Wang et al. 2010; Hu et al. 2009), as th
 - **radial corona**: rays that converge on the magnetic zenith, a few degrees from the zenith;
 - **hot spot**: a small bright patch among weaker rayed forms, much brighter than what is around it.
 
-Forms are drawn at a height of 150 km over a flat ground and seen through a lens whose distance from the centre is in
-proportion to the zenith angle, as all-sky cameras have. The line of sight is longer through the layer near the horizon
-(van Rhijn): forms and airglow brighten, extinction dims them again. Added are stars, which turn with the hour, the Moon
-in some frames (saturated, with a halo), drifting cloud that hides part of the sky, the camera's dark level, photon and
-readout noise, and nothing outside the lens. Events are of different brightness, and a second, weaker form of another
-class is mostly there too (`mixing`): auroras change from one form into another.
+Forms are drawn at a height of 150 km over a flat ground and seen through an equidistant fisheye lens (distance from the
+centre proportional to the zenith angle). Near the horizon the path through the layer is longer, so forms and airglow
+are brighter (van Rhijn effect) and dimmed by extinction. Added are stars, which rotate with the hour, the Moon in some
+frames (saturated, with a halo), drifting cloud, the camera's dark level, photon and readout noise; outside the lens
+there is only the dark level. Events differ in brightness, and most show a second, weaker form of another class
+(`mixing`), as auroras change from one form into another.
 
-Names bear the time, ``simulated_aurora_20031217_064510.png`` (UTC); frames follow each other by `cadence_seconds`
-within an event of `event_frames` frames of one class and similar form, and events by hours. `manifest.csv` holds
-file, timestamp, label, instrument and event. Frame i depends on the seed and i alone, so an archive can be made longer;
-files that are there and equal are kept.
-"""
+The file name holds the time, ``simulated_aurora_20031217_064510.png`` (UTC); frames follow each other by
+`cadence_seconds` within an event of `event_frames` frames of one class and similar form, and events by hours.
+`manifest.csv` holds file, timestamp, label, instrument and event. Frame i depends on the seed and i alone, so an
+archive can be made longer; files that are there and equal are kept."""
 
 from __future__ import annotations
 
@@ -54,8 +53,10 @@ class AuroraSimulatorSettings(SimulatorSettings):
     depth: Literal[8, 16] = Field(16, description="bits of a pixel")
     cadence_seconds: Positive = Field(10, description="between frames of an event")
     event_frames: Positive = Field(1, description="frames of one event: near-duplicates of each other")
-    mixing: Share = Field(0.6, description="brightness of a second form of another class, of the first's, at most")
-    faintest: Share = Field(0.1, gt=0, description="brightness of the faintest events, of the brightest")
+    mixing: Share = Field(
+        0.6, description="brightness of a second form of another class, relative to the first, at most"
+    )
+    faintest: Share = Field(0.1, gt=0, description="brightness of the faintest events relative to the brightest")
     moonlit: Share = Field(0.3, description="share of the frames with a Moon")
     cloudy: Share = Field(0.3, description="share of the frames with cloud")
 
@@ -91,7 +92,7 @@ class AuroraSimulator(Simulator):
         label = CLASSES[event % len(CLASSES)]
         counts = self.frame(label, seed, number)
         if of.depth == 8:
-            # as cameras of that kind do: the darkest and the brightest of the aurora span the range
+            # as such cameras do: from the darkest to the brightest of the aurora
             counts = np.clip((counts.astype(np.float64) - DARK) * (255 / (2 * AURORA)), 0, 255)
         values = counts[::-1].astype(np.uint8 if of.depth == 8 else np.uint16)  # the top row first
         buffer = io.BytesIO()
@@ -112,8 +113,8 @@ class AuroraSimulator(Simulator):
         second = event_of(str(of_event.choice([name for name in CLASSES if name != label])), of_event)
         mixed, faint = of_event.uniform(0, of.mixing), of.faintest ** of_event.uniform(0, 1)
         random = np.random.default_rng([seed, 2, number])
-        place = (np.arange(of.side_px) - (of.side_px - 1) / 2) / (of.side_px / 2 * LENS)
-        east, north = -place[None, :], place[:, None]
+        offset = (np.arange(of.side_px) - (of.side_px - 1) / 2) / (of.side_px / 2 * LENS)
+        east, north = -offset[None, :], offset[:, None]
         radius = np.hypot(east, north)
         zenith = np.clip(radius, 0, 1) * (np.pi / 2)
         seconds = frame * of.cadence_seconds

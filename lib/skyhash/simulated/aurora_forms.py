@@ -2,7 +2,7 @@
 
 A form is a sum of bands, rays and patches. A band is a line across the sky in ground coordinates (units of the layer's
 height), folded by sine waves, of Gaussian profile, striped along its length where it is rayed. A ray points away from
-the magnetic zenith. Places are on the lens: east and north of the zenith, 1 at the horizon.
+the magnetic zenith. Positions are on the lens: east and north of the zenith, 1 at the horizon.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Band:
     """Depth of the rayed structure along the band, 0 to 1."""
     stripe_waves: float
     middle: float
-    reach: float
-    """Where along its length it is brightest, and how far it reaches."""
+    half_length: float
+    """Position of its brightest point along its length, and the standard deviation of its brightness around it."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Ray:
 
 @dataclass(frozen=True)
 class Patch:
-    """One patch: its place on the lens, standard deviations along and across, direction."""
+    """One patch: its position on the lens, standard deviations along and across, direction."""
 
     east: float
     north: float
@@ -59,7 +59,7 @@ class Patch:
 
 @dataclass(frozen=True)
 class AuroraForm:
-    """What an event shows."""
+    """The bands, rays and patches of one event."""
 
     label: str
     bands: list[Band] = field(default_factory=list)
@@ -108,7 +108,7 @@ def event_of(label: str, random: np.random.Generator) -> AuroraForm:
 
 def _band(
     random: np.random.Generator, north: float, tilt: float, width: float, strength: float, fold: float, stripes: float,
-    reach: float,
+    half_length: float,
 ) -> Band:  # fmt: skip
     folds = tuple(
         (float(fold * random.uniform(0.4, 1) / (i + 1)), float((i + 1) * random.uniform(0.12, 0.3)),
@@ -116,7 +116,7 @@ def _band(
         for i in range(3)
     )  # fmt: skip
     turned, waves, middle = tilt + random.normal(0, 0.05), random.uniform(2.5, 5.0), random.normal(0, 0.4)
-    numbers = (float(x) for x in (stripes, waves, middle, reach))
+    numbers = (float(x) for x in (stripes, waves, middle, half_length))
     return Band(float(north), float(turned), float(width), float(strength), folds, *numbers)
 
 
@@ -135,7 +135,7 @@ def brightness(form: AuroraForm, east: Array, north: Array, seconds: float = 0.0
     ----------
     form : AuroraForm
     east, north : ndarray, broadcast against each other
-        Places on the lens, 1 at the horizon.
+        Positions on the lens, 1 at the horizon.
     seconds : float
         Since the event began: forms drift and their rays run along them.
     """
@@ -152,7 +152,9 @@ def brightness(form: AuroraForm, east: Array, north: Array, seconds: float = 0.0
             across = across - amplitude * np.sin(2 * np.pi * waves * along + phase)
         phase = 2 * np.pi * band.stripe_waves * (along + 0.01 * seconds)
         stripe = 0.5 + 0.3 * np.sin(phase + 3 * across) + 0.2 * np.sin(0.618 * phase + band.middle)
-        profile = np.exp(-0.5 * (across / band.width) ** 2) * np.exp(-0.5 * ((along - band.middle) / band.reach) ** 2)
+        profile = np.exp(-0.5 * (across / band.width) ** 2) * np.exp(
+            -0.5 * ((along - band.middle) / band.half_length) ** 2
+        )
         light += band.strength * profile * (1 - band.stripes * stripe)
     from_x, from_y = east - form.zenith[0], north - form.zenith[1]
     distance, direction = np.hypot(from_x, from_y), np.arctan2(from_y, from_x)

@@ -1,6 +1,6 @@
 """A simulated survey of galaxies in Galaxy10's HDF5 format (`skyhash.archives.galaxy10`).
 
-What is drawn follows what makes the classes. Light is a sum of parts, each in three bands:
+A galaxy is a sum of components, each in three bands:
 
 - **Sersic profiles** I(r) = exp(-b_n ((r / r_e)^(1/n) - 1)), b_n = 2 n - 1/3 (Ciotti & Bertin 1999), elliptical;
 - **discs**, Sersic profiles of n = 1 seen at an inclination, with two to four **arms** along logarithmic spirals
@@ -50,7 +50,7 @@ class GalaxiesSimulatorSettings(SimulatorSettings):
     pictures: bool = Field(False, description="write PNG files in a folder per class instead, for kind: image_folder")
     stars: NotNegative = Field(4.0, description="mean number of stars in a picture")
     seeing: PositiveFloat = Field(0.015, description="full width at half maximum of a star, share of the side")
-    noise: NotNegative = Field(0.01, description="noise of the sky, of the galaxy's highest value")
+    noise: NotNegative = Field(0.01, description="noise of the sky relative to the galaxy's highest value")
 
 
 class GalaxiesSimulator(Simulator):
@@ -105,8 +105,8 @@ class GalaxiesSimulator(Simulator):
         with h5py.File(path, "w") as file:
             file.attrs["simulated"], file.attrs["origin"] = True, "skyhash simulator"
             images = file.create_dataset("images", (n, *shape), np.uint8, chunks=(1, *shape))
-            for place, row in enumerate(rows):
-                images[place] = self.image(CLASSES[row % len(CLASSES)], np.random.default_rng([seed, int(row)]))
+            for offset, row in enumerate(rows):
+                images[offset] = self.image(CLASSES[row % len(CLASSES)], np.random.default_rng([seed, int(row)]))
             file["ans"] = (rows % len(CLASSES)).astype(np.uint8)
             file["ans"].attrs["classes"] = list(CLASSES)
             for name, values in zip(("ra", "dec", "redshift"), facts.T, strict=True):
@@ -149,8 +149,8 @@ def galaxy(label: str, random: np.random.Generator, side: int) -> Plane:
 
     The galaxy's middle is the picture's; its half-light radius is 5 to 12 hundredths of the side.
     """
-    place = (np.arange(side) - (side - 1) / 2) / side
-    x, y = np.meshgrid(place, -place)  # y upwards
+    offset = (np.arange(side) - (side - 1) / 2) / side
+    x, y = np.meshgrid(offset, -offset)  # y upwards
     size, turn = random.uniform(0.05, 0.12), random.uniform(0, 2 * np.pi)
     if label == "Merger":
         return _merger(x, y, size, random)
@@ -167,7 +167,7 @@ def galaxy(label: str, random: np.random.Generator, side: int) -> Plane:
 def sersic(x: Plane, y: Plane, radius: float, n: float, ratio: float) -> Plane:
     """Sersic profile with half its light in an ellipse of semi-major axis `radius` along x.
 
-    1 at that ellipse, and level within a core of `CORE` radii, which no telescope would resolve.
+    1 at that ellipse, and constant within an unresolved core of `CORE` radii.
     """
     r = np.hypot(x, y / ratio)
     return np.exp(-(2 * n - 1 / 3) * (np.maximum(r / radius, CORE) ** (1 / n) - 1))

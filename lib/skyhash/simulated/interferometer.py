@@ -1,6 +1,6 @@
 """A simulated archive of an interferometer: the same sources seen in several observations, as FITS of four axes.
 
-A *source* is what is on the sky, one of five shapes, each with the category of science that observes it most:
+A *source* has one of five shapes, each with its most frequent scientific category:
 
 - **disc**: dust around a young star, inclined, with a bright centre, rings and gaps;
 - **outflow**: two lobes that open to both sides of a compact core, unequal, with bright walls;
@@ -8,18 +8,18 @@ A *source* is what is on the sky, one of five shapes, each with the category of 
 - **arc**: a galaxy behind a lens, an arc and its counter-image on a circle;
 - **double**: two galaxies or lobes, unequal in size and flux.
 
-An *observation* of it differs in what the telescope does: the beam (1 to 2 times `beam_arcsec`, elongated, at any
-angle) and with it the size of a pixel (a fifth of the beam), the pointing (the source is off the middle by up to a
-tenth of the field), noise of the beam's correlation length at a signal to noise of 4 to 150, the size of the image
-(48 to 160 px), and the antenna's response, beyond which pixels are NaN. Sources do not turn or change.
+*Observations* of one source differ in the beam (1 to 2 times `beam_arcsec`, elongated, at any position angle), the size
+of a pixel (a fifth of the beam), the pointing (off the source by up to a tenth of the field), the noise (correlated
+over the beam, signal to noise 4 to 150), the size of the image (48 to 160 px) and the primary beam, outside which
+pixels are NaN. Sources do not rotate or change.
 
 ``image_kind: peak_flux`` writes cubes instead: the same emission spread over `channels` by a rotation of the source,
 each channel with its own noise.
 
-Files say what they are: SIMULATD = T, OBJECT (spelled in several ways, as observers do), CATEGORY, CLASS (the shape),
-and RELEASE: a year after the observation, for one in ten the year 3000 (not yet known). ``co_use.csv`` holds proposals
-and their categories (columns record, category), from which acceptable pairs are computed. File i depends on the seed
-and i alone; files that are there and equal are kept.
+Keywords: SIMULATD = T, OBJECT (in several spellings), CATEGORY, CLASS (the shape), and RELEASE: a year after the
+observation, for one in ten the year 3000 (no date yet). ``co_use.csv`` holds proposals and their categories (columns
+record, category), from which acceptable pairs are computed. File i depends on the seed and i alone; files that are
+there and equal are kept.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class InterferometerSimulator(Simulator):
         Returns
         -------
         values : ndarray of float32, shape (channels, side, side)
-            Jy / beam; one channel for continuum; NaN beyond the antenna's response.
+            Jy / beam; one channel for continuum; NaN outside the primary beam.
         beam : tuple of float
             Major and minor full width, arcsec, and position angle, radians from north to east.
         pixel : float
@@ -152,8 +152,8 @@ class InterferometerSimulator(Simulator):
         draw = MODELS[shape](fixed, of.beam_arcsec)
         half = side * pixel / 2
         east0, north0 = random.uniform(-0.1, 0.1, 2) * 2 * half
-        place = (np.arange(side) - (side - 1) / 2) * pixel
-        north, east = np.meshgrid(place - north0, -place - east0, indexing="ij")  # east is to the left
+        offset = (np.arange(side) - (side - 1) / 2) * pixel
+        north, east = np.meshgrid(offset - north0, -offset - east0, indexing="ij")  # east is to the left
         sky = draw(east, north)
         channels = np.ones((1, 1, 1))
         if of.image_kind == "peak_flux":
@@ -168,7 +168,7 @@ class InterferometerSimulator(Simulator):
         noise = np.stack([signal.fftconvolve(plane, kernel, mode="same")[:side, :side] for plane in noise])
         values = (cube + noise / noise.std()) * 10 ** random.uniform(-5, -3)
         if random.random() < 0.5:
-            across = np.hypot(*np.meshgrid(place, place))
+            across = np.hypot(*np.meshgrid(offset, offset))
             values[:, across > half * random.uniform(0.9, 1.3)] = np.nan
         return values.astype(np.float32), beam, pixel
 
@@ -184,7 +184,7 @@ class InterferometerSimulator(Simulator):
             named = {own}
             if random.random() < 0.4:
                 named.add(NEAR[own])
-            if random.random() < 0.01:  # now and then something unusual
+            if random.random() < 0.01:  # a rare combination
                 named.add(names[int(random.integers(len(names)))])
             for category in sorted(named):
                 table.writerow([f"simulated-{seed}-{number:05d}", category])
@@ -205,8 +205,8 @@ def _put(folder: Path, name: str, content: bytes) -> bool:
 def _beam(beam: tuple[float, float, float], pixel: float) -> Grid:
     """Kernel of the beam, its sum 1."""
     major, minor, angle = beam
-    reach = int(np.ceil(1.5 * major / pixel))
-    north, east = np.mgrid[-reach : reach + 1, -reach : reach + 1] * pixel
+    half = int(np.ceil(1.5 * major / pixel))
+    north, east = np.mgrid[-half : half + 1, -half : half + 1] * pixel
     east = -east
     along = east * np.sin(angle) + north * np.cos(angle)
     across = east * np.cos(angle) - north * np.sin(angle)
@@ -231,8 +231,8 @@ def _disc(random: np.random.Generator, beam: float):
         along, across = _turned(east, north, angle)
         radius = np.hypot(along, across / lean) / size
         sky = np.exp(-1.5 * radius) / (1 + np.exp((radius - 1) * 25))
-        for place, width, depth in gaps:
-            sky = sky * (1 - depth * np.exp(-0.5 * ((radius - place) / width) ** 2))
+        for offset, width, depth in gaps:
+            sky = sky * (1 - depth * np.exp(-0.5 * ((radius - offset) / width) ** 2))
         return np.asarray(sky)
 
     return draw
@@ -244,9 +244,9 @@ def _outflow(random: np.random.Generator, beam: float):
 
     def draw(east: Grid, north: Grid) -> Grid:
         along, across = _turned(east, north, angle)
-        reach = np.abs(along) / size
+        distance = np.abs(along) / size
         wall = np.abs(np.abs(across) - opening * np.abs(along)) / (0.12 * size)
-        lobes = np.exp(-0.5 * wall**2) * reach * np.exp(-3.0 * reach**2) * np.where(along > 0, 1.0, ratio)
+        lobes = np.exp(-0.5 * wall**2) * distance * np.exp(-3.0 * distance**2) * np.where(along > 0, 1.0, ratio)
         return np.asarray(2.5 * lobes + core * _spot(along, across, (0, 0), 0.4 * beam))
 
     return draw

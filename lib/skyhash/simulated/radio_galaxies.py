@@ -1,7 +1,6 @@
 """A simulated survey of radio galaxies, as FITS cut-outs.
 
-What is drawn follows what makes the classes (Fanaroff & Riley 1974; `skyhash.archives.radio_galaxies`). A source is a
-sum of Gaussians of known flux:
+A source is a sum of Gaussians of known flux, by class (Fanaroff & Riley 1974; `skyhash.archives.radio_galaxies`):
 
 - **Compact**: one component, not resolved;
 - **FRI**: two jets that are brightest near the core and fade as they widen, knotty, with a slight S shape;
@@ -10,12 +9,12 @@ sum of Gaussians of known flux:
 - **Bent**: an FRI or FRII whose jets are swept to one side, 50 to 130 degrees between them.
 
 The telescope: a Gaussian beam of `beam_arcsec`; side lobes of a snapshot with a Y-shaped array (six spokes and rings,
-`side_lobes` of the peak) left over by cleaning; noise of one beam's correlation length; now and then another source in
-the field. Flux, size, direction and distance are drawn so that sources fill from 2 beams to half of the cut-out, at a
-signal to noise of 15 to 500.
+`side_lobes` of the peak) left over by cleaning; noise correlated over the beam; in some fields another source. Flux,
+size, direction and distance are drawn so that sources fill from 2 beams to half of the cut-out, at a signal to noise of
+15 to 500.
 
-Each file says what it is: SIMULATD = T, CLASS (the label), OBJECT, ORIGIN. File i depends on the seed and i alone, so
-an archive can be made longer; files that are there and equal are kept.
+Keywords: SIMULATD = T, CLASS (the label), OBJECT, ORIGIN. File i depends on the seed and i alone, so an archive can be
+made longer; files that are there and equal are kept.
 """
 
 from __future__ import annotations
@@ -114,12 +113,12 @@ class RadioGalaxiesSimulator(Simulator):
     def _drawn(self, components: list[Component], beam: float) -> npt.NDArray[np.float64]:
         """Components seen through the beam (a standard deviation, arcsec)."""
         of = self.settings
-        place = (np.arange(of.side_px) - (of.side_px - 1) / 2) * of.pixel_arcsec
+        offset = (np.arange(of.side_px) - (of.side_px - 1) / 2) * of.pixel_arcsec
         sky = np.zeros((of.side_px, of.side_px))
         for east, north, flux, width in components:
             spread = beam**2 + width**2
-            across = np.exp(-((place + east) ** 2) / (2 * spread))  # east is to the left
-            up = np.exp(-((place - north) ** 2) / (2 * spread))
+            across = np.exp(-((offset + east) ** 2) / (2 * spread))  # east is to the left
+            up = np.exp(-((offset - north) ** 2) / (2 * spread))
             sky += flux * beam**2 / spread * np.outer(up, across)
         return sky
 
@@ -157,21 +156,21 @@ def source(label: str, random: np.random.Generator, beam: float, half: float) ->
     direction, ratio = random.uniform(0, 2 * np.pi), random.uniform(0.75, 1.0)
     flux_ratio = random.uniform(0.5, 1.0)
     components: list[Component] = []
-    for side, (reach, flux) in enumerate(((length, 1.0), (length * ratio, flux_ratio))):
+    for side, (distance, flux) in enumerate(((length, 1.0), (length * ratio, flux_ratio))):
         end = direction + (0 if side == 0 else bend)
         curve = (0.6 if side == 0 else -0.6) * random.uniform(0, 1) * (1 if label == "Bent" else 0.3)
         for step in np.linspace(0.12, 1.0, 12):
             angle = end + curve * (step - 0.5)
-            east, north = reach * step * np.sin(angle), reach * step * np.cos(angle)
+            east, north = distance * step * np.sin(angle), distance * step * np.cos(angle)
             if like == "FRI":
-                strength, width = np.exp(-2.2 * step) * random.uniform(0.5, 1.2), 0.10 * reach * step
+                strength, width = np.exp(-2.2 * step) * random.uniform(0.5, 1.2), 0.10 * distance * step
             else:
                 strength = 0.05 + 0.25 * step**4 * random.uniform(0.5, 1.0)
-                width = 0.09 * reach
+                width = 0.09 * distance
             components.append((east, north, flux * strength, width))
         if like == "FRII":
             angle = end + curve * 0.5
             hot = flux * random.uniform(0.8, 1.5)
-            components.append((reach * np.sin(angle), reach * np.cos(angle), hot, 0.02 * reach))
+            components.append((distance * np.sin(angle), distance * np.cos(angle), hot, 0.02 * distance))
     core = random.uniform(0.6, 1.2) if like == "FRI" else random.choice([0.0, random.uniform(0.05, 0.4)])
     return [*components, (0.0, 0.0, float(core), 0.0)]

@@ -1,4 +1,4 @@
-"""What every simulator of an archive offers."""
+"""The interface of simulators of an archive."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from skyhash.settings import SimulatorSettings
 class Simulator:
     """One simulator, made as ``Class(settings)`` and entered in `skyhash.simulated.SIMULATORS`.
 
-    What it writes says in every file that it is simulated (a header keyword, an attribute, or the file's name), in a
-    form that the archive's reader turns into ``observations.simulated``.
+    Every file it writes is marked as simulated (by a header keyword, an attribute, or the file's name), in a form that
+    the archive's reader turns into ``observations.simulated``.
     """
 
     Settings: ClassVar[type[SimulatorSettings]] = SimulatorSettings

@@ -101,14 +101,14 @@ def read(data: bytes, decode: bool = True, max_pixels: int = MAX_PIXELS, max_unp
 
 
 def _check_counts(data: bytes) -> None:
-    """Refuse more axes or columns than FITS allows: astropy would count through all 10**9 that a damaged card says."""
+    """Refuse more axes or columns than FITS allows: astropy would loop over the 10**9 of a damaged card."""
     starts = [0, *(block for block in range(BLOCK, len(data), BLOCK) if data.startswith(b"XTENSION", block))]
     for start in starts:
         header = data[start : max(data.find(_END, start), start + BLOCK)]
         for key in (b"NAXIS   =", b"ZNAXIS  =", b"TFIELDS ="):
-            place = header.find(key)
-            said = header[place + len(key) : place + 80].split(b"/")[0].strip()
-            if place >= 0 and len(said) > 3 and said.isdigit():
+            position = header.find(key)
+            said = header[position + len(key) : position + 80].split(b"/")[0].strip()
+            if position >= 0 and len(said) > 3 and said.isdigit():
                 raise BadFile("unreadable", f"{key.decode()[:-1].strip()} is {said.decode()}, FITS allows 999")
 
 
@@ -159,7 +159,7 @@ def _image(hdu, shape: tuple[int, int], decode: bool, size: int, max_pixels: int
         raise BadFile("too_large", f"the header says {width} x {height} px, at most {max_pixels:,} are decoded")
     bits = int(header["BITPIX"])
     if isinstance(hdu, fits.CompImageHDU):
-        # a tile is unpacked whole, however small the image is that it says it belongs to
+        # a tile is unpacked whole, so its own size is checked, not only the image's
         tile = math.prod(hdu.tile_shape)
         if tile > max(4 * height * width, 4096) or tile > max_pixels:
             raise BadFile("too_large", f"a tile of {tile:,} px in an image of {width} x {height}")

@@ -6,7 +6,7 @@ and of a fourth axis, the first entry (Stokes I) is taken. With channels x_i of 
 in `CUNIT3`):
 
 - ``plane``: one channel, counted from 0, negative from the end;
-- ``peak``: the highest value along the axis (the "eighth moment");
+- ``peak``: the highest value along the axis ("moment 8");
 - ``moment0``: sum x_i |dv|; ``moment1``: sum x_i v_i / sum x_i, over channels that are measured.
 """
 
@@ -60,9 +60,9 @@ def read(
             while len(sizes) < 2:
                 sizes.insert(0, 1)
             values = values.reshape(sizes)
-            for place, axis in reversed(list(enumerate(_longer(header)))[2:]):
+            for index, axis in reversed(list(enumerate(_longer(header)))[2:]):
                 if _is_stokes(header, axis):
-                    values = values.take(0, axis=values.ndim - 1 - place)
+                    values = values.take(0, axis=values.ndim - 1 - index)
             while values.ndim > 3:
                 values = values[0]
             return header, np.atleast_3d(values.T).T.astype(np.float32)

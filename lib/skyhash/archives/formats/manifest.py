@@ -1,8 +1,8 @@
 """A table of facts beside the images: ``manifest.csv`` with one row per image, found by the image's path.
 
 The column ``file`` holds paths relative to the table's folder, with ``[i]`` after it for image i of a file of many.
-Other columns may be there or not: ``timestamp``, ``label``, ``instrument``, ``notes``, ``split``, ``ra``, ``dec``;
-whatever else there is goes to ``facts``.
+Optional columns: ``timestamp``, ``label``, ``instrument``, ``notes``, ``split``, ``ra``, ``dec``; all others go to
+``facts``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from skyhash.archives.formats import times
 from skyhash.errors import BadFile
 
 LEVELS = 3
-"""How many folders up a table is looked for: class folders within a folder of images are common."""
+"""Number of parent folders in which the table is looked for: class folders within a folder of images are common."""
 KNOWN = ("file", "timestamp", "label", "instrument", "split", "ra", "dec")
 
 
@@ -54,7 +54,7 @@ def row_of(source: Source, name: str, member: str = "") -> dict[str, str] | None
 
 
 def facts_of(row: dict[str, str]) -> Facts:
-    """Columns of observations that a row tells; numbers and times that cannot be read are left out."""
+    """A row as columns of observations; numbers and times that cannot be read are left out."""
     facts: dict[str, Any] = {"label": row.get("label") or None, "split": row.get("split") or None}
     facts["obs_time"] = _time(row.get("timestamp", ""))
     facts["category"] = row.get("instrument") or None

@@ -1,8 +1,8 @@
 """PGM files, also of many frames after each other, as the THEMIS all-sky imagers write them (stream0).
 
-Each frame is a binary PGM: ``P5``, width, height, highest value, one blank, pixels from the top; two bytes each, the
-high one first, where the highest value is above 255. Between the words lie comments; THEMIS writes what it knows of the
-frame there, ``#"Image request start" 2014-03-10 06:00:00.063119 UTC``, and puts a minute, 20 frames, into one file.
+Each frame is a binary PGM: ``P5``, width, height, highest value, one space, pixels from the top; two bytes each, the
+high one first, where the highest value is above 255. The header may hold comments; THEMIS writes its metadata there,
+``#"Image request start" 2014-03-10 06:00:00.063119 UTC``, and puts one minute, 20 frames, into one file.
 """
 
 from __future__ import annotations
@@ -106,5 +106,5 @@ def _frame(data: bytes, start: int, number: int, max_pixels: int) -> Frame:
         key.decode("latin-1").strip(): value.decode("latin-1").strip()
         for key, value in _COMMENT.findall(data[start : at + 1])
     }
-    # exactly one blank stands between the highest value and the pixels
+    # exactly one byte of white space separates the highest value from the pixels
     return Frame(width, height, highest, comments, at + 1)

@@ -1,4 +1,4 @@
-"""Picture files (PNG, JPEG and others that are asked for) and npz files of pictures to arrays, from memory."""
+"""Picture files (PNG, JPEG and others) and npz files of pictures, decoded from memory to arrays."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Times as the headers of astronomical images write them.
 
 JSOC's T_REC and T_OBS are TAI (``2011.01.01_00:00:00_TAI``): they run ahead of UTC by the leap seconds, 34 in 2011 and
-37 since 2017. DATE-OBS is UTC unless TIMESYS says otherwise. Older forms that occur: ``03-31-11`` (month, day, year;
+37 since 2017. DATE-OBS is UTC unless TIMESYS says otherwise. Other forms that occur: ``03-31-11`` (month, day, year;
 the Submillimeter Array writes ``4-7-25 11:1:48``), ``31/03/99`` (day, month, year: FITS before 1997), a date alone with
 the time of day in TIME-OBS (text) or TAVG-UT (hours).
 """

@@ -1,8 +1,8 @@
-"""Keyword tables: the headers of files that were fetched without them.
+"""Keyword tables: header keywords of files that JSOC exported without them.
 
-JSOC delivers a record either as a FITS file with its keywords written into the header, or, much faster, `as-is`: the
-bare segment file, whose header holds nothing but the image's form. The keywords then come as a table: the text of
-``show_info`` (columns apart by tabs, the first line names them), or the same saved as CSV or ECSV by drms or astropy.
+JSOC exports a record either as a FITS file with its keywords in the header, or, much faster, `as-is`: the bare segment
+file, whose header only describes the array. The keywords then come as a table: the text of ``show_info`` (tab-separated
+columns, named in the first line), or the same saved as CSV or ECSV by drms or astropy.
 
 A row belongs to a file when a column of the table (``filename``, ``file``, ``path``, ``magnetogram`` ...) ends in the
 file's path, as far as that is unambiguous: all segment files are called ``magnetogram.fits`` in folders of their own.
@@ -102,7 +102,7 @@ def parse(text: str, what: str = "archive.keywords") -> KeywordTable:
 
 
 def value(field: str) -> Any:
-    """A field as int, float, text, or None where it says missing; 0x... is an integer."""
+    """A field as int, float or text; None for JSOC's words for a missing value; 0x... is an integer."""
     field = field.strip().strip('"').strip("'").strip()
     if field.lower() in MISSING:
         return None

@@ -1,8 +1,8 @@
 """Simulated HMI: images made by `skyhash.simulated`, in HMI's file format.
 
-The files have HMI's keywords, units, orientation and compression, so the reader is HMI's. They say what they are:
-SIMULATD is true, ORIGIN names the simulation, the series is ``hmi.sim_m_720s``. A real HMI file put beside them is
-read as well and counts as observed; what the header says decides, not the folder.
+The files have HMI's keywords, units, orientation and compression, so the reader is HMI's. They are marked:
+SIMULATD is true, ORIGIN names the simulation, the series is ``hmi.sim_m_720s``. A real HMI file beside them is read too
+and counts as observed: the header decides, not the folder.
 """
 
 from __future__ import annotations

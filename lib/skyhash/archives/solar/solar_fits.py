@@ -37,8 +37,8 @@ class SolarSettings(ArchiveSettings):
 class SolarFits(Archive):
     """Archive of one instrument's FITS magnetograms.
 
-    A subclass says whose file it is (`check_instrument`), where the Sun lies if its header has its own way to say so
-    (`disk`), and how the archive names the image (`natural_key`).
+    A subclass checks the instrument (`check_instrument`), and may read the disk from keywords of its own (`disk`) and
+    name the image in its own way (`natural_key`).
     """
 
     Settings = SolarSettings
@@ -108,7 +108,7 @@ class SolarFits(Archive):
 
 
 def is_simulated(header: Mapping[str, Any]) -> bool:
-    """Whether the header says so: by SIMULATD, or by an ORIGIN or TELESCOP that speaks of simulation.
+    """Whether the header says so: by SIMULATD, or by ``simul`` in ORIGIN or TELESCOP.
 
     Only this decides ``observations.simulated``, whatever reader and folder: no setting can turn a model into an
     observation, or the other way round.
@@ -202,8 +202,8 @@ def check_field(magnetogram: Image) -> None:
     square = values[low_y:high_y, low_x:high_x]
     # a sparse sample first, which is enough for a good image
     for step in (16, 1):
-        look = square[::step, ::step]
-        measured = np.isfinite(look) if look.dtype.kind == "f" else look != magnetogram.blank
+        sample = square[::step, ::step]
+        measured = np.isfinite(sample) if sample.dtype.kind == "f" else sample != magnetogram.blank
         if np.any(measured):
             return
     raise BadFile("no_disk", "not one measured pixel on the disk: all are NaN or BLANK")

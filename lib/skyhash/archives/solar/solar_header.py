@@ -1,8 +1,8 @@
 """The Sun's disk in an image, from its FITS header.
 
 Formulae: Thompson 2006 (A&A 449, 791), sections 3 and 4: helioprojective arcsec from pixels by CRPIX, CDELT, CRVAL and
-CROTA2 or PCi_j. The disk centre is where both are zero: it is not CRPIX where CRVAL is not zero (re-sampled images).
-"""
+CROTA2 or PCi_j. The disk centre is where both coordinates are zero; it differs from CRPIX where CRVAL is not zero
+(resampled images)."""
 
 from __future__ import annotations
 

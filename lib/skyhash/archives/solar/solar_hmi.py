@@ -6,7 +6,7 @@ gauss) and every 720 s (``hmi.m_720s``, about 6 gauss). Positive field points to
 http://jsoc.stanford.edu; instrument: Schou et al. 2012, Solar Physics 275, 229; line-of-sight products: Couvidat et
 al. 2016, Solar Physics 291, 1887.
 
-What is odd in the files, and what is done about it:
+Peculiarities of the files, and how they are handled:
 
 - The image is tile-compressed (Rice), int32, 0.1 gauss per unit (BSCALE), in the first extension; BLANK (-2147483648)
   fills what is off the disk. Stored values are kept (`skyhash.archives.formats.fits`). Exports of re-binned 1024 or

@@ -18,8 +18,8 @@ name:
   ``2022_08_02__10_47_53_000__SDO_HMI_HMI_magnetogram.jp2``, ``20260201_000000_M_1k.jpg`` and the like; ``_TAI`` after
   it is honoured. It may be the hour that was asked for: Helioviewer answers with its nearest image, which may be
   minutes away. There is no QUALITY: it is null.
-- Colour pictures are turned to grey. Intensity images look alike in form; their grey tells them apart: the middle of a
-  magnetogram's disk is 128.
+- Colour pictures are turned to grey. Intensity images have the same form; they are recognised by their grey
+  level: the middle of a magnetogram's disk is 128.
 - Rows are stored from the top; they are turned over (a view, no copy) so that the bottom row is first, as in FITS.
 """
 
@@ -209,7 +209,7 @@ def _edges(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
 
 
 def _in_largest_band(points: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Points within three times the median distance of the median point: not a time stamp in a corner."""
+    """Mask of the points within three times the median distance from the median point, without e.g. a time stamp."""
     distance = np.hypot(*(points - np.median(points, axis=0)).T)
     return distance <= 3.0 * np.median(distance)
 

@@ -7,17 +7,17 @@ of five (about 10 gauss), and for some months a year every minute. Instrument: S
 Physics 255, 53. MDI's field is about 1.3 to 1.4 times HMI's (Liu et al. 2012, Solar Physics 279, 295): nothing is
 rescaled here, so a threshold in gauss means a little less flux in MDI than in HMI.
 
-What is odd in the files, and what is done about it:
+Peculiarities of the files, and how they are handled:
 
 - JSOC's files are tile-compressed int32 with BSCALE 0.01; the older SOI files are plain int16 with other keywords.
 - The disk centre is CRPIX (1-based), or X0, Y0 (0-based; CENTER_X, CENTER_Y are 1-based); the radius is RSUN_OBS or
   OBS_R0 (arcsec) over CDELT or XSCALE, or R_SUN (R0 in old files) in pixels. CRPIX and RSUN_OBS come first: re-binned
   exports correct those and leave X0 and R_SUN as they were.
-- From July 2003 SOHO was turned upside down every three months: CROTA2 is 0 or 180 (and 3 degrees in the last days:
-  see the file of 2011-04-01, CROTA2 3.0978). Old files have P_ANGLE instead. It is 0 or 180, but for short
-  manoeuvres; no document at hand states its sign there, and such a file is refused. SOLAR_P0 is the roll of the
-  Earth's view and is not used.
-- SOHO flew 1 % closer to the Sun than the Earth: RSUN_OBS is SOHO's, do not take it from an almanac.
+- From July 2003 SOHO was turned upside down every three months: CROTA2 is 0 or 180 (and 3 degrees in the last days: see
+  the file of 2011-04-01, CROTA2 3.0978). Old files have P_ANGLE instead. It is 0 or 180 except during short manoeuvres;
+  files with another angle are refused, because the sign of P_ANGLE is not documented. SOLAR_P0 is the position angle
+  seen from the Earth and is not used.
+- SOHO flew 1 % closer to the Sun than the Earth: RSUN_OBS is as seen from SOHO, not from the Earth.
 - T_REC and T_OBS are TAI; DATE-OBS is UTC; old files write DATE_OBS.
 - QUALITY 512 (0x200) is on many good images of 2011, so rejecting every set bit loses them: set
   ``archive.reject_quality``.

@@ -1,1 +1,1 @@
-"""Pretrained networks that encoders build on: pictures in, one feature vector per picture out."""
+"""Pretrained networks for encoders: from a picture to a vector of features."""

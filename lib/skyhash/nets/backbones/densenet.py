@@ -1,4 +1,4 @@
-"""DenseNet-161 (Huang et al. 2017) of torchvision, with ImageNet weights from a file that the user has.
+"""DenseNet-161 (Huang et al. 2017) of torchvision, with ImageNet weights from a file of the user's.
 
 The backbone of Ndung'u et al. 2023 (arXiv 2309.00932). torchvision serves its weights as ``densenet161-8d451a50.pth``;
 nothing is downloaded here. They come from
@@ -6,9 +6,9 @@ nothing is downloaded here. They come from
 - a file: that one, or the same tensors as safetensors; or
 - torchvision's name, ``IMAGENET1K_V1``, where torch's cache (``torch.hub.get_dir()``/checkpoints) holds the file.
 
-A ``.pth`` file is opened with ``weights_only=True``: it can hold tensors, not code. torchvision's file is of 2017 and
-calls ``denselayer1.norm1`` ``denselayer1.norm.1``; both are understood. Its classification layer is left aside. Pixels
-are normalised by ImageNet's mean and standard deviation per channel, as torchvision does.
+A ``.pth`` file is opened with ``weights_only=True``, which reads tensors but no code. torchvision's file of 2017 has
+the older names ``denselayer1.norm.1`` for ``denselayer1.norm1``; both are read. The classification layer is ignored.
+Pixels are normalised by ImageNet's mean and standard deviation per channel, as torchvision does.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class DenseNet161(Backbone):
     Parameters
     ----------
     weights : str
-        A file or torchvision's name; '' leaves `load_pretrained` to refuse.
+        A file or torchvision's name; with '' `load_pretrained` raises.
     """
 
     features = 2208
@@ -59,7 +59,7 @@ class DenseNet161(Backbone):
         self.register_buffer("spread", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1), persistent=False)
 
     def load_pretrained(self) -> None:
-        """Take over the weights of the given file.
+        """Load the weights of the file.
 
         Raises
         ------
@@ -96,5 +96,5 @@ def _read(weights: str) -> dict[str, Tensor]:
         found = f"{weights}, which is not at {path}" if named else repr(weights)
         raise ConfigError(SETTING, f"{found} ({type(error).__name__})", expected) from None
     if not isinstance(read, dict):
-        raise ConfigError(SETTING, f"{weights!r}, which holds no table of tensors", expected)
+        raise ConfigError(SETTING, f"{weights!r}, which holds no mapping of names to tensors", expected)
     return read

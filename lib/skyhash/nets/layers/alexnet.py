@@ -1,22 +1,22 @@
 """The convolutions of AlexNet (Krizhevsky et al. 2012), in the one-column form (Krizhevsky 2014) of torchvision.
 
 Five convolutions of 64, 192, 384, 256 and 256 channels, ReLU after each, 3 x 3 maxima with a step of 2 after the first,
-second and fifth: 224 px become 6 x 6 maps. Local response normalisation is left out, as there.
+second and fifth: 224 px become 6 x 6 maps. As there, local response normalisation is left out.
 """
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-# channels, kernel, stride, padding, and whether maxima follow
+# channels, kernel, stride, padding, and whether max pooling follows
 CONVOLUTIONS = ((64, 11, 4, 2, True), (192, 5, 1, 2, True), (384, 3, 1, 1, False), (256, 3, 1, 1, False),
                 (256, 3, 1, 1, True))  # fmt: skip
 LEAST_PX = 63
-"""Smaller pictures have nothing left after the last maxima."""
+"""Smallest side for which the last max pooling has an output."""
 
 
 class AlexNetMaps(nn.Module):
-    """See the module; weights after He et al. (2015), so that it learns without normalisation too.
+    """See the module; weights are initialised after He et al. (2015).
 
     Parameters
     ----------

@@ -1,14 +1,13 @@
-"""Power mean transformation: a non-linearity with few parameters, for what goes into a fully connected layer.
+"""Power mean transformation: a non-linearity with two parameters per channel, before a fully connected layer.
 
-Zhang & Wu (2019) carry the power mean kernel of support vector machines over to networks. That kernel is approximated
-by a polynomial of second degree in ln(x + 0.05) (Wu 2012, "Power mean SVM", section 3). The aurora document names the
-transformation without printing it, so this is our reading of its source: of every pooled value x >= 0 of channel c::
+Zhang & Wu (2019) apply the power mean kernel of support vector machines to networks. The kernel is approximated by a
+polynomial of second degree in ln(x + 0.05) (Wu 2012, "Power mean SVM", section 3). Chen, Peng & Gan (2020) name the
+transformation without a formula; this is an interpretation of their source. For a pooled value x >= 0 of channel c::
 
     l = ln(1 + x / 0.05),    y = a_c l + b_c l^2
 
-with l in place of ln(x + 0.05), so that nothing stays nothing. a starts at 1 / ln 21, so that 1 stays 1, and b at 0;
-both are trained: two numbers per channel. Small responses, of faint arcs, then weigh more than in proportion, large
-ones, of the Moon, less.
+with l instead of ln(x + 0.05), so that y(0) = 0. Initially a = 1 / ln 21, so that y(1) = 1, and b = 0; both are
+trained. Small responses, such as faint arcs, get relatively more weight, large ones, such as the Moon, less.
 """
 
 from __future__ import annotations

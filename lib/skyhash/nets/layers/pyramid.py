@@ -1,7 +1,6 @@
 """Spatial pyramid pooling (He et al. 2015, section 2.1): feature maps of any size to a vector of one length.
 
-Each level divides the maps into n x n bins that cover them whole and takes every channel's highest value in each bin;
-the levels are laid end to end. Coarse levels see the whole sky, fine ones where in it something is.
+Each level divides the maps into n x n bins and takes each channel's maximum in each bin; the levels are concatenated.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Classes at fixed corners of the cube of codes, far from each other (central similarity, Yuan et al. 2020).
+"""Fixed codewords of the classes as targets of the codes (central similarity, Yuan et al. 2020).
 
-Each class gets a codeword of its own (arXiv 1908.00347, section 3.1); every bit of an image's code is trained towards
-that of its class by binary cross-entropy (section 3.2). With 8 bits and 4 classes the codewords differ in 5 bits or
+Each class has a codeword (arXiv 1908.00347, section 3.1); every bit of an image's code is trained towards that of its
+class by binary cross-entropy (section 3.2). With 8 bits and 4 classes the codewords differ in 5 bits or
 more, so that two wrong bits still leave the right class nearest.
 """
 
@@ -17,10 +17,10 @@ MOST_TRIED = 1 << 12
 
 
 def codewords(classes: int, bits: int, seed: int = 0) -> Tensor:
-    """Codewords that differ from each other in as many bits as a greedy search finds.
+    """Codewords of large mutual Hamming distance, by a greedy search.
 
-    Candidates (all words of up to 12 bits, else as many random ones) are passed through in a seeded order; a word is
-    taken if it differs from all taken ones in at least d bits, for the largest d that gives enough words.
+    Candidates (all words of up to 12 bits, else as many random ones) are visited in a seeded order; a word is taken if
+    it differs from all taken ones in at least d bits, for the largest d that gives enough words.
 
     Returns
     -------

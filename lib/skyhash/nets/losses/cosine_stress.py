@@ -35,7 +35,7 @@ def cosine_stress(codes: Tensor, targets: Tensor) -> Tensor:
     ----------
     codes : Tensor, shape (batch, code_size)
     targets : Tensor, shape (batch, size)
-        What similarity is measured on.
+        Vectors whose cosines are to be reproduced.
 
     Returns
     -------

@@ -1,12 +1,12 @@
 """Pairwise similarity of codes (Li, Wang & Kang 2016, "Feature learning based deep supervised hashing", section 3.1).
 
-The aurora document trains its hash layer on image pairs and cites this form. Of two codes u, v of the same length, with
-s = 1 for a pair of one class and 0 for a pair of two::
+Chen, Peng & Gan (2020) cite this loss for their hash layer. For two codes u, v with s = 1 if they are of one class,
+else 0::
 
     theta = u . v / 2,    p(s = 1 | u, v) = sigmoid(theta),    L(u, v) = log(1 + exp(theta)) - s theta
 
-With signs as codes, theta is half the length minus the Hamming distance: the likelier a pair of one class, the nearer
-its codes. With c equally frequent classes only one pair of c is of one class; `balance` makes both kinds count equally.
+For codes of signs, theta is half the length minus the Hamming distance. With c equally frequent classes only one pair
+in c is of one class; `balance` gives both kinds of pairs the same total weight.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ def pairwise_likelihood(codes: Tensor, labels: Tensor, balance: bool = True) -> 
     labels : Tensor of int64, shape (n,)
         -1 = unknown: takes no part.
     balance : bool
-        Pairs of one class have the weight of pairs of two together; False: every pair counts once, as printed.
+        Pairs of one class and pairs of two classes have equal total weight; False: every pair has weight 1, as
+        published.
 
     Returns
     -------
     Tensor, scalar
-        0 where there is no pair; a batch of only one kind of pairs is their mean.
+        0 if there is no pair; the plain mean if there is only one kind of pairs.
     """
     first, second = torch.triu_indices(len(codes), len(codes), offset=1, device=codes.device)
     known = (labels[first] >= 0) & (labels[second] >= 0)

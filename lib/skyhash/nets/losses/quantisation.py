@@ -1,7 +1,7 @@
 """Quantisation error of codes that become signs (Li, Wang & Kang 2016, section 3.2).
 
-A bit is the sign of a code unit u. What is lost by taking the sign is (u - sign(u))^2 = (|u| - 1)^2; the sign of 0 is
-taken as 1, so that a unit that has not decided counts in full.
+A bit is the sign of a code unit u. The squared error of taking the sign is (u - sign(u))^2 = (|u| - 1)^2, with sign(0)
+= 1, so that it is 1 at u = 0.
 """
 
 from __future__ import annotations

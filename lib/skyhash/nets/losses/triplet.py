@@ -1,19 +1,19 @@
 """Triplet margin loss (Ndung'u et al. 2023, arXiv 2309.00932, section 3) over the triplets of a batch.
 
-Of an anchor a, a positive p of its class and a negative n of another class::
+For an anchor a, a positive p of its class and a negative n of another class::
 
     L(a, p, n) = max(0, d(a, p) - d(a, n) + margin),    d(x, y) = |x - y|_2
 
-The document does not say which triplets are taken. Here all rows of the batch are anchors, and the mining rule says
-which positives and negatives they meet:
+The paper does not say which triplets are used. Here every labelled row of the batch is an anchor, and `mining` selects
+its positives and negatives:
 
 - ``all``: every triplet of the batch whose loss is above 0 ("batch all, non-zero mean", Hermans et al. 2017,
-  arXiv 1703.07737). The default: it uses what small batches hold, and wrong labels do not dominate.
+  arXiv 1703.07737). The default, as it uses all information of small batches and is robust to wrong labels.
 - ``semi_hard``: for every anchor and positive the nearest negative that is farther than the positive, or the farthest
   negative where there is none (Schroff et al. 2015, arXiv 1503.03832).
 - ``hard``: for every anchor the farthest positive and the nearest negative (Hermans et al. 2017, "batch hard").
 
-Rows of one class with itself, and rows without a label, are no triplets.
+A row is no positive of itself; rows without a label take no part.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 Mining = Literal["all", "semi_hard", "hard"]
-TINY = 1e-12  # under the root: its slope at 0 is infinite
+TINY = 1e-12  # under the root, whose derivative is infinite at 0
 
 
 def distances(codes: Tensor) -> Tensor:
@@ -45,12 +45,12 @@ def triplet_margin(
     margin : float
     mining : {'all', 'semi_hard', 'hard'}
     weights : Tensor of float, shape (n,), optional
-        How much a triplet counts, by its anchor; all equal if None.
+        Weight of a triplet, by its anchor; all equal if None.
 
     Returns
     -------
     Tensor, scalar
-        0 where the batch holds no triplet (of a positive loss, for ``all``).
+        0 if the batch has no triplet (for ``all``: none of positive loss).
     """
     distance = distances(codes)
     known = labels >= 0

@@ -28,8 +28,10 @@ class AuroraHashSettings(EncoderSettings):
     activation: Literal["tanh", "none"] = Field("tanh", description="of the hash layer")
     classification: NotNegative = Field(1.0, description="weight of the cross-entropy of the classes")
     pairwise: NotNegative = Field(1.0, description="weight of the likelihood of pairs")
-    quantisation: NotNegative = Field(0.1, description="weight of the codes' distance from -1 and 1")
-    pair_balance: bool = Field(True, description="pairs of one class count as much as those of two, all together")
+    quantisation: NotNegative = Field(
+        0.1, description="weight of the quantisation loss, the codes' distance from -1 and 1"
+    )
+    pair_balance: bool = Field(True, description="pairs of one class and pairs of two have equal total weight")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of the classes' targets")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.5, description="before each fully connected layer, or of the pretrained network's features, in training"
@@ -39,4 +41,6 @@ class AuroraHashSettings(EncoderSettings):
     scale: NotNegative = Field(0.1, description="views are enlarged or reduced by up to this share")
     shift: Share = Field(0.05, description="views are moved by up to this share of the side")
     frozen_stages: Natural = Field(0, description="efficientnet_lite0: early stages that are not trained, at most 9")
-    backbone_rate: PositiveFloat = Field(0.1, description="efficientnet_lite0: its learning rate, of the other layers'")
+    backbone_rate: PositiveFloat = Field(
+        0.1, description="efficientnet_lite0: its learning rate relative to the other layers'"
+    )

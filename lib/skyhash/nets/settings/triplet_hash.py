@@ -25,7 +25,9 @@ class TripletHashSettings(EncoderSettings):
     stored_statistics: bool = Field(
         True, description="batch normalisation by the pretrained means and variances, not by each batch's"
     )
-    backbone_rate: PositiveFloat = Field(1.0, description="learning rate of the backbone, of the layers' after it")
+    backbone_rate: PositiveFloat = Field(
+        1.0, description="learning rate of the backbone relative to the layers after it"
+    )
     margin: PositiveFloat = Field(1.0, description="of the triplet loss, in Euclidean distance of sigmoid codes")
     mining: Literal["all", "semi_hard", "hard"] = Field("all", description="which triplets of a batch count")
     triplet: NotNegative = Field(1.0, description="weight of the triplet loss")
@@ -35,13 +37,15 @@ class TripletHashSettings(EncoderSettings):
     )
     quantisation: NotNegative = Field(0.0, description="weight of the codes' distance from 0 and 1; not in the paper")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="of the cross-entropies' targets")
-    balance: Share = Field(1.0, description="classes count by (their number)^-balance in every part of the loss")
+    balance: Share = Field(
+        1.0, description="weight of a class is (its number of rows)^-balance in every part of the loss"
+    )
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="of the features, in training")
     turn_deg: NotNegative = Field(180.0, description="views are turned by up to this angle")
-    mirror: bool = Field(True, description="views are mirrored at random; false where handedness means something")
+    mirror: bool = Field(True, description="views are mirrored at random; false where mirroring changes the class")
     scale: NotNegative = Field(0.15, description="views are enlarged or reduced by up to this share")
     shift: Share = Field(0.04, description="views are moved by up to this share of the side")
-    noise: NotNegative = Field(0.0, description="views get Gaussian noise up to this, of full white")
+    noise: NotNegative = Field(0.0, description="views get Gaussian noise up to this (full white is 1)")
     stretch: NotNegative = Field(0.0, description="views' grey is raised to a power of exp(-stretch) to exp(stretch)")
     orientations: Literal[1, 8] = Field(
         8, description="codes are the mean over the eight exact orientations of an image, or of the image as it is"

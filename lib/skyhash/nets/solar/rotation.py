@@ -1,14 +1,15 @@
-"""Virtual Suns: sequences of frames made by turning descriptors with the Sun's rotation.
+"""Virtual Suns: sequences of frames made by rotating descriptors with the Sun's rotation (data augmentation).
 
-A few weeks of images hold few active regions, and a net learns those by heart. So new Suns are put together from the
-rows of a batch: the near side from some, the far side from others, every belt of latitude from its own row, mirrored
-north-south and east-west at random. Turned by the synodic rotation they give sequences of any length whose times are
-known, in which regions come round the eastern limb and go at the western one as on the real Sun.
+A few weeks of images contain few active regions, to which a network overfits. New Suns are therefore combined from the
+rows of a batch: near and far side from different rows, every belt of latitude from a row of its own, mirrored
+north-south and east-west at random. Rotating them with the synodic rate gives sequences of any length with known times,
+in which regions appear at the eastern limb and disappear at the western one.
 
-Geometry: the grid spans the disk's square (`describe.frame: disk`), row 0 is the north, column 0 the east; the axis
-lies in the plane of the sky (B0 = 0), as the grid is much coarser than 7 degrees' difference. Rotation of magnetic
-features is `skyhash.solar_rotation`'s, minus the Earth's motion. A cell
-loses weight towards the limb as the root of mu: the line-of-sight field goes with mu, the descriptor with its root.
+Geometry: the grid spans the disk's square (`describe.frame: disk`), row 0 is the north, column 0 the east. The Sun's
+axis lies in the plane of the sky (B0 = 0): the grid is too coarse for the true 7 degrees to matter. The rotation rate
+is that of magnetic features (`skyhash.solar_rotation`) minus the Earth's motion. Towards the limb a cell's value
+decreases as the square root of mu, because the line-of-sight field is proportional to mu and the descriptor to its
+root.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ from torch.nn import functional
 
 from skyhash.solar_rotation import EARTH_DEG_PER_DAY, sidereal_deg_per_day
 
-EDGE_MU = 0.15  # nearer to the limb the division by mu would only make noise strong
+EDGE_MU = 0.15  # nearer to the limb the division by mu would mainly amplify noise
 BRIGHTEST = 3.0
 BELTS = 8
 
 
 class Rotation(nn.Module):
-    """Turns descriptors of an n x n grid; the geometry is computed once.
+    """Rotates descriptors of an n x n grid; the geometry is computed once.
 
     Parameters
     ----------
     n : int
         Cells in a row and in a column.
     finer : int
-        Points per cell and axis at which the turned grid is read.
+        Points per cell and axis at which the rotated grid is read.
     """
 
     on: Tensor
@@ -47,8 +48,8 @@ class Rotation(nn.Module):
     def __init__(self, n: int, finer: int = 2):
         super().__init__()
         self.n, self.finer = n, finer
-        place = (torch.arange(n * finer) + 0.5) / (n * finer) * 2 - 1
-        down, west = torch.meshgrid(place, place, indexing="ij")
+        coordinate = (torch.arange(n * finer) + 0.5) / (n * finer) * 2 - 1
+        down, west = torch.meshgrid(coordinate, coordinate, indexing="ij")
         on = down.square() + west.square() < 1
         down, west = down * on, west * on
         cos_latitude = (1 - down.square()).sqrt()
@@ -71,9 +72,9 @@ class Rotation(nn.Module):
         Parameters
         ----------
         near, far : Tensor, shape (suns, n, n)
-            The two sides at hour 0, each as seen from in front of it.
+            The two hemispheres at hour 0, each as seen face-on.
         longitude : Tensor, shape (suns,)
-            Turn of the whole Sun at hour 0, radians, westwards.
+            Rotation of the whole Sun at hour 0, radians, westwards.
         hours : Tensor, shape (suns, frames)
             Times of the frames.
 
@@ -101,7 +102,7 @@ class Rotation(nn.Module):
 
 
 def sides(vectors: Tensor, suns: int, n: int) -> Tensor:
-    """Near and far sides put together from a batch, drawn from torch's generator.
+    """Near and far sides combined from the rows of a batch, drawn from torch's generator.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from torch.nn import functional
 def random_affine(
     images: Tensor, turn_deg: float = 180.0, scale: float = 0.0, shift: float = 0.0, mirror: bool = True
 ) -> Tensor:
-    """Each picture under its own turn, scale, shift and mirror image, read bilinearly; zero outside.
+    """Each picture turned, scaled, shifted and mirrored by its own random draw, read bilinearly; zero outside.
 
     Parameters
     ----------
@@ -32,8 +32,8 @@ def random_affine(
     """
     n, device = len(images), images.device
 
-    def draw(reach: float) -> Tensor:
-        return (torch.rand(n, device=device) * 2 - 1) * reach
+    def draw(limit: float) -> Tensor:
+        return (torch.rand(n, device=device) * 2 - 1) * limit
 
     angle = draw(turn_deg * math.pi / 180)
     shrink = torch.exp(-draw(math.log1p(scale)))

@@ -1,11 +1,9 @@
-"""Random views of a batch of square images for contrastive learning: an affine view of each, cut, with other noise.
+"""Random affine crops of a batch of square images, for contrastive learning.
 
-After the description of ALMA's archive (Stoehr et al. 2024, The Messenger, DOI 10.18727/0722-6691/5396): rotation by
-any angle, shear, scale (also below 1, which had a very positive effect there), crop, and flips. All images are read at
-once, and once: turn, shear, scale, flips and crop are one matrix per image.
-
-Three more, off by default, are what tells two observations of one source apart: noise, gain (how bright the source is
-in units of the noise) and blur (the beam).
+After Stoehr et al. (2024, The Messenger, DOI 10.18727/0722-6691/5396): rotation by any angle, shear, scale (also below
+1, which they found helpful), crop and flips. They are combined into one matrix per image, so that images are
+interpolated once. The encoder adds noise, gain (brightness in units of the noise) and blur (the beam), off by default,
+by which two observations of one source differ.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ def matrices(
 ) -> Tensor:  # fmt: skip
     """Random 2 x 2 matrices from positions in the view to positions in the image, shape (count, 2, 2).
 
-    Their inverse, what happens to the image, is: shear along the rows by an angle from -shear_deg to shear_deg, scale
+    The image itself undergoes their inverse: shear along the rows by an angle from -shear_deg to shear_deg, scale
     by a factor drawn evenly from `scale`, turn by an angle from -turn_deg to turn_deg, flip each axis with a chance of
     one half.
     """
@@ -39,7 +37,7 @@ def matrices(
     else:
         flips = torch.ones(2, count, device=device)
     cos, sin = torch.cos(angle), torch.sin(angle)
-    # the inverses of flip, turn, shear, in the order in which a place goes back
+    # the inverses of flip, turn and shear, in reverse order
     turned = torch.stack([cos * flips[0], sin * flips[1], -sin * flips[0], cos * flips[1]], dim=1).view(count, 2, 2)
     sheared = torch.eye(2, device=device).repeat(count, 1, 1)
     sheared[:, 0, 1] = -slope
@@ -75,7 +73,7 @@ def contrastive_views(
 ) -> Tensor:  # fmt: skip
     """One random view of each image, shape (n, channels, crop_px, crop_px); parameters as in `matrices`.
 
-    The crop's place is drawn from whole pixels; a crop larger than the image shows background around it.
+    The crop's position is drawn in whole pixels; a crop larger than the image shows background around it.
     """
     count, side = len(images), images.shape[-1]
     inverse = matrices(count, turn_deg, shear_deg, scale, mirror, images.device)
@@ -87,11 +85,11 @@ def contrastive_views(
 def blurred(images: Tensor, sigma_px: Tensor) -> Tensor:
     """Each image smoothed by a Gaussian of its own standard deviation, shape of `images`; 0 leaves it as it is."""
     count, channels, height, width = images.shape
-    reach = max(1, math.ceil(3 * float(sigma_px.max())))
-    place = torch.arange(-reach, reach + 1, device=images.device, dtype=images.dtype)
-    kernel = torch.exp(-0.5 * (place / sigma_px.clamp(min=1e-3).unsqueeze(1)).square())
+    radius = max(1, math.ceil(3 * float(sigma_px.max())))
+    offset = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
+    kernel = torch.exp(-0.5 * (offset / sigma_px.clamp(min=1e-3).unsqueeze(1)).square())
     kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(channels, dim=0)
     together = images.reshape(1, count * channels, height, width)
-    for shape, padding in (((-1, 1, 1, 2 * reach + 1), (0, reach)), ((-1, 1, 2 * reach + 1, 1), (reach, 0))):
+    for shape, padding in (((-1, 1, 1, 2 * radius + 1), (0, radius)), ((-1, 1, 2 * radius + 1, 1), (radius, 0))):
         together = functional.conv2d(together, kernel.view(shape), padding=padding, groups=count * channels)
     return together.view_as(images)

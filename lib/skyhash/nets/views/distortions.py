@@ -9,17 +9,17 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def random_perspective(images: Tensor, reach: float) -> Tensor:
-    """Each picture seen at an angle: every corner is moved inwards by up to `reach` of half the side, zero outside.
+def random_perspective(images: Tensor, limit: float) -> Tensor:
+    """Each picture seen at an angle: every corner is moved inwards by up to `limit` of half the side, zero outside.
 
     Parameters
     ----------
     images : Tensor of float, shape (n, channels, side, side)
-    reach : float
+    limit : float
         0 (nothing) to 1 (a corner may come to the middle).
     """
     corners = torch.tensor([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]], device=images.device)
-    drawn = torch.rand(len(images), 4, 2, device=images.device) * reach
+    drawn = torch.rand(len(images), 4, 2, device=images.device) * limit
     return warped(images, corners * (1 - drawn))
 
 
@@ -30,7 +30,7 @@ def warped(images: Tensor, corners: Tensor) -> Tensor:
     ----------
     images : Tensor of float, shape (n, channels, side, side)
     corners : Tensor, shape (n, 4, 2)
-        Where the top left, top right, bottom right and bottom left corners go: x and y from -1 to 1.
+        New positions of the top left, top right, bottom right and bottom left corners: x and y from -1 to 1.
     """
     home = torch.tensor([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]], device=images.device)
     # the projective map from new positions (x, y) back to old ones (u, v): u = (ax + by + c) / (gx + hy + 1), v alike
@@ -42,8 +42,8 @@ def warped(images: Tensor, corners: Tensor) -> Tensor:
     solved = torch.linalg.solve(torch.cat([rows_u, rows_v], dim=1), torch.cat([u, v], dim=1))
     maps = torch.cat([solved, torch.ones_like(solved[:, :1])], dim=1).view(-1, 3, 3)
     side = images.shape[-1]
-    place = (torch.arange(side, device=images.device) + 0.5) / side * 2 - 1
-    down, across = torch.meshgrid(place, place, indexing="ij")
+    coordinate = (torch.arange(side, device=images.device) + 0.5) / side * 2 - 1
+    down, across = torch.meshgrid(coordinate, coordinate, indexing="ij")
     points = torch.stack([across, down, torch.ones_like(down)], dim=-1).view(1, -1, 3) @ maps.transpose(1, 2)
     grid = (points[..., :2] / points[..., 2:]).view(len(images), side, side, 2)
     return functional.grid_sample(images, grid, align_corners=False)
@@ -65,14 +65,14 @@ def blurred(images: Tensor, sigma_px: Tensor) -> Tensor:
         Standard deviation of each picture's Gaussian, cut at three of the largest.
     """
     n, channels, side, _ = images.shape
-    reach = min(max(1, math.ceil(3 * float(sigma_px.max()))), side - 1)
-    offset = torch.arange(-reach, reach + 1, device=images.device)
+    radius = min(max(1, math.ceil(3 * float(sigma_px.max()))), side - 1)
+    offset = torch.arange(-radius, radius + 1, device=images.device)
     kernel = torch.exp(-offset.square() / (2 * sigma_px.clamp(min=1e-3)[:, None].square()))
     kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(channels, dim=0)
     planes = images.reshape(1, n * channels, side, side)
     for across in (True, False):
-        pad = (reach, reach, 0, 0) if across else (0, 0, reach, reach)
-        shape = (-1, 1, 1, 2 * reach + 1) if across else (-1, 1, 2 * reach + 1, 1)
+        pad = (radius, radius, 0, 0) if across else (0, 0, radius, radius)
+        shape = (-1, 1, 1, 2 * radius + 1) if across else (-1, 1, 2 * radius + 1, 1)
         planes = functional.conv2d(functional.pad(planes, pad, mode="reflect"), kernel.view(shape), groups=n * channels)
     return planes.view_as(images)
 
@@ -83,7 +83,7 @@ def random_noise(images: Tensor, highest: float) -> Tensor:
     return images + torch.randn_like(images) * strength
 
 
-def random_colour(images: Tensor, reach: float) -> Tensor:
-    """Each channel of each picture multiplied by exp(-reach) to exp(reach)."""
-    factor = torch.exp((torch.rand(*images.shape[:2], 1, 1, device=images.device) * 2 - 1) * reach)
+def random_colour(images: Tensor, limit: float) -> Tensor:
+    """Each channel of each picture multiplied by exp(-limit) to exp(limit)."""
+    factor = torch.exp((torch.rand(*images.shape[:2], 1, 1, device=images.device) * 2 - 1) * limit)
     return images * factor

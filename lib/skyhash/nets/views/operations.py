@@ -23,8 +23,8 @@ def operations(settings: PairSettings, names: tuple[str, ...]) -> list[Operation
         "zoom": partial(random_affine, turn_deg=0.0, scale=of.zoom, mirror=False),
         "shift": partial(random_affine, turn_deg=0.0, shift=of.shift, mirror=False),
         "noise": partial(random_noise, highest=of.noise),
-        "colour": partial(random_colour, reach=of.colour),
-        "perspective": partial(random_perspective, reach=of.perspective),
+        "colour": partial(random_colour, limit=of.colour),
+        "perspective": partial(random_perspective, limit=of.perspective),
         "blur": partial(random_blur, low=of.blur[0], high=of.blur[1]),
     }
     return [known[name] for name in names]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 Operation = Callable[[Tensor], Tensor]
-"""Pictures (n, channels, side, side) to altered ones of the same shape, each altered by its own draw."""
+"""From pictures (n, channels, side, side) to altered ones of the same shape, each with its own random draw."""
 
 
 def random_subset(images: Tensor, operations: Sequence[Operation], count: int) -> Tensor:
@@ -25,9 +25,9 @@ def random_subset(images: Tensor, operations: Sequence[Operation], count: int) -
     -------
     Tensor, shape of `images`
     """
-    place = torch.rand(len(images), len(operations), device=images.device).argsort(dim=1).argsort(dim=1)
+    position = torch.rand(len(images), len(operations), device=images.device).argsort(dim=1).argsort(dim=1)
     for number, operation in enumerate(operations):
-        chosen = (place[:, number] < (count or len(operations))).nonzero()[:, 0]
+        chosen = (position[:, number] < (count or len(operations))).nonzero()[:, 0]
         if len(chosen):
             images = images.index_copy(0, chosen, operation(images[chosen]))
     return images

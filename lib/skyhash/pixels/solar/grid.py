@@ -3,13 +3,13 @@
 The magnetic region intensity image is sliced into N x N cells, what lies in each cell is summed, and the rows of the
 matrix of sums follow each other in one vector of N * N numbers, from the north-east (upper left) to the south-west.
 
-The document calls the cell's value both "sum of magnetic region areas" and "sum of region pixels": `area` counts the
-region pixels, `intensity` sums their |B| in gauss. Signed sums would cancel in every bipolar group. Normalisation is
-named and not given: see `transformed`.
+The paper calls a cell's value both "sum of magnetic region areas" and "sum of region pixels": `area` counts the region
+pixels, `intensity` sums their |B| in gauss (signed sums would cancel in bipolar groups). The paper mentions a
+normalisation without defining it: see `transformed`.
 
-`frame` says what is sliced. `image` is the whole image, as printed. `disk` is the square around the solar disk, so
-that a cell is the same part of the Sun all year (the disk's radius changes by 3.4 %) and in every archive.
-"""
+`frame` is the part that is divided into cells: `image`, the whole image, as in the paper; or `disk`, the square around
+the solar disk, so that a cell covers the same part of the Sun all year (the disk's radius changes by 3.4 %) and in
+every archive."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Magnetic region detection (Grycuk et al. 2022, section 2.1).
 
-The document shows the result (Figures 2 and 3) and gives no numbers, so the parts are settings: pixels on the disk with
-|B| above a threshold; an opening by a disk, which takes away single noisy pixels and thin bridges; and a minimum area.
-Both polarities make one mask, so a bipolar group whose halves touch is one region; the sign stays with the pixels. The
-magnetic region intensity image is the signed field on region pixels and 0 elsewhere.
+The paper shows results (Figures 2 and 3) without parameters, so these are settings: the threshold of |B| for pixels on
+the disk; the radius of a morphological opening, which removes single noisy pixels and thin bridges; and a minimum area.
+Both polarities form one mask, so a bipolar group whose halves touch is one region. The magnetic region intensity image
+is the signed field on region pixels and 0 elsewhere.
 
 The opening's radius and the minimum area are given in pixels of a 1024 px full-disk image (solar radius
 `REFERENCE_RADIUS_PX`) and scale with the radius of the disk at hand, so that one setting means the same patch of the

@@ -1,4 +1,4 @@
-"""Sets of pixels as runs: morphology and labelling at a cost that grows with the regions, not with the image.
+"""Run-length encoded masks: morphology and labelling whose cost depends on the regions, not on the image's size.
 
 A run is a sequence of adjacent set pixels in one row. A set of pixels is three arrays: `row_start` (int64, shape
 (height + 1,)), the index of each row's first run, and `begin` and `end` (int32, shape (runs,)), the first column of

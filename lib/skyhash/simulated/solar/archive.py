@@ -1,8 +1,8 @@
 """Write a simulated archive.
 
-Images are independent of each other and of how many are asked for, so writing goes on where it stopped: a file that
-is there with the content it must have is kept. Which content that is stands in a hidden list beside the files, so
-that kept files need not be computed again. Files appear whole or not at all.
+An image depends on its slot and the seed alone, so writing can resume: files with the right content are kept. A hidden
+list beside the files holds their checksums, so that kept files are not computed again. Files are written under a
+temporary name and then renamed.
 """
 
 from __future__ import annotations

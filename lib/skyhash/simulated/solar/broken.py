@@ -1,6 +1,6 @@
-"""Files broken on purpose, one of every kind that an archive meets.
+"""Files broken on purpose, one of every kind that occurs in archives.
 
-Each function takes the sound file's bytes and returns the broken ones; what reason the readers must give is in `KINDS`.
+Each function takes the sound file's bytes and returns broken ones; `KINDS` holds the reason that readers must give.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def no_image(data: bytes, slot: dt.datetime, side_px: int, seed: int) -> bytes:
 
 
 def all_blank(data: bytes, slot: dt.datetime, side_px: int, seed: int) -> bytes:
-    """Every pixel BLANK: NaN for whoever scales it."""
+    """Every pixel BLANK."""
     values = np.full((side_px, side_px), render.BLANK, np.int32)
     return header.file_bytes(values, header.cards(slot, side_px, seed, 0, values))
 

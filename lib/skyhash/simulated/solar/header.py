@@ -1,4 +1,4 @@
-"""FITS files as JSOC exports them, with HMI's keywords, saying plainly that they are simulated.
+"""FITS files as JSOC exports them, with HMI's keywords, marked as simulated.
 
 The time keywords follow HMI_observables: T_REC is the slot and T_OBS the middle of the exposures, both TAI; DATE-OBS
 is UTC and 45 s before T_OBS. As in real files, the slots are spaced evenly for an observer at 1 au, so that T_OBS

@@ -1,4 +1,4 @@
-"""From the simulated Sun to the numbers that HMI would store.
+"""Stored values of an HMI image of the simulated Sun.
 
 Per pixel: the radial field of regions and network, times the cosine of the heliocentric angle (what a line-of-sight
 instrument sees of a radial field), plus noise that grows towards the limb. Region profiles are drawn on the sphere,
@@ -91,9 +91,9 @@ def _draw_regions(radial, parts, center_x, center_y, radius, cos, sin, b0):
         # from north-up offsets back to the camera's
         x0 = center_x + radius * (cos * west + sin * north)
         y0 = center_y + radius * (-sin * west + cos * north)
-        reach = 4.0 * width * radius
-        for y in range(max(0, int(y0 - reach)), min(side, int(y0 + reach) + 2)):
-            for x in range(max(0, int(x0 - reach)), min(side, int(x0 + reach) + 2)):
+        radius_px = 4.0 * width * radius
+        for y in range(max(0, int(y0 - radius_px)), min(side, int(y0 + radius_px) + 2)):
+            for x in range(max(0, int(x0 - radius_px)), min(side, int(x0 + radius_px) + 2)):
                 dx, dy = (x - center_x) / radius, (y - center_y) / radius
                 rho2 = dx * dx + dy * dy
                 if rho2 >= 1.0:
@@ -126,7 +126,7 @@ def _observed(radial, noise, today, tomorrow, weight_today, weight_tomorrow, col
             a = int(np.floor(column - columns_today[row])) % columns
             b = int(np.floor(column - columns_tomorrow[row])) % columns
             quiet = weight_today * today[row, a] + weight_tomorrow * tomorrow[row, b]
-            # old flux has been swept into the lanes: weak fields are as uneven as the network, strong ones are not
+            # decayed flux lies in the lanes of the network: weak fields are as uneven as it, strong ones are not
             whole = np.tanh(abs(radial[y, x]) / gathered)
             uneven = min(quiet * quiet / network_variance, 6.0) * 1.25
             strong = saturation * np.tanh(radial[y, x] * (whole + (1.0 - whole) * uneven) / saturation)

@@ -1,4 +1,4 @@
-"""The simulated Sun: where it is in the sky, and which active regions it has at a moment.
+"""The simulated Sun: its ephemeris, and its active regions at a moment.
 
 Every day of every seed has its own random numbers, so the Sun at a moment does not depend on which images are asked
 for: a longer archive starts with the files of the shorter one.
@@ -58,7 +58,7 @@ class Ephemeris:
 
 @dataclass(frozen=True)
 class Region:
-    """One bipolar region, as it will be all its life.
+    """One bipolar region, with the parameters of its whole life.
 
     `born` in days since 2000-01-01; latitude and Carrington longitude in degrees at birth; `flux_mx` of each
     polarity; `leading_sign` +1 for north polarity. `scatter` has shape (2, PARTS, 2): where the flux concentrations

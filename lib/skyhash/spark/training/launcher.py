@@ -29,8 +29,8 @@ START_SECONDS = 120
 SIGN_ON_SECONDS = 60
 
 
-class Group(Protocol):
-    """One rank's view of the group of ranks; extends `skyhash.nets.encoder.Group`, which losses see.
+class ProcessGroup(Protocol):
+    """One rank's view of the group of ranks; extends `skyhash.nets.encoder.ProcessGroup`, which losses see.
 
     Every rank must make the same calls in the same order.
     """
@@ -54,7 +54,7 @@ class Group(Protocol):
         """The numbers of every rank, in the order of ranks."""
 
 
-RankFunction = Callable[[Group], Any]
+RankFunction = Callable[[ProcessGroup], Any]
 
 
 class Launcher(Protocol):
@@ -74,7 +74,7 @@ def get(name: str) -> Launcher:
     return importlib.import_module(LAUNCHERS[name]).run
 
 
-def guarded(function: RankFunction, group: Group) -> tuple[str, Any]:
+def guarded(function: RankFunction, group: ProcessGroup) -> tuple[str, Any]:
     """Call the function; return a SkyhashError as a result, so that the driver gets it with its type and attributes."""
     try:
         return "done", function(group)

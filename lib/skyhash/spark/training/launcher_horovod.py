@@ -28,7 +28,7 @@ CYCLE_MILLISECONDS = "0.1"
 
 
 class HorovodGroup:
-    """See `skyhash.spark.training.launcher.Group`."""
+    """See `skyhash.spark.training.launcher.ProcessGroup`."""
 
     def __init__(self) -> None:
         import horovod.torch as hvd

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class TorchGroup:
-    """See `skyhash.spark.training.launcher.Group`."""
+    """See `skyhash.spark.training.launcher.ProcessGroup`."""
 
     def __init__(self, interface: str):
         import torch.distributed as dist

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyhash.codes import packing
+from skyhash.coders import packing
 from skyhash.errors import DataLoss, SkyhashError
 from skyhash.spark.training import checkpoints, reader, shards
 from skyhash.spark.training.reader import Reader, Rows
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from skyhash.nets.encoder import Batch, Encoder
-    from skyhash.spark.training.launcher import Group
+    from skyhash.spark.training.launcher import ProcessGroup
 
 PROGRESS = "progress.jsonl"
 FINAL = "weights.safetensors"
@@ -36,7 +36,7 @@ ENCODED_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """What is sent to every rank; it contains neither data nor weights.
 
     Attributes
@@ -68,7 +68,7 @@ class Trained:
     resumed_from: int
 
 
-def train(plan: Plan, group: Group) -> Trained:
+def train(plan: TrainingPlan, group: ProcessGroup) -> Trained:
     """Train from the last checkpoint, or from the start, to the last epoch; rank 0 writes the weights.
 
     Running statistics of batch normalisation differ between ranks: those of rank 0 are sent to all after every epoch,
@@ -139,8 +139,8 @@ def device_of(setting: str, name: str, rank: int) -> torch.device:
 
 
 def _epoch(
-    plan: Plan,
-    group: Group,
+    plan: TrainingPlan,
+    group: ProcessGroup,
     read: Reader,
     encoder: Encoder,
     optimiser: torch.optim.Optimizer,
@@ -172,14 +172,16 @@ def _epoch(
     return {"epoch": epoch + 1, "loss": means.get("loss", 0.0), **parts, "rows": seen, "seconds": seconds}
 
 
-def _batches(plan: Plan, group: Group, read: Reader, epoch: int, device: torch.device) -> Iterator[Batch]:
+def _batches(
+    plan: TrainingPlan, group: ProcessGroup, read: Reader, epoch: int, device: torch.device
+) -> Iterator[Batch]:
     folder = Path(plan.snapshot)
     batch = reader.batch_of(shards.load(folder), plan.settings["batch"])
     for rows in reader.epoch(read, folder, group.rank, epoch, plan.seed, batch, _agree(group)):
         yield _batch(rows, device)
 
 
-def _agree(group: Group) -> reader.Agree:
+def _agree(group: ProcessGroup) -> reader.Agree:
     return lambda found, expected: [(one[0], one[1]) for one in group.gather([found, expected])]
 
 
@@ -192,7 +194,7 @@ def _batch(rows: Rows, device: torch.device | str = "cpu") -> Batch:
     return Batch(*(torch.from_numpy(np.ascontiguousarray(column)).to(device) for column in columns))
 
 
-def _batches_in_order(plan: Plan, rank: int) -> Iterator[Batch]:
+def _batches_in_order(plan: TrainingPlan, rank: int) -> Iterator[Batch]:
     """A rank's rows, once, in the snapshot's order of its row groups."""
     folder = Path(plan.snapshot)
     manifest = shards.load(folder)
@@ -203,7 +205,7 @@ def _batches_in_order(plan: Plan, rank: int) -> Iterator[Batch]:
             yield _batch(rows.take(slice(start, start + ENCODED_AT_ONCE)))
 
 
-def _watched(plan: Plan, rank: int, device: torch.device) -> Batch:
+def _watched(plan: TrainingPlan, rank: int, device: torch.device) -> Batch:
     """A sample of the rank's rows, evenly spread over its shard."""
     import torch
 
@@ -216,7 +218,7 @@ def _watched(plan: Plan, rank: int, device: torch.device) -> Batch:
     return Batch(*(torch.cat(column)[:most].to(device) for column in zip(*kept, strict=True)))
 
 
-def _write_final(plan: Plan, encoder: Encoder) -> None:
+def _write_final(plan: TrainingPlan, encoder: Encoder) -> None:
     """Weights, and the thresholds of packed bits by each rule, on an even sample of all ranks' rows."""
     import torch
 

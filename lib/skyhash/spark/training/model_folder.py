@@ -46,7 +46,7 @@ class Model:
         Labels it was trained with.
     code_size : int
     threshold : str
-        Rule of the packed bits: see `skyhash.codes.packing`.
+        Rule of the packed bits: see `skyhash.coders.packing`.
     weights_checksum : str
         SHA-256 of the weights file.
     facts : dict

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyhash.codes.itq import Itq
-from skyhash.codes.lsh import Lsh
-from skyhash.codes.pca import Components
-from skyhash.codes.pca_sign import PcaSign
-from skyhash.codes.standardised import Standardised
+from skyhash.coders.itq import Itq
+from skyhash.coders.lsh import Lsh
+from skyhash.coders.pca import Components
+from skyhash.coders.pca_sign import PcaSign
+from skyhash.coders.standardised import Standardised
 from skyhash.scores.evaluation import Evaluation, SearchSet
 from skyhash.spark.udfs.evaluation import judged_rows, packed_left
 from skyhash.spark.udfs.table_arrays import CodeArrays, DescriptorArrays

@@ -41,7 +41,7 @@ def hasher(
         import torch
         from pyspark import TaskContext
 
-        from skyhash.codes.packing import pack
+        from skyhash.coders.packing import pack
         from skyhash.spark.training import model_folder
         from skyhash.spark.training.loop import device_of
 

@@ -81,7 +81,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     began = time.monotonic()
     manifest = snapshot.export(part, folder, config.train.ranks)
     report.facts["snapshot"] = f"{manifest.rows} rows in {len(manifest.group_rows)} row groups"
-    plan = loop.Plan(
+    plan = loop.TrainingPlan(
         str(folder), key, config.seed, config.encoder.model_dump(mode="json"), config.train.model_dump(mode="json"),
         _threads(config),
     )  # fmt: skip

@@ -23,8 +23,8 @@ def sweep(store: Store, config: Config, seconds: float) -> dict[str, Any]:
     unused = [f for f in _folders(models) if f.name not in in_use and not f.name.startswith(".")]
     unused = [folder for folder in unused if newest_change(folder) < latest]
     _forget_models(store, [folder.name for folder in unused])
-    drafts = [f for place in (store.warehouse, models, store.warehouse / "reports", store.work / "training")
-              if place.is_dir() for f in place.iterdir() if f.name.startswith(".")]  # fmt: skip
+    drafts = [f for folder in (store.warehouse, models, store.warehouse / "reports", store.work / "training")
+              if folder.is_dir() for f in folder.iterdir() if f.name.startswith(".")]  # fmt: skip
     return {
         "reports deleted": _delete(reports, latest),
         "models deleted": _delete(unused, latest),
@@ -50,8 +50,8 @@ def _forget_models(store: Store, names: list[str]) -> None:
         store.overwrite("models", rows.where(~f.col("model_id").isin(names)))
 
 
-def _folders(place: Path) -> list[Path]:
-    return sorted(f for f in place.iterdir() if f.is_dir()) if place.is_dir() else []
+def _folders(folder: Path) -> list[Path]:
+    return sorted(f for f in folder.iterdir() if f.is_dir()) if folder.is_dir() else []
 
 
 def _delete(paths: list[Path], latest: float) -> int:

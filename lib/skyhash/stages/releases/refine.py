@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from skyhash.config import Config
 from skyhash.errors import InputError
-from skyhash.scores.refine import Row, Rule, combined
+from skyhash.scores.refine import NeighbourRow, Rule, combined
 from skyhash.stages.releases.released import NeighbourTable, neighbour_files
 
 COLUMNS = ["rank", "image_id", "score", "listed_by"]
@@ -37,7 +37,7 @@ def rank(config: Config, images: Sequence[int], k: int, rule: Rule) -> list[list
     return [[n, int(i), float(s), c] for n, (i, s, c) in enumerate(zip(ids[:k], scores[:k], listed, strict=True), 1)]
 
 
-def chosen(table: NeighbourTable, images: Sequence[int]) -> list[Row]:
+def chosen(table: NeighbourTable, images: Sequence[int]) -> list[NeighbourRow]:
     """Rows of images that must be there."""
     rows = table.rows(images)
     missing = sorted(set(images) - {row.query for row in rows})

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skyhash.errors import InputError
-from skyhash.scores.refine import Row
+from skyhash.scores.refine import NeighbourRow
 
 
 def neighbour_files(warehouse: str | Path) -> list[str]:
@@ -89,7 +89,7 @@ class NeighbourTable:
         self._held: dict[int, tuple[npt.NDArray, ...]] = {}
         self._bytes = 0
 
-    def rows(self, ids: Iterable[int]) -> list[Row]:
+    def rows(self, ids: Iterable[int]) -> list[NeighbourRow]:
         """The rows of these images, in their order; images without a row are left out."""
         found = []
         for image in ids:
@@ -106,13 +106,13 @@ class NeighbourTable:
                     break
         return found
 
-    def _row(self, number: int, image: int) -> Row | None:
+    def _row(self, number: int, image: int) -> NeighbourRow | None:
         queries, starts, ids, similarities = self._group(number)
         at = int(np.searchsorted(queries, image))
         if at == len(queries) or queries[at] != image:
             return None
         part = slice(int(starts[at]), int(starts[at + 1]))
-        return Row(image, ids[part], similarities[part])
+        return NeighbourRow(image, ids[part], similarities[part])
 
     def _group(self, number: int) -> tuple[npt.NDArray, ...]:
         if number not in self._held:

@@ -20,7 +20,7 @@ from skyhash.topk.vectors import similarity
 from skyhash.topk.vectors.blend import bound
 from skyhash.topk.vectors.rows import Rows
 
-Group = NDArray[np.int64] | slice  # rows of the join, by index or as a range
+RowSelection = NDArray[np.int64] | slice  # rows of the join, by index or as a range
 PADDING = 64  # elements that compiled code may read behind an array
 TILE_BYTES = 4 << 20  # of one side's values: two sides and the scores share a core's caches
 
@@ -133,7 +133,7 @@ class TileJoin:
         required = required_products(least, self.rows, self.operands.lengths)
         self.thresholds[:m] = self.prefilter.thresholds(required, self.operands)
 
-    def run(self, groups: Iterable[tuple[Group, Group | None]]) -> None:
+    def run(self, groups: Iterable[tuple[RowSelection, RowSelection | None]]) -> None:
         """Compare rows and keep the candidates within the limits.
 
         Parameters
@@ -156,7 +156,7 @@ class TileJoin:
         if failures:
             raise failures[0]
 
-    def _tiles(self, groups: Iterable[tuple[Group, Group | None]]) -> Iterator[Tile]:
+    def _tiles(self, groups: Iterable[tuple[RowSelection, RowSelection | None]]) -> Iterator[Tile]:
         for a, b in groups:
             left = self._tile_rows(a)
             right = left if b is None else self._tile_rows(b)
@@ -166,7 +166,7 @@ class TileJoin:
                         continue
                     yield Tile(left, a0, a1, right, b0, b1, b is None and a0 == b0)
 
-    def _tile_rows(self, group: Group) -> TileRows:
+    def _tile_rows(self, group: RowSelection) -> TileRows:
         assert self.numbers is not None
         if isinstance(group, slice):
             start, stop, _ = group.indices(len(self.rows))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from skyhash.codes.packing import pack
-from skyhash.codes.pca import Components
+from skyhash.coders.packing import pack
+from skyhash.coders.pca import Components
 
 
 @dataclass(frozen=True)

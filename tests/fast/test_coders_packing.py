@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from skyhash.codes.packing import KINDS, every_threshold, pack, thresholds, unpack
+from skyhash.coders.packing import KINDS, every_threshold, pack, thresholds, unpack
 from skyhash.errors import InputError
 
 SHAPES = arrays.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=19)

@@ -5,12 +5,12 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from skyhash.codes.itq import Itq
-from skyhash.codes.lsh import Lsh
-from skyhash.codes.packing import unpack
-from skyhash.codes.pca import Components
-from skyhash.codes.pca_sign import PcaSign
-from skyhash.codes.standardised import Standardised
+from skyhash.coders.itq import Itq
+from skyhash.coders.lsh import Lsh
+from skyhash.coders.packing import unpack
+from skyhash.coders.pca import Components
+from skyhash.coders.pca_sign import PcaSign
+from skyhash.coders.standardised import Standardised
 from skyhash.errors import InputError
 
 CODERS = (PcaSign, Itq, Lsh)

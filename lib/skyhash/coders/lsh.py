@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from skyhash.codes.fitting import checked
-from skyhash.codes.packing import pack
+from skyhash.coders.fitting import checked
+from skyhash.coders.packing import pack
 
 
 @dataclass(frozen=True)

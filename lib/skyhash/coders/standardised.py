@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from skyhash.codes.fitting import checked
+from skyhash.coders.fitting import checked
 
 
 @dataclass(frozen=True)

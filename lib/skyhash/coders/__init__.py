@@ -1,0 +1,1 @@
+"""Coders of vectors: packing into bits, principal components, ITQ, LSH; numpy only."""

@@ -1,1 +1,0 @@
-"""Codes: packing, binarisation, and the classical coders (PCA, ITQ, LSH)."""
