@@ -18,7 +18,7 @@ from skyhash.stages.chain.running import JOBS, stage
 from skyhash.stages.runs import closing, metrics
 from skyhash.stages.runs.report import Report
 
-# commands whose answer is rows
+# commands that print rows
 ANSWERS = ("sql", "refine", "groups")
 
 # commands that write to the warehouse, one at a time
@@ -94,12 +94,12 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", help="profile, a YAML file such as conf/solar_hmi.yaml")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="overrides",
                         help="lay one setting over the profile; may be given again")  # fmt: skip
-    parser.add_argument("--metrics", metavar="FILE", help="write what was done there, for Prometheus")
+    parser.add_argument("--metrics", metavar="FILE", help="write the job's metrics there, for Prometheus")
     if name not in ANSWERS:
         parser.add_argument("--json", action="store_true", help="the closing summary as one line of JSON on stdout")
     if name in WRITERS:
         parser.add_argument("--wait", metavar="SECONDS", type=float, default=0.0,
-                            help="wait so long for a job that is writing to the warehouse (default 0)")  # fmt: skip
+                            help="longest wait for a job that is writing to the warehouse (default 0)")  # fmt: skip
     if name == "neighbours":
         parser.add_argument("--vectors", metavar="PATH", help="any Parquet or Delta table: image_id bigint, code")
         parser.add_argument("--out", metavar="PATH", help="folder of the tables written for --vectors")
@@ -115,7 +115,7 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("images", metavar="IMAGE_ID", type=int, nargs="+", help="the chosen images")
         parser.add_argument("--k", type=int, default=20, help="images listed (default 20)")
         parser.add_argument("--rule", choices=("mean", "least", "most"), default="mean",
-                            help="near to all together, to every one, or to any (default mean)")  # fmt: skip
+                            help="mean, minimum or maximum of the similarities (default mean)")  # fmt: skip
     if name == "groups":
         parser.add_argument("image", metavar="IMAGE_ID", type=int, help="whose list is grouped")
         parser.add_argument("--groups", type=int, default=5, help="groups at most (default 5)")

@@ -53,21 +53,23 @@ class TrainSettings(Settings):
     epochs: Positive = Field(50)
     batch: Natural = Field(
         0,
-        description="rows a rank takes per step; 0 = from its rows: 16 to 1024, for about 500 steps an epoch",
+        description="rows per step and rank; 0 = chosen for about 500 steps an epoch, 16 to 1024",
     )
-    learning_rate: PositiveFloat = Field(2e-3, description="the highest; it falls as a cosine over the epochs")
+    learning_rate: PositiveFloat = Field(
+        2e-3, description="highest learning rate; it falls as a cosine over the epochs"
+    )
     weight_decay: NotNegative = Field(0.0, description="decoupled (AdamW); 0 = Adam")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: mixed precision in the loss")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where a rank sees one")
     split: SerializeAsAny[SplitSettings] = Field(default_factory=_time_split)
-    zero_descriptors: bool = Field(False, description="train on descriptors of nothing but zeros (nothing found) too")
+    zero_descriptors: bool = Field(False, description="train also on descriptors that are all zeros (nothing found)")
     retrain: Literal["never", "on_request", "always"] = Field(
-        "never", description="when new images would change the training part: keep the model, or train anew"
+        "never", description="train anew when new images have changed the training part"
     )
     ranks: Positive = Field(2, description="training processes, one per executor")
     launcher: Literal["horovod", "torch_distributor"] = Field("horovod")
     reader: Literal["petastorm", "pyarrow"] = Field("petastorm")
-    checkpoint_epochs: Positive = Field(5, description="a checkpoint every so many epochs")
+    checkpoint_epochs: Positive = Field(5, description="epochs between two checkpoints")
     threads: Natural = Field(0, description="torch threads per rank; 0 = cores divided by ranks")
 
 
@@ -75,7 +77,7 @@ class HashSettings(Settings):
     model: str = Field("", description="folder of a model trained elsewhere, or a warehouse that holds one; '' = train")
     threshold: Annotated[str, Field(pattern=r"^(encoder|median|mean|zero|half|percentile_([1-9]|[1-9]\d))$")] = Field(
         "encoder",
-        description="of the packed bits, per code unit: the encoder's own rule, or median, mean, zero, half,"
+        description="rule of the packed bits' threshold per code unit: the encoder's own, or median, mean, zero, half,"
         " percentile_1 to percentile_99 of the training rows",
     )
     batch: Positive = Field(4096, description="rows per call of the encoder, at most")
@@ -91,19 +93,19 @@ class NeighbourSettings(Settings):
     method: Literal["auto", "exact", "lsh"] = Field("auto")
     recall: Annotated[float, Field(gt=0, le=1)] = Field(0.99, description="recall@k that LSH blocking is tuned to")
     arithmetic: Literal["auto", "numpy", "torch", "bfloat16", "cuda"] = Field(
-        "auto", description="of the prefilter's products; auto measures which is fastest. It does not change the lists"
+        "auto", description="of the prefilter; auto = the fastest by timing. It does not change the lists"
     )
-    memory_mb: Positive = Field(1500, description="bound of one task's working memory")
-    hash_tables: Natural = Field(0, description="of a blocked search (LSH); 0 = tuned")
-    probes: Natural = Field(0, description="buckets probed per table; 0 = tuned")
-    sample: Positive = Field(1000, description="queries on which recall is measured against exact")
+    memory_mb: Positive = Field(1500, description="memory bound of one task")
+    hash_tables: Natural = Field(0, description="number of hash tables of a blocked search (LSH); 0 = tuned")
+    probes: Natural = Field(0, description="buckets probed per hash table; 0 = tuned")
+    sample: Positive = Field(1000, description="number of queries on which recall is measured against exact search")
     exclude_minutes: float = Field(0.0, ge=0, description="leave out images within this time of the query")
     exclude_degrees: float = Field(0.0, ge=0, description="leave out images within this angle on the sky")
     exclude_same_checksum: bool = False
     exclude_same_source: bool = False
     where: str = Field("", description="SQL predicate on observations: only these images may be listed")
     public_as_of: TimeText = Field(
-        "", description="only images released by this UTC time may be listed; today: by this day's start; '' = all"
+        "", description="only images released by this UTC time may be listed; today = 0 h today; '' = all"
     )
     category_pairs: str = Field(
         "", description="CSV of acceptable pairs (query_category, neighbour_category); '' = any"
@@ -117,43 +119,47 @@ class NeighbourSettings(Settings):
     @field_validator("public_as_of")
     @classmethod
     def _day(cls, value: str) -> str:
-        # resolved here, so that `runs` tells the day and a rebuild of another day builds anew
+        # resolved here, so that `runs` holds the day, and a rebuild on another day builds anew
         return f"{datetime.now(UTC):%Y-%m-%d}" if value == "today" else value
 
 
 class EvaluateSettings(Settings):
-    queries: Literal["unseen", "all"] = Field("unseen", description="images that training has not seen, or all")
+    queries: Literal["unseen", "all"] = Field("unseen", description="images outside the training part, or all")
     searched: Literal["archive", "queries", "training"] = Field(
         "archive", description="images that may be retrieved: the whole archive, the queries, or the training part"
     )
     most_queries: Positive = Field(
-        2000, description="of baselines and of lists that are searched anew; a seeded sample"
+        2000, description="number of queries of baselines and of lists searched anew, a seeded sample"
     )
     baselines: bool = True
-    components: Positive = Field(32, description="of the principal-component baseline, and bits of the binary ones")
-    descriptors: tuple[SerializeAsAny[DescriptorSettings], ...] = Field(
-        (), description="further descriptors, computed by describe and compared as they are: [{kind: ...}, ...]"
+    components: Positive = Field(
+        32, description="number of principal components of the baseline, and of bits of the binary ones"
     )
-    bootstrap: Positive = Field(1000, description="resamples of the intervals")
+    descriptors: tuple[SerializeAsAny[DescriptorSettings], ...] = Field(
+        (), description="further descriptors, computed by describe, as baselines: [{kind: ...}, ...]"
+    )
+    bootstrap: Positive = Field(1000, description="bootstrap resamples of the intervals")
     gallery: Natural = Field(4, description="queries shown in the report's picture")
 
 
 class ReleaseSettings(Settings):
     most_fall: NotNegative = Field(
-        0.05, description="an evaluation's headline metric may be lower by so much than in the last release"
+        0.05, description="a release is refused if a headline metric is lower than in the last one by more than this"
     )
 
 
 class MaintainSettings(Settings):
-    keep_hours: NotNegative = Field(168.0, description="nothing younger is deleted: longer than any job or query runs")
-    keep_releases: Positive = Field(30, description="newest releases that stay readable")
-    keep_reports: Positive = Field(30, description="newest reports that stay")
-    keep_models: Positive = Field(3, description="newest models that stay, beside those of kept releases")
+    keep_hours: NotNegative = Field(
+        168.0, description="files younger than this are kept; longer than any job or query runs"
+    )
+    keep_releases: Positive = Field(30, description="number of newest releases that stay readable")
+    keep_reports: Positive = Field(30, description="number of newest reports that are kept")
+    keep_models: Positive = Field(3, description="number of newest models that are kept, beside those of kept releases")
     small_mb: Positive = Field(16, description="tables of 8 or more files smaller than this are compacted")
 
 
 class SparkSettings(Settings):
-    master: str = Field("", description="'' = what spark-submit says, else local[*]")
+    master: str = Field("", description="Spark master; '' = that of spark-submit, else local[*]")
     conf: dict[str, str] = Field(default_factory=dict, description="Spark's own settings, laid over skyhash's")
 
 
@@ -165,7 +171,10 @@ class Config(Settings):
     work: str = Field("", description="folder for work in progress, which all nodes mount; '' = work/ of the warehouse")
     format: Literal["delta", "parquet"] = "delta"
     seed: Natural = 20110101
-    lease_seconds: PositiveFloat = Field(120.0, description="a job silent for so long loses the warehouse to the next")
+    lease_seconds: PositiveFloat = Field(
+        120.0,
+        description="length of the lease on the warehouse; a job that does not renew it for so long may be replaced",
+    )
     simulate: SerializeAsAny[SimulatorSettings]
     describe: SerializeAsAny[DescriptorSettings]
     encoder: SerializeAsAny[EncoderSettings]
@@ -173,7 +182,7 @@ class Config(Settings):
     hash: HashSettings = HashSettings()
     neighbours: NeighbourSettings = NeighbourSettings()
     evaluations: dict[str, SerializeAsAny[EvaluationSettings]] = Field(
-        default_factory=dict, description="what evaluate judges by: registry name -> its settings"
+        default_factory=dict, description="evaluations by name, each with its settings"
     )
     evaluate: EvaluateSettings = EvaluateSettings()
     release: ReleaseSettings = ReleaseSettings()

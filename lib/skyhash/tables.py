@@ -321,7 +321,7 @@ EXPERIMENTS = _table(
         ("images", "bigint", "images searched"),
         ("split", "string", "which images were queries, and which were searched"),
         ("simulated", "boolean", "the images are simulated"),
-        ("published", "double", "the document's value for such a run, on its own images; null = none"),
+        ("published", "double", "the paper's value for such a run, on its own images; null = none"),
         ("size_mb", "double", "parameters of the model as float32, MB of 2^20 bytes"),
         ("train_seconds", "double", "wall time of its training"),
         ("model_id", "string", "of models, in the run's own warehouse"),

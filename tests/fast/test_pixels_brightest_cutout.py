@@ -1,4 +1,4 @@
-"""The cut-out around the brightest pixel against a slow reading of the document; edges, small images, shapes."""
+"""The cut-out around the brightest pixel against a slow reading of the paper; edges, small images, shapes."""
 
 import statistics
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 class Image:
     """One image.
 
-    Converting the values of a large image to physical units can cost more than describing it, so stored values are kept,
-    and descriptors may convert their thresholds to stored units instead. All others call `physical`.
+    Converting the values of a large image to physical units can cost more than describing it, so stored values are
+    kept, and descriptors may convert their thresholds to stored units instead. All others call `physical`.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""The jobs; only here all packages of skyhash come together."""
+"""The jobs, one file each; the only room that may import all others."""

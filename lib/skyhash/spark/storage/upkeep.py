@@ -86,6 +86,6 @@ def vacuum(store: Store, name: str, versions: set[int], seconds: float) -> int:
 
 
 def newest_change(path: Path) -> float:
-    """The last change of a file, or of anything in a folder: a job at work in it keeps it young."""
+    """Time of the last change of a file, or of anything in a folder."""
     inside = path.rglob("*") if path.is_dir() else ()
     return max([path.stat().st_mtime, *(file.stat().st_mtime for file in inside)])

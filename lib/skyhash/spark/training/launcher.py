@@ -1,7 +1,7 @@
-"""Running one function on several ranks at once: the one interface of both launchers.
+"""The interface of launchers, which run one function on several ranks at once.
 
 ``run(spark, function, ranks)`` starts `ranks` processes beside the executors, calls ``function(group)`` in each and
-returns what they return, in the order of ranks. A `SkyhashError` raised by the function comes back as it was raised.
+returns their results in the order of ranks. A `SkyhashError` that the function raises is raised on the driver.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What one rank does in training: read its shard epoch by epoch, step with averaged gradients, count, checkpoint."""
+"""The training loop of one rank: read its shard, step with averaged gradients, count rows, write checkpoints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from skyhash.coders import packing
 from skyhash.errors import DataLoss, SkyhashError
 from skyhash.spark.training import checkpoints, reader, shards
-from skyhash.spark.training.reader import Reader, Rows
+from skyhash.spark.training.reader import Reader, ShardRows
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +37,7 @@ ENCODED_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What is sent to every rank; it contains neither data nor weights.
+    """Parameters of a training, sent to every rank; neither data nor weights.
 
     Attributes
     ----------
@@ -127,7 +127,7 @@ def device_of(setting: str, name: str, rank: int) -> torch.device:
     Raises
     ------
     SkyhashError
-        CUDA was asked for and is not there.
+        The setting is ``cuda`` and there is no CUDA device.
     """
     import torch
 
@@ -185,7 +185,7 @@ def _agree(group: ProcessGroup) -> reader.Agree:
     return lambda found, expected: [(one[0], one[1]) for one in group.gather([found, expected])]
 
 
-def _batch(rows: Rows, device: torch.device | str = "cpu") -> Batch:
+def _batch(rows: ShardRows, device: torch.device | str = "cpu") -> Batch:
     import torch
 
     from skyhash.nets.encoder import Batch

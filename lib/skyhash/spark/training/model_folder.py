@@ -39,7 +39,7 @@ class Model:
     describe : dict
         Settings of the descriptor it reads; `descriptor_id` is their fingerprint.
     train, encoder_settings : dict
-        Settings it was trained with; the encoder's fix the network's shape.
+        Settings it was trained with; those of the encoder determine the network's shape.
     dtype, shape
         Of a descriptor.
     classes : list of str
@@ -50,7 +50,7 @@ class Model:
     weights_checksum : str
         SHA-256 of the weights file.
     facts : dict
-        Provenance: columns of `models` that a model trained elsewhere brings along.
+        Provenance: columns of `models` that an imported model keeps.
     """
 
     model_id: str

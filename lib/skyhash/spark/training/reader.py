@@ -1,8 +1,8 @@
-"""Reading a rank's rows, one epoch at a time: the one interface of both readers.
+"""The interface of readers, and the batches of an epoch.
 
-A reader only decodes row groups. The order of an epoch, the count of its rows and the cutting into steps are here, so
-that both readers give the same batches. A shard larger than `WINDOW_BYTES` is read window by window: the row groups of
-a window are drawn anew in every epoch, and rows are shuffled within the window.
+A reader only decodes row groups. The order of an epoch, the count of its rows and the division into batches are here,
+so that all readers give the same batches. A shard larger than `WINDOW_BYTES` is read window by window: the row groups
+of a window are drawn anew in every epoch, and rows are shuffled within the window.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SMALLEST, LARGEST, STEPS = 16, 1024, 500
 LARGEST_BYTES = 64 << 20  # of a step's rows as stored
 
 
-class Rows(NamedTuple):
+class ShardRows(NamedTuple):
     """Rows of a shard.
 
     Parameters
@@ -50,8 +50,8 @@ class Rows(NamedTuple):
     sources: np.ndarray
     data: np.ndarray
 
-    def take(self, index: np.ndarray | slice) -> Rows:
-        return Rows(*(column[index] for column in self))
+    def take(self, index: np.ndarray | slice) -> ShardRows:
+        return ShardRows(*(column[index] for column in self))
 
 
 class Reader(Protocol):
@@ -60,7 +60,7 @@ class Reader(Protocol):
     Row group ``turn * ranks + rank`` is the rank's row group of a turn.
     """
 
-    def __call__(self, folder: Path, manifest: Manifest, rank: int, turns: list[int]) -> Rows: ...
+    def __call__(self, folder: Path, manifest: Manifest, rank: int, turns: list[int]) -> ShardRows: ...
 
 
 # gathers (found, expected) rows of a window from all ranks
@@ -80,20 +80,20 @@ def get(name: str) -> Reader:
     return importlib.import_module(READERS[name]).read
 
 
-def rows_of(columns: Mapping[str, np.ndarray], data: Sequence[bytes], manifest: Manifest) -> Rows:
+def rows_of(columns: Mapping[str, np.ndarray], data: Sequence[bytes], manifest: Manifest) -> ShardRows:
     """Rows of one row group; `columns` are `shards.FIELDS` but `data`, which are arrays as bytes."""
     kind = np.dtype(manifest.dtype).newbyteorder("<")
     arrays = np.frombuffer(b"".join(data), kind).reshape(-1, *manifest.shape)
-    return Rows(
+    return ShardRows(
         np.asarray(columns["position"]), np.asarray(columns["image_id"]), np.asarray(columns["hours"], np.float64),
         np.asarray(columns["label"], np.int64), np.asarray(columns["source"]), arrays,
     )  # fmt: skip
 
 
-def concatenated(parts: list[Rows], manifest: Manifest) -> Rows:
+def concatenated(parts: list[ShardRows], manifest: Manifest) -> ShardRows:
     """Rows of several row groups; no rows if there are none."""
     nothing = rows_of({name: np.empty(0, np.int64) for name in shards.FIELDS}, [], manifest)
-    return Rows(*(np.concatenate(column) for column in zip(*(parts or [nothing]), strict=True)))
+    return ShardRows(*(np.concatenate(column) for column in zip(*(parts or [nothing]), strict=True)))
 
 
 def alone(found: int, expected: int) -> list[tuple[int, int]]:
@@ -103,9 +103,9 @@ def alone(found: int, expected: int) -> list[tuple[int, int]]:
 
 def kept(read: Reader) -> Reader:
     """The same reader with a cache of the last window: a shard of one window is decoded once, not once per epoch."""
-    cache: dict[tuple[Path, int, tuple[int, ...]], Rows] = {}
+    cache: dict[tuple[Path, int, tuple[int, ...]], ShardRows] = {}
 
-    def again(folder: Path, manifest: Manifest, rank: int, turns: list[int]) -> Rows:
+    def again(folder: Path, manifest: Manifest, rank: int, turns: list[int]) -> ShardRows:
         key = (folder, rank, tuple(turns))
         if key not in cache:
             cache.clear()  # before reading the next window, so that only one is in memory
@@ -118,8 +118,8 @@ def kept(read: Reader) -> Reader:
 def batch_of(manifest: Manifest, batch: int) -> int:
     """Rows per step: `batch`; if that is 0, the power of two with which an epoch takes about `STEPS` steps.
 
-    A small archive gets at least `SMALLEST`, so that there are enough steps; in a large one steps of few rows would
-    spend their time on calls rather than on arithmetic.
+    A small archive gets at least `SMALLEST`, so that there are enough steps; in a large one small steps would be
+    dominated by the overhead of calls.
     """
     if batch:
         return batch
@@ -133,7 +133,7 @@ def batch_of(manifest: Manifest, batch: int) -> int:
 
 def epoch(
     read: Reader, folder: Path, rank: int, epoch: int, seed: int, batch: int, agree: Agree = alone
-) -> Iterator[Rows]:
+) -> Iterator[ShardRows]:
     """The batches of one epoch of one rank: its shard's rows once each, in an order fixed by (seed, epoch, rank).
 
     Parameters
@@ -195,7 +195,7 @@ def _expected(manifest: Manifest, rank: int, turns: list[int]) -> int:
     return sum(manifest.group_rows[turn * manifest.ranks + rank] for turn in turns)
 
 
-def _check(rows: Rows, manifest: Manifest, rank: int, turns: list[int], epoch: int, agree: Agree) -> None:
+def _check(rows: ShardRows, manifest: Manifest, rank: int, turns: list[int], epoch: int, agree: Agree) -> None:
     expected = _expected(manifest, rank, turns)
     # a row group read twice may hide a missing one: count each row of the snapshot's order once
     found = len(np.unique(rows.position)) if len(rows.position) == expected else len(rows.position)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from skyhash.spark.training.reader import Rows, concatenated, rows_of
+from skyhash.spark.training.reader import ShardRows, concatenated, rows_of
 from skyhash.spark.training.shards import FIELDS, Manifest, file_name
 
 
-def read(folder: Path, manifest: Manifest, rank: int, turns: list[int]) -> Rows:
+def read(folder: Path, manifest: Manifest, rank: int, turns: list[int]) -> ShardRows:
     """See `skyhash.spark.training.reader.Reader`."""
     from petastorm import make_batch_reader
 
@@ -22,7 +22,7 @@ def read(folder: Path, manifest: Manifest, rank: int, turns: list[int]) -> Rows:
     # Petastorm distributes the files it finds: without one, every later row group would go to another rank. Such a
     # turn is left out completely, and counting the rows reports it
     whole = [path for turn in paths if all(path.exists() for path in turn) for path in turn]
-    parts: list[Rows] = []
+    parts: list[ShardRows] = []
     urls = [path.absolute().as_uri() for path in whole]
     if not urls:
         return concatenated([], manifest)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from skyhash.spark.training.reader import Rows, concatenated, rows_of
+from skyhash.spark.training.reader import ShardRows, concatenated, rows_of
 from skyhash.spark.training.shards import FIELDS, Manifest, file_name
 
 
-def read(folder: Path, manifest: Manifest, rank: int, turns: list[int]) -> Rows:
+def read(folder: Path, manifest: Manifest, rank: int, turns: list[int]) -> ShardRows:
     """See `skyhash.spark.training.reader.Reader`."""
     import pyarrow.parquet as pq
 
-    parts: list[Rows] = []
+    parts: list[ShardRows] = []
     for turn in turns:
         path = folder / file_name(turn * manifest.ranks + rank)
         # a missing file is reported on every rank by the count of rows

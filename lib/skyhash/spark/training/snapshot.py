@@ -1,7 +1,7 @@
 """The training rows of one version of `descriptors`, exported to Parquet for the readers of training.
 
-Petastorm reads Parquet files, not Delta tables, whose folders contain files of old versions too. The export is written
-under a temporary name, read back, counted, given its manifest and only then renamed.
+Petastorm reads Parquet files but no Delta tables, whose folders also contain files of old versions. The export is
+written under a temporary name and renamed after its rows have been counted and its manifest written.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What runs inside Spark's Python workers per batch of rows: reading, describing, hashing, searching, evaluating."""
+"""Functions that Spark's Python workers run on batches of rows: reading, describing, hashing, searching, evaluating."""

@@ -1,4 +1,4 @@
-"""Baselines of the learned hash: unchanged descriptors, and codes that need no training of a network.
+"""Baselines of the learned hash: descriptors, and codes of classical coders.
 
 Each method is fitted on the encoder's training part and ranks the same images for the same queries: floats by cosine,
 bits by Hamming distance, ties by id. A task reads the arrays from the tables' files, encodes them, ranks them by an
@@ -35,7 +35,7 @@ QUERIES_PER_TASK = 256
 
 @dataclass(frozen=True)
 class Method:
-    """One way to rank: `encode` turns the source's rows (m, width) into codes that `metric` compares.
+    """A ranking method: `encode` turns the source's rows (m, width) into codes that `metric` compares.
 
     `weights` are those of the metric ``blend``.
     """
@@ -64,8 +64,8 @@ def training_rows(
 ) -> tuple[np.ndarray, str]:
     """Descriptors to fit the baselines on, and a text that says which.
 
-    A model trained on another archive has no training part here. The baselines are then fitted on the images that are
-    searched, which is in their favour.
+    A model trained on another archive has no training part here; the baselines are then fitted on the searched images,
+    which favours them.
     """
     of_training = len(trained) >= 2
     ids = sample(trained if of_training else searched, MOST_FITTED, seed)

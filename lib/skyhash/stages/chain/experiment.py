@@ -43,12 +43,12 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 ORDER = ("ingest", "describe", "train", "hash", "neighbours", "evaluate")
-# settings that choose where and how the work is done, not what comes out
+# settings that do not change the results
 _NOT_IN_KEY = {"warehouse", "work", "format", "lease_seconds", "spark", "maintain", "release"}
 
 
 def run(spark: SparkSession, config: Config, experiment: Experiment, only: tuple[str, ...] = ()) -> Report:
-    """Run what the table does not hold yet, then write table and plot.
+    """Run what the table does not contain yet, then write table and plot.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def run(spark: SparkSession, config: Config, experiment: Experiment, only: tuple
         raise ConfigError("--runs", missing[0], f"some of {', '.join(known)}")
     import pandas as pd
 
-    # every mistake in the settings is found before the first run starts
+    # settings of all runs are validated before the first one starts
     chosen = [(one, of_run(config, one)) for one in experiment.runs if not only or one.name in only]
     report = Report("experiment")
     store = Store(spark, config.warehouse, config.format, config.work)
@@ -116,7 +116,7 @@ def _is(name: str, one: Run, key: str) -> str:
 
 
 def _done(spark: SparkSession, settings: Config) -> pd.DataFrame:
-    """Bring one run through the jobs; the rows of its evaluation."""
+    """Run all jobs with the settings of one run; returns the rows of its evaluation."""
     if settings.simulate.images:
         simulate.write(settings, settings.archive.path)
     for job in ORDER:

@@ -1,4 +1,4 @@
-"""What an experiment found, for people: a table, a CSV file and a plot."""
+"""Results of an experiment as a table, a CSV file and a plot."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def show(
         Of the table `experiments`: all rows of these runs.
     """
     name = experiment.name
-    # a column that is NULL throughout comes as objects
+    # a column of NULLs has the dtype object
     rows = rows.astype(dict.fromkeys(NUMBERS, "float64"))
     folder = store.warehouse / FOLDER
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
 """Bring the whole archive up to date: ingest, describe, train, hash, neighbours, evaluate, then one release.
 
-Each job takes in only what is new, and a job whose inputs and settings are those of its last run is skipped. Readers
-of the views `current_NAME` see the last release until all of it is done; a failure leaves that release in place, and
-the next rebuild goes on where this one stopped. A release is published only where every described image has a hash and
-a row of neighbours, recall is what neighbours.recall asks for, and no headline metric has fallen by more than
+Each job processes only new images, and a job whose inputs and settings have not changed since its last run is skipped.
+Readers of the views `current_NAME` see the last release until all jobs are done. A failure leaves that release in
+place, and the next rebuild resumes. A release is published only if every described image has a hash and a row of
+neighbours, the measured recall reaches neighbours.recall, and no headline metric has fallen by more than
 release.most_fall. With simulate.images > 0 a simulated archive is written first.
 
   spark-submit jobs/rebuild.py --config conf/demo.yaml
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 ORDER = ("ingest", "describe", "train", "hash", "neighbours", "evaluate")
 
-# jobs that build their table whole, and the settings they read; the others take in only what is new by themselves
+# jobs that write their whole table, and the settings they read; all others process only new images
 WHOLE = {
     "neighbours": ("neighbours", "hash"),
     "evaluate": ("evaluate", "evaluations", "hash"),
@@ -42,7 +42,7 @@ WHOLE = {
 
 
 def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
-    """Run every job that has something to do, then release."""
+    """Run every job whose inputs or settings have changed, then release."""
     report = Report("rebuild", run_id)
     if config.simulate.images:
         from skyhash.stages.images import simulate
@@ -61,7 +61,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
             rows.append([job, "up to date", "", "", ""])
             continue
         began = time.monotonic()
-        # one reading of the archive serves ingest and describe
+        # files are read once, for ingest and describe
         more = {"describe": True} if job == "ingest" else {}
         done = last[job] = run_job(spark, config, job, announce=False, **more)
         report.outputs |= done.outputs
@@ -82,7 +82,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
 
 
 def _mend(store: Store, report: Report) -> None:
-    """After a job that did not end well: rows that stand twice, written by two jobs at once, stand once again."""
+    """After a job that did not end well, delete duplicate rows, which two concurrent writers may have left."""
     ended = store.read("runs").where("job != 'rebuild' OR status != 'started'").orderBy("started", ascending=False)
     last = ended.select("status").first()
     if last is not None and last["status"] == "done":
@@ -104,7 +104,7 @@ def _release(store: Store, config: Config, report: Report) -> None:
         return
     against = release_checks.problems(store, config, before)
     if against:
-        kept = f"readers go on seeing release {before['release_id']}" if before else "there is none before it"
+        kept = f"readers still see release {before['release_id']}" if before else "there is none before it"
         raise ReleaseRefused(f"release not published: {'; '.join(against)}; {kept}")
     built = store.read("neighbour_runs").select("model_id", "run_id").orderBy("run_id", ascending=False)
     newest_model = built.join(store.read("models").select("model_id"), "model_id", "left_semi").first()

@@ -46,9 +46,9 @@ def run_job(spark: SparkSession, config: Config, job: str, announce: bool = True
     Parameters
     ----------
     announce : bool
-        Write the row of its start; a rebuild announces itself, not each of its jobs.
+        Write a row at its start; jobs of a rebuild do not.
     options
-        Handed to the job's `run`.
+        Passed to the job's `run`.
     """
     from skyhash.spark.storage import lease
 

@@ -1,1 +1,1 @@
-"""The job evaluate: the images evaluated, the summary, the report."""
+"""The job evaluate: queries and searched images, the summary, the report."""

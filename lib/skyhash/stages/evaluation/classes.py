@@ -1,4 +1,4 @@
-"""How often an encoder's own classification is right, on the images that its training has not seen."""
+"""Accuracy of an encoder's own classification on unseen images."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 def accuracy(store: Store, config: Config, model_id: str) -> dict[str, Any] | None:
-    """Share of right classes among unseen, labelled images, as a row of an evaluation.
+    """Accuracy on unseen, labelled images, as a row of an evaluation.
 
     The classes are predicted from the float codes in the table of hashes, by the encoder's own `classify`; at most
-    evaluate.most_queries images, a seeded sample, are asked. The interval is a bootstrap over images.
+    evaluate.most_queries images, a seeded sample, are used. The interval is a bootstrap over images.
 
     Returns
     -------
     dict or None
-        None where the encoder tells no classes, or no unseen image has a label.
+        None if the encoder predicts no classes, or no unseen image has a label.
     """
     import torch
     from pyspark.sql import functions as f

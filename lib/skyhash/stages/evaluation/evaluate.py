@@ -1,16 +1,16 @@
-"""Evaluate the neighbours by the profile's evaluations, beside baselines that need no trained network.
+"""Evaluate the table of neighbours by the profile's evaluations, and compare it with untrained baselines.
 
-The profile's group `evaluations` names them: time windows (Grycuk et al. 2022, section 3, Table 2), class labels
-(tie-aware mAP), images of the same source, mini-search. For every query, metric and choice of parameters there is a row
-of evaluation_queries; evaluation_summary holds their means, with 95 % intervals by a bootstrap over blocks (days,
-sources, or single queries), and the paired differences of the hash and every baseline. Baselines are the descriptor as
-it is, standardised, its principal components, what its class offers without training (the magnetic grid: smoothed along
-its rows), the classical binary coders, and the descriptors of evaluate.descriptors, under those coders too where the
-hash is binary.
-With evaluate.queries = unseen the queries are the images outside the encoder's training part.
+The profile's group `evaluations` names the evaluations: time windows (Grycuk et al. 2022, section 3, Table 2), class
+labels (tie-aware mAP), images of the same source, mini-search. evaluation_queries has a row for every query, metric and
+choice of parameters; evaluation_summary has their means with 95 % intervals (bootstrap over blocks: days, sources, or
+single queries), and the paired differences between the hash and every baseline. Baselines are the descriptor as it is,
+standardised, and its principal components; untrained transformations of the descriptor's class (the magnetic grid:
+smoothed along its rows); binary codes by PCA signs, ITQ and LSH; and the descriptors of evaluate.descriptors, for a
+binary hash also as binary codes. With evaluate.queries = unseen the queries are the images outside the encoder's
+training part.
 
-Lists are taken from the table of neighbours if they are long enough for an evaluation. Otherwise a sample of
-evaluate.most_queries queries is searched again, exactly, with longer lists; the summary's n is then their number.
+Lists are read from the table of neighbours if they are long enough for an evaluation. Otherwise a sample of
+evaluate.most_queries queries is searched again, exactly, with longer lists; n in the summary is then their number.
 
   spark-submit jobs/evaluate.py --config conf/solar_hmi.yaml --set warehouse=/data/tables
 
@@ -64,7 +64,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     InputError
         A table is missing, or holds one image only.
     UserError
-        evaluate.queries is unseen and the model has seen every image, or no image can be judged.
+        evaluate.queries is unseen and the training part contains every image, or no image can be evaluated.
     DataLoss
         The number of rows read back is not the number of rows written.
     """

@@ -30,7 +30,7 @@ def evaluation_of_examples(evaluations: dict[str, Evaluation]) -> Evaluation:
 
 
 def picture(store: Store, config: Config, subject: Subject, evaluation: Evaluation) -> bytes:
-    """Queries spread over the archive and what was retrieved for them, as PNG.
+    """PNG of queries spread over the archive and the images retrieved for them.
 
     Parameters
     ----------

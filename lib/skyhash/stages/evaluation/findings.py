@@ -1,6 +1,6 @@
-"""What an evaluation's own report sections are made from; each evaluation may name a function that makes them.
+"""Report sections of single evaluations.
 
-The function that `Evaluation.report_sections` names takes `Findings` and returns sections (`skyhash.pages.page`).
+`Evaluation.report_sections` may name a function that takes `Findings` and returns sections (`skyhash.pages.page`).
 """
 
 from __future__ import annotations

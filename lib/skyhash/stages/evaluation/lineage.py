@@ -45,7 +45,7 @@ def sections(store: Store, subject: Subject, pictures: dict[str, bytes]) -> list
 def _build(subject: Subject) -> Section:
     build = subject.build
     if not build:
-        return Section("How the neighbours were found", "The build left no row in neighbour_runs.")
+        return Section("How the neighbours were found", "The table neighbour_runs has no row of this build.")
     recall = f"{build['recall_at_k']:.4f}" if build["recall_at_k"] is not None else "not measured"
     if build["method"] != "exact" and build["recall_low"] is not None:
         recall += f" ({build['recall_low']:.4f}-{build['recall_high']:.4f}, {build['recall_n']:,} queries)"

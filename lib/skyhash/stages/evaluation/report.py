@@ -79,7 +79,7 @@ def write(
 
 
 def _copy(page: Path, latest: Path) -> None:
-    # a reader of latest.html sees the old page or the new one, never half of one
+    # atomic: a reader of latest.html sees the old page or the new one
     draft = latest.with_name(f".{latest.name}")
     shutil.copyfile(page, draft)
     os.replace(draft, latest)

@@ -1,4 +1,4 @@
-"""The subject of an evaluation: the newest build of neighbours, its model, queries and images searched."""
+"""What an evaluation evaluates: the newest build of neighbours, its model, its queries and the searched images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNKNOWN_TIME = np.iinfo(np.int64).min
 
 @dataclass(frozen=True)
 class Subject:
-    """The subject of an evaluation.
+    """Build, model, queries and searched images of an evaluation.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ def find(store: Store, config: Config, evaluations: dict[str, Evaluation]) -> Su
     InputError
         A table is missing, or holds one image only.
     UserError
-        evaluate.queries is unseen and the model has seen every image.
+        evaluate.queries is unseen and the training part contains every image.
     """
     from pyspark.sql import functions as f
 
@@ -87,7 +87,7 @@ def find(store: Store, config: Config, evaluations: dict[str, Evaluation]) -> Su
     listed = neighbours.select(f.col("query_id").alias("image_id"))
     table = _columns(store.live().join(listed, "image_id", "left_semi"), evaluations, model)
     if len(table) < 2:
-        raise InputError("table neighbours", f"{len(table)} image", "2 or more: one image has no neighbours to judge")
+        raise InputError("table neighbours", f"{len(table)} image", "2 or more")
     part = table["part"].to_numpy()
     is_query = part == UNSEEN if config.evaluate.queries == "unseen" else np.ones(len(part), dtype=bool)
     if is_query.sum() < 2:

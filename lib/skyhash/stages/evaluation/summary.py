@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 GROUP = ["evaluation", "method", "model_id", "parameters", "metric"]
-# most blocks of the bootstrap; more are combined into so many groups by hash
+# largest number of bootstrap blocks; more are combined by hash into this number
 MOST_BLOCKS = 4096
 PAIRED = "hash - "
 
@@ -36,7 +36,7 @@ def write_queries(store: Store, report: Report, judged: DataFrame) -> Written:
 def _sums(values: DataFrame) -> pd.DataFrame:
     """Sum and count of `value` per group and block; more than `MOST_BLOCKS` blocks are combined by hash.
 
-    Sums are decimal, so that the order in which Spark adds cannot change a digit.
+    Sums are decimal, so they do not depend on the order of addition.
     """
     from pyspark.sql import functions as f
 
@@ -110,7 +110,7 @@ def _published(evaluation: Evaluation, method: str, metric: str, parameters: str
 
 
 def to_spark(spark: SparkSession, rows: pd.DataFrame) -> DataFrame:
-    """The rows as Spark knows them; what is NaN (nothing to judge, too few blocks) is null."""
+    """The rows as a Spark DataFrame; NaN (nothing to evaluate, too few blocks) becomes null."""
     values = rows[list(EVALUATION_SUMMARY.names)].astype(object)
     plain = values.where(values.notna(), None).values.tolist()
     return spark.createDataFrame([tuple(row) for row in plain], EVALUATION_SUMMARY.ddl)
@@ -120,7 +120,7 @@ def headline_parameters(evaluation: Evaluation, rows: pd.DataFrame) -> str:
     """The choice of parameters that tables and pictures show: the published one, else the first."""
     every = sorted(rows["parameters"].unique())
     wanted = evaluation.published_parameters
-    # those alone, before rows with further parameters (of one class)
+    # without rows of further parameters (e.g. of one class)
     alike = sorted((p for p in every if wanted.items() <= json.loads(p).items()), key=lambda p: len(json.loads(p)))
     return (alike or every)[0]
 

@@ -1,8 +1,8 @@
 """Compute the descriptor of every observation, and those that an evaluation compares it with.
 
-Which descriptor is the profile's describe.kind: the magnetic grid of Grycuk et al. (2022), section 2.2, a cut-out, a
-resized image. Only images without a descriptor of these settings are read. A file that has become unreadable or has
-changed since ingest gets a row of quarantine, and the job goes on.
+The profile's describe.kind names the descriptor, e.g. the magnetic grid of Grycuk et al. (2022), section 2.2, or a
+cut-out. Only images without a descriptor of these settings are read. A file that cannot be read any more or has changed
+since ingest gets a row of quarantine, and the job continues.
 
   spark-submit jobs/describe.py --config conf/solar_hmi.yaml --set warehouse=/data/tables
 

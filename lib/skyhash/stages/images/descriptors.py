@@ -1,4 +1,4 @@
-"""Descriptors of observations: which are wanted, which are missing, and writing them."""
+"""Descriptors of observations: selecting those that are missing, and writing them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def wanted(config: Config) -> dict[str, DescriptorSettings]:
 def missing(store: Store, config: Config, wanted_id: str) -> DataFrame:
     """Observations without that descriptor: image_id, archive, path, member, checksum, size_bytes, modified.
 
-    Without images whose file is gone, and those in quarantine because they could not be described with these settings.
+    Images are left out if their file is gone, or if quarantine says that they cannot be described with these settings.
     """
     from pyspark.sql import functions as f
 
@@ -55,7 +55,7 @@ def describe(
         with progress(spark, f"describe: {count:,} images by {settings.kind}"):
             shared.mapInPandas(udf, DESCRIBED).write.parquet(str(work))
         made = spark.read.schema(DESCRIBED).parquet(str(work))
-        # transient I/O errors are not quarantined: the next run tries again
+        # transient I/O errors are not quarantined; the next run tries again
         passing = made.where("reason = 'io_error'").count()
         if passing:
             report.facts["could not be read this time"] = report.facts.get("could not be read this time", 0) + passing

@@ -1,4 +1,4 @@
-"""Comparison of a listing of the archive with the tables: which files are new, changed, gone, or there again.
+"""Comparison of a listing of the archive with the tables: files that are new, changed, gone, or there again.
 
 Path, size and modification time decide which files are read; checksums then decide whether their content has changed.
 """

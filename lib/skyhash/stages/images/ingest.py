@@ -1,14 +1,14 @@
 """Read the archive's files into `observations`, and those that cannot be used into `quarantine`.
 
-Every file is opened once on an executor: checksum, header facts, and (archive.verify = full) its pixels decoded, so
-that a file cut short is found here. A file may hold many images (members), each of which is an observation. Files
-already known by path, size and modification time are skipped: run it again after new files arrive and only those are
-read. A file that changed is read again: equal content keeps its image, other content is a new image and the old one is
-retired. A file that is gone is counted and marked, and with archive.vanished = retire its image leaves the lists. A
-file in quarantine is tried again when the archive's settings, its keywords or its reader changed, and after an I/O
-error that may pass. Files seen = files used + files in quarantine, in every run.
+Every file is read once on an executor: checksum, header facts, and with archive.verify = full its pixels, so that
+truncated files are found here. A file may hold many images (members), each of which is an observation. Files known by
+path, size and modification time are skipped, so a further run reads only new files. A changed file is read again: if
+its content is equal it keeps its image, else it is a new image and the old one is retired. A file that is gone is
+counted and marked; with archive.vanished = retire its image is retired. A file in quarantine is tried again if the
+archive's settings, its keyword table or the version of its reader changed, and after a transient I/O error. In every
+run, files seen = files used + files in quarantine.
 
-In a rebuild the descriptors are computed in the same reading.
+In a rebuild the descriptors are computed in the same pass.
 
   spark-submit jobs/ingest.py --config conf/solar_hmi.yaml --set archive.path=/data/hmi --set warehouse=/data/tables
 
@@ -93,7 +93,7 @@ def _take_in(
     read = reader_of_files(config.archive, read_key(config.archive), list(described.items()))
     schema = read_schema(bool(described))
     rows = spark.createDataFrame([(one.path, one.modified_us) for one in new], "path string, modified_us bigint")
-    # decoding is the cost of ingest: it is done once, into a folder of its own, before anything is split or numbered
+    # decoding dominates the cost: it is done once, its results go to a work folder before rows are split and numbered
     with store.work_folder(report.run_id) as work:
         if new:
             with progress(spark, f"ingest: {len(new):,} files"):
@@ -103,7 +103,7 @@ def _take_in(
         if found != len(new):
             raise DataLoss(f"ingest: rows of {found} files read back, {len(new)} files were seen")
         made = made.withColumn("modified", f.timestamp_micros("modified_us")).withColumn("run_id", f.lit(report.run_id))
-        # arrays stay in the work folder: what is sorted out are facts
+        # arrays stay in the work folder; only facts are sorted
         facts = made.drop("described").cache()
         try:
             settled = ingest_rows.settle(store, facts, changes, config.archive.vanished, report.run_id)
@@ -132,7 +132,7 @@ def _write(store: Store, report: Report, settled: Settled, changes: Changes) -> 
         numbered = settled.good.withColumn("image_id", f.row_number().over(order) + f.lit(start - 1))
         for name in ("vanished_run", "retired_run"):
             numbered = numbered.withColumn(name, f.lit(None).cast("string"))
-        # quarantine first: a run killed between the two writes reads the other files again and loses none of the good
+        # quarantine first: if the run is killed between the two writes, the next one reads the good files again
         _write_quarantine(store, report, settled.bad, refused, changes)
         if settled.updates:
             _write_changes(store, report, numbered, settled.updates, usable)
@@ -152,7 +152,7 @@ def _write(store: Store, report: Report, settled: Settled, changes: Changes) -> 
 
 
 def _write_quarantine(store: Store, report: Report, bad: DataFrame, refused: int, changes: Changes) -> None:
-    """Add what was refused, in place of what quarantine says of files that were read again or are gone."""
+    """Add refused files; replace the rows of files that were read again or are gone."""
     if changes.spent:
         spent = store.spark.createDataFrame([(path,) for path in changes.spent], "path string")
         kept = store.read("quarantine").join(spent, "path", "left_anti")

@@ -1,4 +1,4 @@
-"""What ingest makes of the images it has read: new observations, changes of known ones, rows of quarantine."""
+"""Rows that ingest writes: new observations, changes of known ones, rows of quarantine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Known(NamedTuple):
-    """A live observation whose file is read again, refused as it is now, or gone."""
+    """A live observation whose file is read again, still refused, or gone."""
 
     image_id: int
     path: str
@@ -38,7 +38,7 @@ class Read(NamedTuple):
 
 
 class Update(NamedTuple):
-    """What an observation becomes; `state` is same, moved, changed, vanished or back."""
+    """Change of an observation; `state` is same, moved, changed, vanished or back."""
 
     image_id: int
     path: str
@@ -57,7 +57,7 @@ UPDATES = (
 
 @dataclass(frozen=True)
 class Settled:
-    """New observations, new rows of quarantine, and what becomes of known observations."""
+    """New observations, new rows of quarantine, and updates of known observations."""
 
     good: DataFrame
     bad: DataFrame
@@ -67,10 +67,10 @@ class Settled:
 def sort_out(
     known: Iterable[Known], read: Iterable[Read], gone: set[str], retire: bool, run_id: str
 ) -> tuple[list[Update], set[tuple[str, str]]]:
-    """Updates of the known observations, and (path, member) of the images read that are theirs.
+    """Updates of the known observations, and (path, member) of the images read that belong to them.
 
-    An image of equal content keeps its id, under another name too where its own file is gone or holds something else.
-    Other content is another image, and the old one is retired; one whose file is gone is marked, or retired.
+    An image of equal content keeps its id, also under another name if its own file is gone or has other content. Other
+    content is a new image, and the old one is retired. An image whose file is gone is marked, or retired.
     """
     left = {(one.path, one.member, one.checksum): one for one in known}
     updates, taken, free = [], set(), defaultdict(list)
@@ -109,7 +109,7 @@ def settle(store: Store, rows: DataFrame, changes: Changes, vanished: str, run_i
 
     updates: list[Update] = []
     if changes.touched or changes.back:
-        # a file that could not be read for once is left as it was
+        # after a transient error a file's rows stay as they are
         touched = set(changes.touched)
         unread = {row[0] for row in rows.where("reason = 'io_error'").select("path").distinct().collect()} & touched
         old = _of_paths(store, [path for path in changes.touched if path not in unread])

@@ -1,4 +1,4 @@
-"""Write a simulated archive, named simulated throughout; simulate.kind says of what.
+"""Write a simulated archive, named simulated throughout; simulate.kind names the simulator.
 
   skyhash simulate FOLDER --set simulate.images=500 --set simulate.side_px=1024 --set simulate.broken=0.02
 
@@ -23,7 +23,7 @@ def write(config: Config, folder: str) -> Report:
     Raises
     ------
     ConfigError
-        No folder, or no images asked for.
+        No folder is named, or simulate.images is 0.
     """
     if not folder:
         raise ConfigError("archive.path", "nothing", "the folder that the simulated archive is written to")

@@ -1,7 +1,7 @@
 """Write the hash of every described image: float code and packed bits, by distributed inference.
 
-The model is the one that the job train made (or hash.model, which is imported first); a worker loads it once from
-its files and checks their checksum. Only images without a hash of that model are encoded.
+The model is the one that the job train made (or hash.model, which is imported first); a worker loads it once
+from its files and verifies their checksum. Only images without a hash of that model are encoded.
 
   spark-submit jobs/hash.py --config conf/solar_hmi.yaml --set warehouse=/data/tables
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def described(config: Config, weights: Path, manifest: Manifest, facts: dict[str, Any]) -> Model:
-    """The description of freshly trained weights."""
+    """The description of newly trained weights."""
     from safetensors import safe_open
 
     with safe_open(weights, framework="numpy") as file:
@@ -56,7 +56,7 @@ def threshold_of(config: Config, encoder: str) -> str:
 
 
 def add(store: Store, report: Report, model: Model, weights: Path) -> None:
-    """Keep a model's files, then its row of `models`; a model that is there already is left as it is."""
+    """Store a model's files, then its row of `models`; an existing model is left as it is."""
     kept = model_folder.keep(store.warehouse, model, weights)
     if not store.read("models").where(f"model_id = '{model.model_id}'").isEmpty():
         return
@@ -81,7 +81,7 @@ def add(store: Store, report: Report, model: Model, weights: Path) -> None:
 
 
 def reuse(store: Store, config: Config, report: Report, key: str) -> bool:
-    """Take the model of the same training, where there is one; its threshold may follow another rule than before."""
+    """Reuse the model of an equal training, if there is one; its threshold may be computed by another rule."""
     rows = store.read("models").where(f"train_key = '{key}'").select("model_id").collect()
     for row in rows:
         folder = store.warehouse / model_folder.FOLDER / row["model_id"]
@@ -93,7 +93,7 @@ def reuse(store: Store, config: Config, report: Report, key: str) -> bool:
 
 
 def keep_trained(store: Store, config: Config, report: Report, settings_key: str) -> bool:
-    """Keep the model that these settings trained before, whatever images have come since; False where there is none."""
+    """Keep the model that was trained with these settings, whatever images are new since; False if there is none."""
     rows = store.read("models").where(f"settings_key = '{settings_key}'").orderBy("run_id", ascending=False)
     newest = rows.select("model_id", "training_rows").first()
     if newest is None:
@@ -174,7 +174,7 @@ def current(store: Store, config: Config, report: Report) -> Model:
 
 
 def _take(store: Store, config: Config, report: Report, model: Model, folder: Path) -> Model:
-    """Add a model under the threshold rule that is asked for; one that is there already is left as it is."""
+    """Add a model with the threshold rule of the settings; an existing one is left as it is."""
     rule = threshold_of(config, model.encoder)
     model_id = model_folder.model_id(model.weights_checksum, model.descriptor_id, rule)
     model = replace(model, model_id=model_id, threshold=rule)

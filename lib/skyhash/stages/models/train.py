@@ -2,9 +2,9 @@
 
 The training part (train.split) is exported as a snapshot, shared among the ranks by row groups and read through
 Petastorm (train.reader); Horovod (train.launcher) averages the gradients. Every epoch's rows are counted on every rank.
-A killed training is resumed from its last checkpoint and ends with the same weights. A model of the same settings is
-kept while the archive grows, so that similarities stay comparable from night to night; train.retrain=always trains anew
-whenever the training part has changed. With hash.model that model is imported instead.
+A killed training is resumed from its last checkpoint and gives the same weights. A model is kept while the archive
+grows, so that similarities stay comparable from night to night; train.retrain=always trains anew whenever the training
+part has changed. With hash.model that model is imported instead.
 
   spark-submit jobs/train.py --config conf/solar_hmi.yaml --set warehouse=/data/tables
   spark-submit jobs/train.py --config conf/solar_hmi.yaml --set hash.model=/data/other_tables
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from skyhash.spark.training.shards import Manifest
     from skyhash.spark.training.snapshot import TrainingPart
 
-# settings of when and where to train, which do not change the result
+# settings that do not change the trained weights
 _NOT_IN_KEY = {"launcher", "reader", "checkpoint_epochs", "threads", "retrain", "device"}
 
 

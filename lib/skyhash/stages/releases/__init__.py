@@ -1,1 +1,1 @@
-"""Releases of the tables: checks, publishing, keeping order, and everything that reads released tables."""
+"""Releases of the tables: checks, publishing, maintenance, and commands that read released tables."""

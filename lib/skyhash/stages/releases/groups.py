@@ -1,7 +1,7 @@
-"""Group an image's nearest ones into a few kinds, from the released table of neighbours; no Spark, no network.
+"""Cluster an image's nearest images, from the released table of neighbours; neither Spark nor a network is needed.
 
-k-means of the similarities among the images that the list holds; each group with its most representative image and
-the images of the list that are nearest to that one.
+k-means of the similarities among the listed images. Each group is shown with its most representative image and the
+images of the list that are nearest to that one.
 
   skyhash groups 12 --config conf/alma_demo.yaml
   skyhash groups 12 --config conf/alma_demo.yaml --groups 3 --select 9 --format json

@@ -14,7 +14,7 @@ from skyhash.spark.training import model_folder
 
 
 def sweep(store: Store, config: Config, seconds: float) -> dict[str, Any]:
-    """Delete what is older than `seconds` and no longer of use; returns what, for the closing table."""
+    """Delete what is older than `seconds` and no longer needed; returns counts for the closing table."""
     latest = time.time() - seconds
     reports = [folder for folder in _folders(store.warehouse / "reports") if not folder.name.startswith(".")]
     reports = sorted(reports, key=lambda folder: folder.stat().st_mtime)[: -config.maintain.keep_reports or None]
@@ -34,7 +34,7 @@ def sweep(store: Store, config: Config, seconds: float) -> dict[str, Any]:
 
 
 def _models_in_use(store: Store, config: Config) -> set[str]:
-    """Models of kept releases and of the lists, and the newest trainings."""
+    """Models of kept releases and of the table of neighbours, and the newest models."""
     released = store.read("releases").orderBy("release_id", ascending=False).limit(config.maintain.keep_releases)
     trained = store.read("models").orderBy("run_id", ascending=False).limit(config.maintain.keep_models)
     built = store.read("neighbour_runs").orderBy("run_id", ascending=False).limit(1)
@@ -42,7 +42,7 @@ def _models_in_use(store: Store, config: Config) -> set[str]:
 
 
 def _forget_models(store: Store, names: list[str]) -> None:
-    """Take models out of the table before their files go: a job must not find a row without them."""
+    """Delete rows of models before their files, so that no job finds a row without files."""
     from pyspark.sql import functions as f
 
     rows = store.read("models")

@@ -1,16 +1,15 @@
-"""Keep the warehouse in order: compact tables, delete what no release and no running job needs.
+"""Compact tables, and delete files that no release and no running job needs.
 
-Tables of many small files are compacted. Files of versions that neither a kept release nor the newest version names,
-and that are older than maintain.keep_hours, are deleted: a job that runs may still read them. Releases older than the
-last maintain.keep_releases can then no longer be read or gone back to. Reports but the last maintain.keep_reports,
-models that neither a kept release nor the newest rows of models name, work folders and half-written files of killed
-jobs go too. Nothing younger than maintain.keep_hours is touched.
+Tables of many small files are compacted. Deleted are, if older than maintain.keep_hours (running jobs may read younger
+files): data files that neither the newest version of a table nor one of the last maintain.keep_releases releases needs,
+so that older releases can no longer be read; all but the last maintain.keep_reports reports; models that neither a kept
+release nor the newest rows of models name; work folders and unfinished files of killed jobs.
 
   spark-submit jobs/maintain.py --config conf/solar_hmi.yaml --set warehouse=/data/tables
   skyhash maintain --config conf/solar_hmi.yaml --set maintain.keep_releases=10
 
 reads   every table
-writes  compacted versions of tables, releases (a repetition of the last one, with these versions), runs
+writes  compacted versions of tables, releases (the last one again, with these versions), runs
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
         rows.append([name, f"{files:,}", f"{files_now:,}", f"{size / 1e6:,.1f}", f"{size_now / 1e6:,.1f}"])
     report.facts["files"] = sum(upkeep.size(store.folder(name))[0] for name in names)
     columns = ["table", "files before", "after", "MB before", "after"]
-    report.tables.append(("what the tables take up", columns, rows))
+    report.tables.append(("size of the tables", columns, rows))
     return report
 
 

@@ -1,8 +1,8 @@
-"""Rank images by their nearness to several chosen ones, from the released table of neighbours; no Spark, no network.
+"""Rank images by their similarity to several chosen ones, from the released table of neighbours.
 
-The rows of the chosen images are put together: an image's score is the mean of its similarities to them (--rule least:
-the least, near to every one of them; most: near to any). An image that a row does not hold counts with the row's last
-similarity.
+Neither Spark nor a network is needed. An image's score is the mean of its similarities to the chosen images (--rule
+least: the minimum; most: the maximum). For a chosen image whose list does not contain it, the list's last similarity is
+used.
 
   skyhash refine 12 99 105 --config conf/alma_demo.yaml --k 20
   skyhash refine 12 99 --config conf/alma_demo.yaml --format json
@@ -24,7 +24,7 @@ COLUMNS = ["rank", "image_id", "score", "listed_by"]
 
 
 def rank(config: Config, images: Sequence[int], k: int, rule: Rule) -> list[list[int | float]]:
-    """Rows of `COLUMNS`, at most `k`; listed_by counts the chosen images whose lists hold the image.
+    """Rows of `COLUMNS`, at most `k`; listed_by is the number of chosen images whose lists contain the image.
 
     Raises
     ------

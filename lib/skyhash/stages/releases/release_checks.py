@@ -1,7 +1,7 @@
 """Checks before a release: complete tables, the recall that was set, no metric much lower than before.
 
-A release that fails is not published; the rebuild ends with exit code 4 and a line that says why, and readers go on
-seeing the last one.
+If a check fails, the release is not published, the rebuild ends with exit code 4 and one line that gives the reason,
+and readers still see the last release.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def problems(store: Store, config: Config, before: dict[str, Any] | None) -> lis
     # refused only if the whole confidence interval is below the target
     if build["recall_high"] < config.neighbours.recall:
         measured = f"{build['recall_at_k']:.4f} ({build['recall_low']:.4f} to {build['recall_high']:.4f})"
-        found.append(f"recall of the neighbours {measured}, neighbours.recall asks for {config.neighbours.recall}")
+        found.append(f"recall of the neighbours {measured}, neighbours.recall is {config.neighbours.recall}")
     return found + (_fallen(store, config, before) if before else [])
 
 

@@ -1,10 +1,10 @@
-"""Rows of the released tables without Spark, for interfaces and commands that must answer at once.
+"""Rows of the released tables without Spark, for interactive commands.
 
     table = NeighbourTable(neighbour_files("/data/tables"))
     rows = table.rows([12, 99])
 
 The files of the released version come from the table's log: Delta's by delta-rs, plain Parquet's from its list of
-versions. Of these only the row groups that hold the asked images are read, and kept.
+versions. Only the row groups that contain the requested images are read, and cached.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class NeighbourTable:
     ----------
     files : sequence of str
     memory_mb : int
-        Row groups that stay in memory, at most; 100,000 images with lists of 1000 take 1200.
+        Bound of the cached row groups; 100,000 images with lists of 1000 take 1200.
     """
 
     def __init__(self, files: Sequence[str], memory_mb: int = 4096):

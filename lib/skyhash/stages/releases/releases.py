@@ -1,8 +1,8 @@
 """List the releases, or make readers see an earlier one again.
 
 A release is one row of `releases`: the versions of the tables that belong together. The views `current_NAME` show the
-newest release whole, whatever a job is writing meanwhile. Going back adds a row that repeats an earlier one's versions;
-nothing is deleted, so going forward again is the same command.
+newest release, whatever a job is writing meanwhile. Going back adds a row with the versions of an earlier one; nothing
+is deleted, so going forward again is the same command.
 
   skyhash releases --config conf/solar_hmi.yaml
   skyhash releases --config conf/solar_hmi.yaml --back 3
@@ -26,7 +26,7 @@ from skyhash.tables import RELEASES
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# bookkeeping that belongs to no release
+# tables that belong to no release
 UNRELEASED = ("runs", "releases", "experiments")
 
 

@@ -1,10 +1,10 @@
 """Serve the released views to SQL clients by Spark's Thrift server, until it is stopped (Ctrl-C or SIGTERM).
 
 Any client of HiveServer2 can connect: beeline and other JDBC programs, ODBC, PyHive. The views are those of `skyhash
-sql`. A new release is seen within some seconds: the views are then replaced, and statements that run keep the files
-that they began with. All connections share one session and run as the user who started the server; by itself it asks
-for no password, which is why it listens on 127.0.0.1 unless --host says otherwise. Hive's settings of authentication
-and encryption are given with the prefix spark.hadoop, e.g. spark.hadoop.hive.server2.authentication.
+sql`. The views are replaced within some seconds of a new release; running statements keep the files that they began
+with. All connections share one session and run as the user who started the server, without a password by default, so it
+listens on 127.0.0.1 unless --host names another address. Hive's settings of authentication and encryption are given
+with the prefix spark.hadoop, e.g. spark.hadoop.hive.server2.authentication.
 
   skyhash serve --config conf/solar_hmi.yaml --set warehouse=/data/tables --port 10000
   spark-submit jobs/serve.py --config conf/solar_hmi.yaml --set warehouse=/data/tables --host 0.0.0.0
@@ -33,7 +33,7 @@ from skyhash.stages.releases import releases, sql
 from skyhash.stages.runs.report import Report
 
 SECONDS = 5.0
-"""Between two looks for a new release."""
+"""Seconds between two checks for a new release."""
 
 
 def run(config: Config, host: str, port: int) -> Report:

@@ -1,8 +1,8 @@
 """Run one statement of Spark SQL over the tables.
 
 Every table is a view under its name (newest version), `current_NAME` is the released version, and `neighbour_pairs`
-has one row per query and neighbour (query_id, rank, neighbour_id, similarity). `observation_facts` adds the archive's
-own facts to observations as typed columns.
+has one row per query and neighbour (query_id, rank, neighbour_id, similarity). `observation_facts` has the
+archive's own facts as typed columns.
 
   skyhash sql --config conf/demo.yaml 'SELECT reason, count(*) FROM quarantine GROUP BY reason'
   skyhash sql --config conf/demo.yaml 'SELECT * FROM current_neighbour_pairs WHERE query_id = 0 AND rank <= 5'
@@ -34,7 +34,7 @@ def query(spark: SparkSession, config: Config, text: str, limit: int) -> tuple[l
     InputError
         The warehouse holds no table yet, or @FILE is missing.
     UserError
-        Spark does not understand the statement, or it names what is not there.
+        Spark cannot parse the statement, or it names a table or column that does not exist.
     """
     from pyspark.errors import AnalysisException, ParseException
 

@@ -1,1 +1,1 @@
-"""What every job leaves behind: its closing table, its row of `runs`, fingerprints, metrics."""
+"""The record of a job: its closing table, its row of `runs`, fingerprints, metrics."""

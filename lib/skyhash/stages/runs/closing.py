@@ -1,4 +1,4 @@
-"""The closing table of a job, for people; rows of a query for people or machines."""
+"""Printing of a job's closing table, and of the rows of a query as a table, CSV or JSON."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from skyhash.nets import ENCODERS
 from skyhash.pixels import DESCRIPTORS
 from skyhash.settings import ArchiveSettings, DescriptorSettings, EncoderSettings
 
-# settings of where files are and how they are opened, which do not change what is read
+# settings of where files are and how they are opened, which do not change their content
 _NOT_READING = {"path", "storage", "vanished"}
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def code_versions(config: Config, job: str) -> dict[str, str]:
-    """Versions of the code that decides a job's result, as its closing table names them."""
+    """Versions of the code that a job's result depends on, as in its closing table."""
     if job == "neighbours":
         return {"version of the search": str(topk.VERSION)}
     if job == "evaluate":
@@ -33,7 +33,7 @@ def still_stands(
     groups : tuple of str
         Groups of settings that the job reads, beside the seed.
     facts : dict, optional
-        What the job's closing table must have said, e.g. fingerprints of files that it read; '' = nothing.
+        Lines that the job's closing table must contain, e.g. fingerprints of files that it read; '' = no such line.
     """
     if store.version("runs") is None:
         return False
@@ -48,7 +48,7 @@ def still_stands(
         return False
     inputs: dict[str, int] = json.loads(last["input_versions"])
     outputs: dict[str, int] = json.loads(last["output_versions"])
-    # outputs too: a table that was rolled back or deleted by hand is built again
+    # outputs too, so that a table that was rolled back or deleted by hand is built again
     older = _compacted(store)
     return bool(inputs) and all(_is(store, name, version, older) for name, version in {**inputs, **outputs}.items())
 

@@ -1,8 +1,8 @@
 """One hash table: rows in buckets of bounded size.
 
 Large buckets are split by further hyperplanes (or bits), small ones merged into the nearest that has room. A bucket of
-equal codes cannot be split by value: it is cut by id, and its parts form a *duplicate group*, whose buckets are always
-compared with each other.
+equal codes cannot be split by value; it is split by id, and the parts form a *duplicate group*, whose buckets are
+always compared with each other.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """Random hyperplanes for float codes.
 
-Hyperplanes through the origin do not separate codes that end in a ReLU: all their numbers are positive, so they share
-every sign. A hyperplane here is the *bisector* of two centroids: its direction follows the spread of the data, and its
-offset lies within the data. m centroids stand for m (m - 1) / 2 such hyperplanes. The bucket of a row is the set of
-sides it lies on, that is, its nearest centroid; its margin to the hyperplane between centroids a and b is
-(|x - b|^2 - |x - a|^2) / (2 |a - b|). Measured on 100,000 simulated solar codes, such buckets reach recall 0.99 with a
-quarter of the pairs that independent hyperplanes with median offsets need.
+Random hyperplanes through the origin do not separate non-negative codes (outputs of a ReLU). The hyperplanes here are
+the bisectors of pairs of centroids: m centroids give m (m - 1) / 2 hyperplanes, and the bucket of a row, the cell that
+it lies in, is that of its nearest centroid (a Voronoi cell, as in faiss's IVF). The margin of a row x to the hyperplane
+between centroids a and b is (|x - b|^2 - |x - a|^2) / (2 |a - b|). Measured on 100,000 simulated solar codes, such
+buckets reach recall 0.99 with a quarter of the pairs that independent hyperplanes with median offsets need.
 
 A bucket that is too large is split by independent hyperplanes with median offsets (`halve`).
 """
@@ -24,7 +23,7 @@ ROWS_PER_CENTROID = 20  # in the sample that centroids are refined on
 
 
 def coordinates(rows: Rows, part: NDArray[np.integer] | slice) -> NDArray[np.float32]:
-    """Some rows as points of a Euclidean space in which close means similar, float32 (m, d).
+    """Some rows as points of a Euclidean space whose distances order pairs as the metric does, float32 (m, d).
 
     Packed codes become one number, 0 or 1, per bit: their squared distance is the Hamming distance.
     """
@@ -38,7 +37,7 @@ def coordinates(rows: Rows, part: NDArray[np.integer] | slice) -> NDArray[np.flo
 def centroids_of(rows: Rows, count: int, seed: int) -> NDArray[np.float32]:
     """Random rows, refined by two steps of k-means on a sample, float32 (m, d).
 
-    The two steps adapt the centroids to the density of the rows; without them twice as many pairs have to be scored.
+    Without the two steps twice as many pairs have to be scored.
 
     Parameters
     ----------

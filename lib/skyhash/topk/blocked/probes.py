@@ -1,10 +1,9 @@
-"""Probes: which pairs of buckets are compared, ranked by the neighbours expected per pair of rows scored.
+"""Selection of the pairs of buckets that are compared (multi-probe), by expected neighbours per pair of rows scored.
 
-Two sources are combined. The *margin* between two buckets is the squared distance of their centres over their spreads:
-how far a row would have to move to cross the hyperplanes between them. *Sampled neighbours*, the nearest rows of some
-queries within a sample of the archive, show directly between which buckets neighbours lie. The margin gives each pair
-a prior: the rate of neighbours among pairs of similar margin. The sampled neighbours correct it. On 100,000 simulated
-solar codes recall 0.99 takes 16 % of all pairs with margins alone, and 6 % with both.
+The expected number of neighbours between two buckets combines two estimates. The prior is the rate of neighbours among
+all bucket pairs of similar *margin*, the squared distance of the buckets' centres divided by their spreads. It is
+corrected by *sampled neighbours*: the nearest rows, in a sample of the archive, of some queries, counted by bucket
+pair. On 100,000 simulated solar codes recall 0.99 needs 16 % of all pairs with margins alone, and 6 % with both.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from skyhash.topk.blocked.buckets import Buckets
 
 NEAREST = 256  # buckets whose margin is computed, per bucket
-BINS = 300  # of margins, for the prior
+BINS = 300  # bins of the margins, for the prior
 CHUNK = 1024
 
 
@@ -36,8 +35,10 @@ class SampledNeighbours(NamedTuple):
 
 @dataclass(frozen=True)
 class RankedPairs:
-    """Pairs of buckets, best first; before them those that are always compared: each bucket with itself, and buckets of
-    one duplicate group.
+    """Pairs of buckets in the order in which they are compared.
+
+    First the pairs that are always compared: each bucket with itself, and buckets of one duplicate group. Then all
+    others by falling expected share per pair of rows.
 
     Attributes
     ----------
@@ -48,7 +49,7 @@ class RankedPairs:
     pairs : int64 (pairs,)
         Number of pairs of rows, each counted once.
     always : int
-        How many, from the front, are always compared.
+        Number of pairs, from the front, that are always compared.
     """
 
     first: NDArray[np.int32]
@@ -58,7 +59,7 @@ class RankedPairs:
     always: int
 
     def rank_of(self, buckets: Buckets, near: SampledNeighbours) -> NDArray[np.int64]:
-        """Rank of the bucket pair of each near pair, int64; ``len(self.first)`` where it is not ranked."""
+        """Position of each near pair's bucket pair, int64; ``len(self.first)`` where it is not ranked."""
         wanted = _pair_numbers(buckets, near)
         own = self.first.astype(np.int64) * len(buckets) + self.second
         order = np.argsort(own, kind="stable")
@@ -120,7 +121,7 @@ def take(ranked: RankedPairs, count: int, buckets: int) -> Probes:
 
 
 def take_each(ranked: RankedPairs, probes: int, buckets: int) -> Probes:
-    """Probes of each bucket's best `probes` partners, itself counted; a pair is compared when either side wants it."""
+    """Probes of each bucket's best `probes` partners, itself included; a pair is compared if either side selects it."""
     first, second = ranked.first, ranked.second
     apart = np.flatnonzero(first != second)
     owner = np.concatenate([first, second[apart]])

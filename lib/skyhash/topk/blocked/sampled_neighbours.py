@@ -1,4 +1,4 @@
-"""Sampled neighbours: near pairs of rows, found by searching a sample of the archive, or all of it."""
+"""Sampled neighbours: nearest rows of some queries in a sample of the archive, or in all of it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from skyhash.topk.filters.pair_filter import PairFilter, addresses_of, is_off, p
 from skyhash.topk.threads import for_each
 from skyhash.topk.vectors.rows import Rows
 
-PER_QUERY = 16  # sampled neighbours per query aimed at: k neighbours among n become k s / n among s sampled rows
-LEAST, MOST = 4096, 65536  # rows of the sample
+PER_QUERY = 16  # sampled neighbours wanted per query: of k neighbours among n rows k s / n are among s sampled rows
+LEAST, MOST = 4096, 65536  # number of sampled rows
 CELLS = 8_000_000  # scores per thread at a time
 
 
@@ -26,9 +26,9 @@ def sample_neighbours(
     whole: bool = False,
     avoid: NDArray | None = None,
 ) -> SampledNeighbours:
-    """Near pairs of random queries.
+    """Pairs of a random query and one of its nearest sampled rows.
 
-    Of a query's k nearest among n rows, about k s / n are among s sampled rows, and they are its nearest there. Only
+    About k s / n of a query's k nearest among n rows are among s sampled rows; they are the nearest sampled rows. Only
     permitted pairs are returned. Pairs are ordered by Euclidean distance of `hyperplanes.coordinates` for every metric;
     for ``blend`` that is an approximation, good enough to choose buckets by.
 
@@ -38,7 +38,7 @@ def sample_neighbours(
     k : int
     pair_filter : PairFilter
     queries : int
-        Number of queries, at most. Codes of zeros are left out under cosine: their neighbours are by id alone.
+        Number of queries, at most. Zero codes are no queries under cosine: all their similarities are equal.
     seed : int
     whole : bool
         Search all rows instead of a sample: the neighbours are then the exact ones.
@@ -74,7 +74,7 @@ def sample_neighbours(
 
 
 def _bound(scores: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """A score per row that at least `count` columns reach, and not many more, float32 (rows,).
+    """Lower bound of each row's count-th best score, float32 (rows,).
 
     It is the count-th best of the maxima of groups of columns.
     """

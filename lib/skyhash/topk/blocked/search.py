@@ -1,6 +1,7 @@
-"""LSH-blocked top k: every row's neighbours among the rows of the buckets that its own bucket probes.
+"""LSH-blocked top k: every row is compared with the rows of the buckets that its own bucket probes.
 
-Lists hold k wherever k rows are permitted: queries whose buckets gave fewer are searched again, exactly.
+Queries whose buckets contain fewer than k permitted rows are searched again exactly, so that lists have k entries where
+k rows are permitted.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from skyhash.topk.vectors.similarity import WEIGHTS
 
 @dataclass
 class BlockedSearch:
-    """What all groups of one search share.
+    """One search over groups of rows: hash tables, settings and counters.
 
     Attributes
     ----------

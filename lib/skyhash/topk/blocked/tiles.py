@@ -1,8 +1,8 @@
 """A blocked search as a sequence of dense tiles.
 
-A tile is one bucket against all the buckets it probes, so that the search multiplies matrices and never single pairs.
-Within a hash table each pair of rows is scored once and serves both sides; pairs found by two hash tables have equal
-keys, and merging removes the duplicates.
+A tile is one bucket against all the buckets it probes, scored by one matrix product. Within a hash table each pair of
+rows is scored once, for both rows' lists. A pair found in two hash tables has equal keys, and merging removes
+duplicates.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BucketTile = tuple[NDArray[np.uint32], NDArray[np.uint32] | None]
 def groups(table: HashTable, most_rows: int) -> list[NDArray[np.uint32]]:
     """Rows in groups of consecutive buckets, each at most `most_rows` (or one bucket): the units of work.
 
-    The groups of the first hash table serve all: a group is a set of queries, whatever their buckets in other tables.
+    Groups are formed by the first hash table; the same groups of queries are searched in all hash tables.
     """
     sizes = table.buckets.sizes
     count = max(1, -(-int(sizes.sum()) // most_rows))
@@ -64,7 +64,7 @@ def bucket_tiles(tables: Sequence[HashTable], is_query: NDArray[np.bool_]) -> It
 
 @compiled
 def _candidates(order, starts, probed, bucket, is_query):
-    """Rows that the queries of a bucket are compared with in one tile; first the bucket's own rows that are none."""
+    """Rows that a bucket's queries are compared with in one tile; the bucket's own rows that are no queries first."""
     most = starts[bucket + 1] - starts[bucket]
     for other in probed:
         most += starts[other + 1] - starts[other]

@@ -1,7 +1,8 @@
-"""Tuning of a blocked search: number of hash tables, bucket size and probes that meet the target recall at least cost.
+"""Tuning of a blocked search: number of hash tables, bucket size and probes of lowest cost for a target recall.
 
-Three samples are independent: sampled neighbours rank the pairs of buckets; exact neighbours of a *validation* sample
-of queries say how many ranked pairs the target needs; a third sample (`recall.sample`) measures the finished lists.
+It uses two samples of queries: sampled neighbours rank the pairs of buckets, and the exact neighbours of a *validation*
+sample determine how many ranked pairs are compared. The recall of the finished lists is measured on a third sample
+(`recall.sample`). The three are independent.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ MOST_TABLES = 3
 EXPLORED = 32_768  # rows of the sample on which sizes are compared
 HITS_PER_BUCKET = 500
 VALIDATION_QUERIES = 1000
-SAFETY = 2.33  # standard errors: the validation recall is too high by more once in a hundred times
+SAFETY = 2.33  # standard errors subtracted from the validation recall: a one-sided 99 % confidence bound
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Tuned:
     seconds : float
         Predicted for scoring.
     tried : tuple of dict
-        Pairs and predicted seconds of every size and number of tables that was tried.
+        Pairs and predicted seconds of every bucket size and number of tables tried.
     """
 
     tables: tuple[HashTable, ...]
@@ -83,8 +84,8 @@ class Tuned:
 class Costs:
     """Seconds per pair scored, and per bucket with its probes.
 
-    The jobs leave these at their defaults: costs measured on the machine would choose other hash tables in another
-    build, and so other lists.
+    The jobs use the defaults: costs measured on the machine could choose other hash tables in every build, which would
+    give other lists.
     """
 
     pair: float = 1e-9
@@ -144,7 +145,7 @@ def tune(
             if best is None or _order(here, recall) < _order(best, recall):
                 best = here
             elif not tables:
-                break  # one more hash table costs more than it saves
+                break  # one more hash table no longer lowers the cost
     assert best is not None
     return Tuned(best.tables, best.recall, best.seconds, tried)
 
@@ -154,8 +155,8 @@ def explore(
 ) -> tuple[int, int, tuple[dict[str, float], ...]]:
     """Best bucket size and number of hash tables, by tuning on a sample of the rows.
 
-    A fraction f of the rows, with f k neighbours and buckets f times as large, has the geometry of the whole: the same
-    share of all pairs meets the target.
+    With a fraction f of the rows, f k neighbours and buckets f times as large, the target needs about the same share of
+    all pairs as with all rows.
 
     Returns
     -------
@@ -205,7 +206,7 @@ def _choose(
         for table in chosen:
             found |= covers(table, validation)
         return chosen, float(validation.per_query(found).mean()) if len(found) else 1.0
-    # pairs of rows that each hash table scores until it finds a neighbour: all are cut at the same number
+    # pairs of rows that each hash table scores until it finds a neighbour; one limit for all hash tables
     costs = [np.append(np.cumsum(ranked.pairs, dtype=np.float64), np.inf) for _, ranked in made]
     cost_to_find = np.min([cost[rank] for cost, rank in zip(costs, ranks, strict=True)], axis=0)
     limit, reached = _cost_limit(validation, cost_to_find, recall)

@@ -1,4 +1,4 @@
-"""The prefilter's arithmetic, chosen by timing each: bfloat16 is faster on some CPUs, eight times slower on others."""
+"""Choice of the prefilter's arithmetic by timing: bfloat16 is fastest on some CPUs, eight times slower on others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = ("auto", "numpy", "torch", "bfloat16", "cuda")
 BITS = "popcount"
 PROBE = 1024  # rows on each side of the tile that is timed
 SHORT_SECONDS = 5.0  # a shorter search is not worth importing torch for
-NUMPY_RATE = 5e10  # floating-point operations per second and core, assumed to tell what is short
+NUMPY_RATE = 5e10  # floating-point operations per second and core, assumed to decide whether a search is short
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Arithmetic:
     reason: str
 
     def prefilter(self) -> Any:
-        """A new prefilter (they are not sent to other processes)."""
+        """A new prefilter, which cannot be pickled."""
         return make_prefilter(self.name)
 
 
@@ -95,7 +95,7 @@ def _has_cuda() -> bool:
 
 
 def measure(rows: Rows, k: int, seed: int = 0) -> Arithmetic:
-    """Time each arithmetic on some of the archive's rows; a GPU is taken without measuring."""
+    """Time each arithmetic on some of the archive's rows; a GPU, if there is one, is chosen without timing."""
     if _has_cuda():
         return Arithmetic("cuda", "torch sees a GPU")
     n = len(rows)
@@ -103,7 +103,7 @@ def measure(rows: Rows, k: int, seed: int = 0) -> Arithmetic:
     sampled = rows.take(np.sort(order[: _limits.SMALLEST]))
     probe = rows.take(order[: 2 * PROBE])
     numbers = np.arange(len(probe), dtype=np.uint32)
-    # row numbers of the sample lie behind the probe's, so that no row excludes itself
+    # the sample's row numbers follow the probe's, so that no pair is a row and itself
     sample = _limits.Sample(sampled, np.arange(len(sampled)) + len(probe), n, min(k, n // 8))
     limits = _limits.estimate_kth_similarity(probe, numbers, sample, NumpyPrefilter())
     seconds = {name: _seconds_per_pair(probe, limits, k, name) for name in ("numpy", "torch", "bfloat16")}
@@ -125,7 +125,7 @@ def _seconds_per_pair(probe: Rows, limits: np.ndarray, k: int, name: str) -> flo
 
     with single_threaded():
         product = _best_of(lambda: prefilter.product(left, right, scratch)) / (len(left) * len(right))
-        # rescoring and keeping the survivors: what a search takes longer than one whose limits accept nothing
+        # time of rescoring and keeping: the difference to a search whose limits accept nothing
         with_survivors = _best_of(run)
         join.limits[:] = keys.REJECT_ALL
         join.refresh()
@@ -134,7 +134,7 @@ def _seconds_per_pair(probe: Rows, limits: np.ndarray, k: int, name: str) -> flo
 
 
 def _best_of(action: Callable[[], Any], times: int = 6) -> float:
-    """The shortest of several runs, in seconds: other processes only ever lengthen them."""
+    """The shortest of several runs, in seconds, the one least disturbed by other processes."""
     action()
     best = np.inf
     for _ in range(times):

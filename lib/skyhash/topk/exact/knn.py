@@ -60,7 +60,7 @@ def knn(
     tile : int
         Rows of a tile's side; 0 = by the length of a row.
     memory_mb : int
-        Bound of the candidates held at a time.
+        Bound of the memory for candidates.
 
     Returns
     -------
@@ -133,7 +133,8 @@ def retry_underfull(
     weights: tuple[float, float, float] = WEIGHTS,
     threads: int = 1,
 ) -> merge.Lists:
-    """Replace lists that hold fewer than k because their estimated limit was too strict, and add those of zero codes.
+    """Search again the queries whose lists are short because the estimated limit was too strict; add lists of zero
+    codes.
 
     Parameters
     ----------

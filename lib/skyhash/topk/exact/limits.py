@@ -1,12 +1,12 @@
-"""Limits: each query's k-th similarity, estimated from a sample of the archive.
+"""Limits: lower bounds of each query's k-th similarity, estimated from a sample of the archive.
 
-A limit decides only which pairs are looked at, never an exact result: a list with k entries within its limit is exact,
-and a query whose list is shorter is searched again without a limit (`knn.retry_underfull`). A blocked search, however,
-searches such a query exactly, so limits must be the same in every arithmetic: prefilter scores only preselect the rows
-of the sample whose exact similarities are then ranked.
+A limit decides only which pairs are examined, never an exact list: a list with k entries within its limit is exact, and
+a query with fewer is searched again without a limit (`knn.retry_underfull`). A blocked search, however, searches such a
+query exactly, so limits must be the same in every arithmetic: prefilter scores only preselect the rows of the sample
+whose exact similarities are then ranked.
 
-The estimate is an order statistic of the sample, at a rank at which fewer than k rows of the archive lie above it about
-once in a thousand queries (three standard deviations of the binomial count).
+The estimate is the similarity at rank r in the sample; r is chosen so that the probability of fewer than k rows above
+it is about 1/1000 (three standard deviations of the binomial count).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Sample:
 
     @classmethod
     def draw(cls, archive: Rows, k: int, seed: int) -> Sample:
-        """A random sample; empty where limits would save nothing: few rows, or lists of a quarter of the archive."""
+        """A random sample; empty where limits are of no use: few rows, or lists of a quarter of the archive."""
         n = len(archive)
         size = 0 if n < 2 * SMALLEST or 4 * k >= n else min(LARGEST, max(SMALLEST, n // 32))
         numbers = np.empty(0, np.int64)
@@ -65,7 +65,7 @@ class Sample:
         return cls(archive.take(numbers), numbers, n, k)
 
     def rank(self, deviations: float = 3.0) -> int:
-        """Which of a query's similarities to the sample, counted from the best, is the estimate."""
+        """Rank, counted from the best, of the similarity to the sample that is the estimate."""
         share = min(1.0, self.k / max(1, self.n - 1))
         mean = share * len(self.rows)
         return math.ceil(mean + deviations * math.sqrt(mean * (1 - share)) + 1)
@@ -90,7 +90,7 @@ def estimate_kth_similarity(
         Their row numbers in the archive.
     sample : Sample
     prefilter : Prefilter
-        How products are computed.
+        Computes the products.
     pair_filter : PairFilter
     weights : three floats
         Of the blend.
@@ -108,7 +108,7 @@ def estimate_kth_similarity(
     rank = sample.rank(deviations)
     if rank < len(sample.rows):
         limits = keys.limit(_at_rank(queries, numbers, sample, rank, prefilter, pair_filter, weights, threads))
-        # -inf: fewer rows of the sample than that are permitted
+        # -inf: fewer sampled rows than the rank are permitted
         limits[keys.similarity(limits) == -np.inf] = keys.NO_LIMIT
     if queries.metric == "cosine":
         limits[queries.zero] = keys.REJECT_ALL

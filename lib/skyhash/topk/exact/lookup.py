@@ -1,7 +1,7 @@
-"""Some queries against all rows of an archive: one compiled scan that keeps each query's k best so far.
+"""Exact top k of some queries: a compiled brute-force scan over all rows of an archive.
 
-The stored similarity of every pair is computed, so nothing has to be estimated or repeated, and the lists are those of
-`knn`, bit for bit. Where all rows are queries, `knn` does half of the comparisons, each several times faster.
+The stored similarity of every pair is computed, without prefilter and limits; the lists equal those of `knn` bit for
+bit. If all rows are queries, `knn` does half of the comparisons, each several times faster.
 """
 
 from __future__ import annotations
@@ -97,6 +97,6 @@ def _scan(metric, values, norms, chunks, scale, blend, queries, pair_filter, k, 
                     best[q, count] = key
                     count += 1
                     if count == best.shape[1]:
-                        # full: only what is as good as the k-th best so far can still enter the list
+                        # full: only candidates better than the current k-th can enter the list
                         limit, count = keep_smallest(best[q], k), k
             limits[q], counts[q] = limit, count

@@ -1,14 +1,14 @@
 """Prefilters: fast matrix products of whole tiles, each with a proven bound of its error.
 
 A prefilter score estimates the dot product of two rows (cosine, blend), or minus half their squared distance
-(euclidean, by two additional columns with half the squared lengths). A pair is dropped only where its score plus the
-error bound lies below what both rows' limits require.
+(euclidean, by two additional columns with half the squared lengths). A pair is dropped only if its score plus the error
+bound is below both rows' required product.
 
-The bounds, with u = 2**-24, d terms, lengths n, and lengths r of the parts lost by rounding to bfloat16:
-a float32 sum of d products, in any order, with or without fused operations, is off by at most d u / (1 - d u) times the
-product of the lengths (Cauchy-Schwarz after Higham 2002, section 3.1); rounding the rows adds r_i N + n_i R + r_i R,
-with N and R the largest on the other side; a result rounded to bfloat16 is compared with a threshold rounded down to
-bfloat16, and rounding preserves order.
+The bounds, with u = 2**-24, d terms, lengths n, and lengths r of the parts lost by rounding to bfloat16: a float32 sum
+of d products, in any order, with or without fused operations, is off by at most d u / (1 - d u) times the product of
+the lengths (Cauchy-Schwarz after Higham 2002, section 3.1); rounding the rows adds r_i N + n_i R + r_i R, with N and R
+the largest on the other side; a result rounded to bfloat16 is compared with a threshold rounded down to bfloat16, and
+rounding preserves order.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from skyhash.topk.exact.rescore import BITS, FLOAT32
 from skyhash.topk.vectors.rows import CHUNK, Rows
 
 U = 2.0**-24
-TINY = 2.0**-100  # bounds the loss by flushing denormals to zero
+TINY = 2.0**-100  # bound of the error of flushing denormals to zero
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Operands:
     left, right : matrices (m, width)
         A score is the product of a row of `left` and a row of `right`. The same object for cosine.
     lengths, lost : float64 (m,)
-        Length of each row, and of the part of it that rounding lost.
+        Length of each row, and of its rounding error.
     """
 
     left: Any
@@ -64,7 +64,7 @@ class Prefilter(Protocol):
         ...
 
     def scratch(self, cells: int) -> Any:
-        """Memory for a tile of so many scores, and 64 more that can be read behind it."""
+        """Memory for a tile of `cells` scores, with 64 more readable after it."""
         ...
 
     def product(self, left: Any, right: Any, scratch: Any) -> int:
@@ -72,14 +72,14 @@ class Prefilter(Protocol):
         ...
 
     def thresholds(self, required: NDArray[np.float64], operands: Operands) -> NDArray[np.float32]:
-        """The lowest score of each row at which the exact product can be as large as `required`."""
+        """The lowest score of each row for which the exact product may be `required`."""
         ...
 
 
 def centre_of(rows: Rows) -> NDArray[np.float32]:
-    """What is subtracted from euclidean rows, float32 (d16,): their mean; zeros for the other metrics.
+    """Vector subtracted from the rows, float32 (d16,): for euclidean their mean, for other metrics zeros.
 
-    It leaves distances as they are, and makes the products that estimate them smaller and so more accurate.
+    Distances do not change, but the products that estimate them are smaller and so more accurate.
     """
     centre = np.zeros(rows.values.shape[1], np.float64)
     if rows.metric == "euclidean":
@@ -125,7 +125,7 @@ def required_products(least: NDArray[np.float32], rows: Rows, lengths: NDArray[n
 
 
 def slack(operands: Operands, terms: int) -> NDArray[np.float64]:
-    """How far a score of each row can lie below the exact product, float64 (m,)."""
+    """Bound of how much a score of each row can be below the exact product, float64 (m,)."""
     n, r = operands.lengths, operands.lost
     n_max, r_max = n.max(initial=0.0), r.max(initial=0.0)
     rounding = r * n_max + n * r_max + r * r_max
@@ -174,7 +174,7 @@ class NumpyPrefilter:
 def centred(
     values: NDArray[np.float32], centre: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
-    """Euclidean rows less their mean, with two more columns, for the left and the right side; and the rows' lengths."""
+    """Euclidean rows minus their mean, with two more columns, for the left and right side; and their lengths."""
     m, width = values.shape
     left, right = np.empty((m, width + 2), np.float32), np.empty((m, width + 2), np.float32)
     lengths = np.empty(m)
@@ -190,7 +190,7 @@ def centred(
 
 
 class BitPrefilter:
-    """Binary codes need no product: Hamming distances are counted in the pass over the tile (`rescore`)."""
+    """No prefilter: Hamming distances of binary codes are counted by `rescore`."""
 
     kind = BITS
     on_device = False

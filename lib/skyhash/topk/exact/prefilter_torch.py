@@ -55,7 +55,7 @@ class TorchPrefilter:
     def surviving_pairs(self, left: Any, right: Any, scratch: Any, rows: Any, columns: Any) -> tuple[NDArray, NDArray]:
         """Pairs of a tile whose score is at least either threshold: int64 row and column numbers within the tile.
 
-        For devices: the tile stays there, only the numbers of the few survivors are copied back.
+        For devices: the tile stays on the device; only the numbers of the surviving pairs are copied.
         """
         self.product(left, right, scratch)
         tile = scratch[: len(left) * len(right)].view(len(left), len(right))
@@ -65,7 +65,7 @@ class TorchPrefilter:
 
 
 class BFloat16Prefilter(TorchPrefilter):
-    """Bfloat16 products: several times faster on CPUs with units for them, with a wider error bound."""
+    """Bfloat16 products: several times faster on CPUs with hardware for them, with a wider error bound."""
 
     kind = BFLOAT16
 
@@ -88,7 +88,7 @@ class BFloat16Prefilter(TorchPrefilter):
         return Operands(left_side, right_side, lengths, lost)
 
     def _rounded(self, values: NDArray[np.float32]) -> tuple[Any, NDArray[np.float64]]:
-        """Rows in bfloat16, and an upper bound of the length of the part that each lost."""
+        """Rows in bfloat16, and an upper bound of the length of each row's rounding error."""
         lost, chunks = np.empty(len(values)), []
         for start in range(0, len(values), CHUNK):
             exact = self.torch.from_numpy(np.ascontiguousarray(values[start : start + CHUNK]))

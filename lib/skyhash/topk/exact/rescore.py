@@ -1,4 +1,4 @@
-"""One compiled pass over a tile of prefilter scores: pairs that can still enter a list are scored exactly and kept."""
+"""Compiled pass over a tile of prefilter scores: pairs within a limit are scored exactly and kept as candidates."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TileSide(NamedTuple):
 
 
 class TileSettings(NamedTuple):
-    """What is the same for all tiles of a search."""
+    """Settings of all tiles of a search."""
 
     kind: int  # FLOAT32, BFLOAT16 or BITS
     metric: int
@@ -50,7 +50,7 @@ def filter_and_rescore(settings, scores, a, b, a0, a1, b0, b1, triangle, pair_fi
     Parameters
     ----------
     scores : int
-        Address of the tile, row-major, b1 - b0 scores a row; 64 further scores must be readable behind it.
+        Address of the tile, row-major, b1 - b0 scores a row; 64 further scores must be readable after it.
     a, b : TileSide
     triangle : bool
         Both sides are the same rows: only pairs above the diagonal.

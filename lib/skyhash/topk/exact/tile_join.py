@@ -1,4 +1,4 @@
-"""All pairs within a set of rows, tile by tile: prefiltered, rescored and kept, each pair once and for both sides."""
+"""All pairs of a set of rows, tile by tile: prefiltered, rescored, and kept as candidates of both rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from skyhash.topk.vectors.blend import bound
 from skyhash.topk.vectors.rows import Rows
 
 RowSelection = NDArray[np.int64] | slice  # rows of the join, by index or as a range
-PADDING = 64  # elements that compiled code may read behind an array
+PADDING = 64  # elements that compiled code may read after the end of an array
 TILE_BYTES = 4 << 20  # of one side's values: two sides and the scores share a core's caches
 
 
@@ -49,19 +49,19 @@ class Tile(NamedTuple):
 
 @dataclass
 class TileJoin:
-    """Rows that are compared with each other, their limits, and buffers of the candidates accepted.
+    """Rows that are compared with each other, their limits, and buffers of accepted candidates.
 
     Parameters
     ----------
     rows : Rows
-        The m rows at hand: of the whole archive, of two blocks, or of some buckets.
+        The m rows to compare: of the whole archive, of two blocks, or of some buckets.
     limits : uint64 (m,)
         A candidate is accepted when its key is at most its query's limit: `keys.NO_LIMIT` accepts everything, a row
         with `keys.REJECT_ALL` is no query. Lowered in place when candidates are compacted.
     prefilter : Prefilter
-        Has no influence on the result.
+        Does not change the result.
     k : int
-        Length of the lists; only compaction reads it.
+        Length of the lists, for compaction.
     numbers : uint32 (m,), optional
         Row numbers in the whole archive, for keys and the pair filter; ascending within each group; 0 .. m - 1 by
         default.
@@ -139,8 +139,8 @@ class TileJoin:
         Parameters
         ----------
         groups : iterable of (a, b)
-            Every row of a against every row of b; b None: all pairs within a. A pair that occurs twice is kept twice,
-            and counted once when lists are cut. Tiles of all groups are shared among the threads.
+            Every row of a against every row of b; b None: all pairs within a. A pair that occurs twice is kept twice;
+            duplicates are removed when lists are cut. Tiles of all groups are shared among the threads.
         """
         tiles = self._tiles(groups)
         failures: list[BaseException] = []
@@ -184,7 +184,7 @@ class TileJoin:
         )  # fmt: skip
 
     def _drain(self, tiles: Iterator[Tile], failures: list[BaseException]) -> None:
-        """One thread: take tiles until there are none."""
+        """Work of one thread: process tiles until none is left."""
         buffer = CandidateBuffer()
         with self._lock:
             self.buffers.append(buffer)
@@ -249,7 +249,7 @@ class TileJoin:
 
 @dataclass(frozen=True)
 class TileRows:
-    """A group of rows as one side of tiles: `arrays` keeps alive what `side` has the addresses of."""
+    """A group of rows as one side of tiles; `arrays` keeps the arrays alive whose addresses `side` holds."""
 
     operands: Operands
     start: int

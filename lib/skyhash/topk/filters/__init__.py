@@ -1,1 +1,1 @@
-"""Which images may be neighbours of which: constraints and exclusions, and why a list is shorter than k."""
+"""Constraints and exclusions on pairs of query and neighbour, and the reasons for lists shorter than k."""

@@ -1,13 +1,11 @@
-"""Acceptable pairs of categories, from which categories are used together.
+"""Acceptable pairs of categories, from records of categories that are used together.
 
 A record is a proposal or a publication that names the categories of the data it uses. Images of category a may be
-listed for a query of category q when science uses the two together: in at least `least_records` records, and in at
-least a share `least_share` of all records that name q. The share is of the query's category, so a pair may be
-acceptable in one direction only: a rare category mostly used with a frequent one sees it, and is not seen by it. A
-category always goes with itself.
+neighbours of a query of category q if at least `least_records` records name both, and these are at least a share
+`least_share` of all records that name q. The condition is not symmetric: a rare category that is mostly used with a
+frequent one may list it, but not the other way round. A category is always acceptable for itself.
 
-The document of ALMA's archive (Stoehr et al. 2024, The Messenger, section "Results") says that such statistics of its
-publications decide, not how.
+Stoehr et al. (2024, The Messenger, section "Results") use such statistics of publications, without giving a rule.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ class CategoryPair(NamedTuple):
     share: float
     """together / records."""
     lift: float
-    """How many times more often together than if records named categories independently."""
+    """Ratio of `together` to its expectation if records named categories independently."""
     accepted: bool
 
 
@@ -44,7 +42,7 @@ def category_pairs(
     Parameters
     ----------
     records : iterable of (str, str)
-        Record and a category that it names, one row each; rows that stand twice count once.
+        A record and a category that it names; repeated rows count once.
     least_records : int
     least_share : float
         From 0 to 1.

@@ -1,8 +1,8 @@
 """A `PairFilter` from a user's settings and columns.
 
-An *exclusion* forbids a pair for what the two images have in common: they lie within a time or within an angle of each
-other, have the same checksum or show the same source. A *constraint* restricts which images may be neighbours at all:
-those that meet a predicate, those that are public, acceptable pairs of categories. An image is never its own neighbour.
+An *exclusion* forbids pairs of images that are within a time or an angle of each other, have equal checksums or show
+the same source. A *constraint* restricts the neighbours: to images that meet a predicate, to public ones, to acceptable
+pairs of categories. An image is never its own neighbour.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def build_pair_filter(
     category : array of str or None, shape (n,)
     pairs : sequence of (str, str)
         Acceptable (category of the query, category of the neighbour), directed. Images of a category that no pair
-        names have empty lists and are nobody's neighbour.
+        names have empty lists and are in no list.
     listable : array of bool, shape (n,)
-        False = nobody's neighbour; the image still has a list of its own.
+        False = in no list; the image still has a list of its own.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Why a list holds fewer than k neighbours.
+"""Reasons for lists of fewer than k neighbours.
 
-The reason is the criterion of the pair filter that excludes the most images for that query; ``few_images`` where the
-archive has fewer than k others; ``not_found`` where more images are permitted than an approximate search found (it
-repeats such queries exactly, so this should not occur).
+The reason is the criterion of the pair filter that excludes the most images for that query; ``few_images`` if the
+archive has fewer than k others; ``not_found`` if an approximate search found fewer images than are permitted (such
+queries are repeated exactly, so this should not occur).
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The vectors to compare: checked and normalised rows, SIMD intrinsics, and the exact similarity of two rows."""
+"""Prepared rows of codes, SIMD intrinsics, and the exact similarity of two rows."""

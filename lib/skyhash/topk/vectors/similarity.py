@@ -1,7 +1,7 @@
 """The stored similarity of two rows, computed in one fixed order from the rows themselves.
 
-The prefilter only decides which pairs are scored here, so neither its arithmetic nor the shape of a tile can change a
-stored number. The similarities of (i, j) and (j, i) are equal, bit for bit.
+All stored similarities are computed here; the prefilter only selects pairs, so neither its arithmetic nor the shape of
+a tile changes a stored number. The similarities of (i, j) and (j, i) are equal bit for bit.
 """
 
 from __future__ import annotations
