@@ -27,6 +27,7 @@ COMMANDS = {
     "serve": "serve the released views to JDBC, ODBC and Python clients by Spark's Thrift server",
     "releases": "list the releases, or go back to one",
     "experiment": "run a profile under different settings; results in one table and one plot",
+    "study": "search for the settings with the best score, on folds of the training part",
     "simulate": "write a simulated archive",
     "refine": "rank images by similarity to several chosen ones, from the released tables",
     "groups": "cluster an image's nearest images, from the released tables",

@@ -22,7 +22,7 @@ from skyhash.stages.runs.report import Report
 ANSWERS = ("sql", "refine", "groups")
 
 # commands that write to the warehouse, one at a time
-WRITERS = (*JOBS, "releases", "experiment")
+WRITERS = (*JOBS, "releases", "experiment", "study")
 
 # settings that a job's --help lists beside those that every job has
 GROUPS = {
@@ -45,6 +45,7 @@ GROUPS = {
         "release",
     ),
     "experiment": ("encoder", "train", "hash", "neighbours", "evaluate", "evaluations"),
+    "study": ("encoder", "train", "hash", "neighbours", "evaluate", "evaluations"),
     "maintain": ("maintain",),
     "simulate": ("simulate",),
     "pairs": ("neighbours",),
@@ -125,6 +126,10 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
     if name == "experiment":
         parser.add_argument("experiment", help="its name, or the path of its YAML file")
         parser.add_argument("--runs", metavar="NAMES", default="", help="only these of its runs, separated by commas")
+    if name == "study":
+        parser.add_argument("study", help="its name, or the path of its YAML file")
+        parser.add_argument("--trials", type=int, default=0,
+                            help="number of trials, earlier ones included (default: as the study says)")  # fmt: skip
     if name == "serve":
         parser.add_argument("--host", default="127.0.0.1", help="to listen on (default 127.0.0.1; 0.0.0.0 = all)")
         parser.add_argument("--port", type=int, default=10000, help="to listen on (default 10000); 0 = any free one")
@@ -181,6 +186,10 @@ def _report(name: str, arguments: argparse.Namespace) -> Report | None:
         from skyhash import experiments
 
         arguments.experiment = experiments.read(arguments.experiment, arguments.config)
+    if name == "study":
+        from skyhash import studies
+
+        arguments.study = studies.read(arguments.study, arguments.config)
     # before Spark starts, so that a second job is refused at once
     with _lease(config, name, arguments):
         from skyhash.spark.logs import say
@@ -240,6 +249,10 @@ def _with_session(spark: Any, config: Config, name: str, arguments: argparse.Nam
 
         only = tuple(part.strip() for part in arguments.runs.split(",") if part.strip())
         return experiment.run(spark, config, arguments.experiment, only).finish()
+    if name == "study":
+        from skyhash.stages.chain import study
+
+        return study.run(spark, config, arguments.study, arguments.trials).finish()
     from skyhash.stages.chain.running import run_job
 
     return run_job(spark, config, name)

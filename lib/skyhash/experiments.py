@@ -70,40 +70,61 @@ def read(experiment: str, profile: str | None = None) -> Experiment:
     Parameters
     ----------
     experiment : str
-        Name of a file of `folder` without its ending, or path or URI of a YAML file.
+        Name of a file of `folder_beside` without its ending, or path or URI of a YAML file.
     profile : str, optional
-        Path or URI of the profile; see `folder`.
+        Path or URI of the profile; see `folder_beside`.
 
     Raises
     ------
     ConfigError
         There is no such experiment, or its file is no valid one.
     """
-    if experiment.endswith((".yaml", ".yml")):
-        path = experiment
-    elif experiment in (known := names(profile)):
-        path = f"{folder(profile)}/{experiment}.yaml"
-    else:
-        one_of = f"one of {', '.join(known)}" if known else "a name"
-        raise ConfigError("experiment", repr(experiment), f"{one_of} in {folder(profile)}, or the path of a YAML file")
+    path = path_of(experiment, profile, FOLDER, "experiment")
     name = path.rpartition("/")[2].rpartition(".")[0]
     found: Experiment = validated(Experiment, {"name": name, **read_yaml(path, "experiment")}, f"{path}: ")
     return found
 
 
-def names(profile: str | None = None) -> list[str]:
-    """Names of the experiments beside a profile, in alphabetical order."""
+def path_of(name: str, profile: str | None, folder: str, option: str) -> str:
+    """The path of a YAML file that is named by itself, or by its name in a folder beside the profile.
+
+    Parameters
+    ----------
+    name : str
+        Name of a file of the folder without its ending, or path or URI of a YAML file.
+    profile : str, optional
+        Path or URI of the profile; without it the folder is looked for in ``conf``.
+    folder : str
+    option : str
+        What is looked for, for the message.
+
+    Raises
+    ------
+    ConfigError
+        The folder has no such file.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return name
+    beside = folder_beside(profile, folder)
+    if name in (known := names(profile, folder)):
+        return f"{beside}/{name}.yaml"
+    one_of = f"one of {', '.join(known)}" if known else "a name"
+    raise ConfigError(option, repr(name), f"{one_of} in {beside}, or the path of a YAML file")
+
+
+def names(profile: str | None = None, folder: str = FOLDER) -> list[str]:
+    """Names of the experiments beside a profile, or of the files of another folder there, in alphabetical order."""
     from pyarrow import fs
 
     try:
-        system, inner = filesystem(folder(profile))
+        system, inner = filesystem(folder_beside(profile, folder))
         files = system.get_file_info(fs.FileSelector(inner, allow_not_found=True))
     except (OSError, InputError):
         return []
     return sorted(file.base_name.removesuffix(".yaml") for file in files if file.base_name.endswith(".yaml"))
 
 
-def folder(profile: str | None = None) -> str:
-    """The folder `experiments` beside the profile; without a profile, that of ``conf``."""
+def folder_beside(profile: str | None, folder: str = FOLDER) -> str:
+    """A folder beside the profile; without a profile, that of ``conf``."""
     beside = (profile or "conf/").rpartition("/")[0]
-    return f"{beside}/{FOLDER}" if beside else FOLDER
+    return f"{beside}/{folder}" if beside else folder

@@ -330,6 +330,27 @@ EXPERIMENTS = _table(
     ],
 )
 
+TRIALS = _table(
+    "trials",
+    "trials of studies (searches for settings): one row each",
+    "study study_key trial",
+    [
+        ("study", "string", "which, e.g. simclr"),
+        ("study_key", "string", "fingerprint of the profile and the study: trials of one key belong together"),
+        ("trial", "bigint", "counted from 0"),
+        ("parameters", "string", "values of the settings that are varied, as JSON"),
+        ("evaluation", "string", "kind of the evaluation whose score decides"),
+        ("metric", "string", "the score, of the hash"),
+        ("direction", "string", "minimize or maximize"),
+        ("value", "double", "mean over the folds that were run; null = the trial failed"),
+        ("folds", "string", "value, low, high, n and model_id of each fold, as JSON"),
+        ("error", "string", "why the trial failed; '' = it did not"),
+        ("simulated", "boolean", "the images are simulated"),
+        ("seconds", "double", "wall time of the trial"),
+        _RUN,
+    ],
+)
+
 ALL = (
     OBSERVATIONS,
     QUARANTINE,
@@ -344,5 +365,6 @@ ALL = (
     RUNS,
     RELEASES,
     EXPERIMENTS,
+    TRIALS,
 )
 BY_NAME = {table.name: table for table in ALL}

@@ -24,7 +24,7 @@ ROOMS = {
     "splits": (BASE, SPARK | {"torch", "pathlib", "os"}),
     "pages": ({"errors", "scores"}, SPARK | {"torch"}),
     "spark": ({*KINDS, "coders", "topk", *FOUNDATION}, {"matplotlib", "jinja2"}),
-    "stages": ({*KINDS, "coders", "topk", "pages", "spark", "experiments", *FOUNDATION}, set()),
+    "stages": ({*KINDS, "coders", "topk", "pages", "spark", "experiments", "studies", *FOUNDATION}, set()),
     "compiled": (set(), SPARK | {"torch", "yaml", "pydantic"}),
     "errors": (set(), SPARK | {"torch", "numpy", "yaml", "pydantic"}),
     "settings": (set(), SPARK | {"torch", "numpy", "yaml"}),
@@ -34,9 +34,10 @@ ROOMS = {
     "tables": ({"errors"}, SPARK | {"torch", "pydantic"}),
     "config": ({*KINDS, *BASE, "files"}, SPARK | {"torch", "numpy"}),
     "cli": ({"commands", *FOUNDATION}, SPARK | {"torch", "numpy"}),
-    "commands": ({"experiments", "stages", "spark", "scores", *FOUNDATION}, {"torch", "numpy"}),
+    "commands": ({"experiments", "studies", "stages", "spark", "scores", *FOUNDATION}, {"torch", "numpy"}),
     "solar_rotation": (set(), SPARK | {"torch", "numpy"}),
     "experiments": ({"config", "files", *BASE}, SPARK | {"torch", "numpy"}),
+    "studies": ({"config", "experiments", *BASE}, SPARK | {"torch", "numpy"}),
 }
 # The inner rooms of a room, from the ground up: a file may import its own inner room and those of lower layers. A file
 # named here is an inner room of its own; all other files are the ground: everyone may import them, they import none of

@@ -131,3 +131,33 @@ def test_the_seed_decides_what_is_drawn():
 def test_another_splits_setting_is_an_unknown_key():
     with pytest.raises(ConfigError, match=r"train.split.gap_hours: found an unknown key, expected one of by, share"):
         load(None, ["train.split.by=hash", "train.split.gap_hours=3"])
+
+
+@pytest.mark.parametrize("unit", ["source", "image", "day"])
+def test_folds_cut_the_training_part_alone(unit):
+    sources = [f"s{i // 4}" if i % 5 else None for i in range(N)]
+    table = images(source_id=sources, obs_time_us=np.arange(N) * 3.0 * HOUR)
+    outer = assigned(fitted(split_of(by="group", share=0.7), table), table)
+    unseen = np.zeros(N, int)
+    for fold in range(3):
+        split = split_of(by="fold", of="{by: group, share: 0.7}", folds=3, fold=fold, unit=unit)
+        for pieces in (1, 5):
+            parts = assigned(fitted(split, table, pieces), table)
+            assert ((parts == "gap") == (outer == "unseen")).all()
+        assert (parts == "train").any() and (parts == "unseen").any()
+        unseen += parts == "unseen"
+        keys = {"source": table["source_id"].fillna(table["natural_key"]), "image": table["natural_key"],
+                "day": table["obs_time_us"] // (24 * HOUR)}[unit]  # fmt: skip
+        within = pd.Series(parts)[outer == "train"].groupby(keys[outer == "train"]).nunique()
+        assert (within == 1).all()
+    # every image of the training part is unseen in one fold
+    assert (unseen == (outer == "train")).all()
+
+
+def test_folds_need_a_split_and_one_of_its_folds():
+    with pytest.raises(ConfigError, match=r"train\.split"):
+        split_of(by="fold")
+    with pytest.raises(ConfigError, match="fold below folds"):
+        split_of(by="fold", of="{by: time}", folds=3, fold=3)
+    with pytest.raises(ConfigError, match="one of"):
+        split_of(by="fold", of="{by: nothing}")

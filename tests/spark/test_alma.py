@@ -7,8 +7,11 @@ from pathlib import Path
 from skyhash.config import load
 from skyhash.scores.refine import combined, groups
 from skyhash.spark.storage.store import Store
+from skyhash.spark.training.split import part_of
+from skyhash.stages.chain import study as studies
 from skyhash.stages.chain.running import run_job
 from skyhash.stages.releases.released import NeighbourTable, neighbour_files
+from skyhash.studies import Study
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
@@ -71,3 +74,32 @@ def test_the_whole_chain_on_a_simulated_archive(spark, tmp_path):
     more = {row["query_id"]: row["neighbour_ids"] for row in store.read("neighbours").collect()}
     listed = {i for found in more.values() for i in found}
     assert listed - public and all(images[i]["release_time"] <= datetime(2024, 6, 1) for i in listed)
+
+
+def test_a_study_goes_on_where_it_stopped_and_leaves_the_unseen_part_alone(spark, tmp_path):
+    config = config_of(tmp_path, "train.ranks=1", "train.reader=pyarrow", "train.split.share=0.9")
+    study = Study.model_validate({
+        "name": "temperature", "description": "a test", "folds": 2, "unit": "image", "trials": 2, "most_failures": 0,
+        "objective": {"evaluation": "same_source", "metric": "normalised_rank", "direction": "minimize"},
+        "vary": {"encoder.temperature": {"low": 0.05, "high": 1.0, "log": True}},
+    })  # fmt: skip
+    report = studies.run(spark, config, study, trials=1)
+    assert (report.facts["trials run before"], report.rows_out) == (0, 1)
+    report = studies.run(spark, config, study)
+    assert (report.facts["trials run before"], report.rows_out) == (1, 2)
+    store = Store(spark, config.warehouse, config.format)
+    rows = store.read("trials").orderBy("trial").collect()
+    assert [row["trial"] for row in rows] == [0, 1] and all(row["simulated"] for row in rows)
+    assert len({row["parameters"] for row in rows}) == 2 and all(0 <= row["value"] <= 1 for row in rows)
+    best = min(rows, key=lambda row: row["value"])
+    assert f"--set encoder.temperature={json.loads(best['parameters'])['encoder.temperature']}" in report.facts["best"]
+    # one archive for both trials, judged on images of the training part alone
+    (own,) = (tmp_path / "warehouse" / "experiment_runs").glob("tables-*")
+    tables = Store(spark, str(own), config.format)
+    assert tables.read("observations").count() == 32 and tables.read("models").count() == 2
+    rule = json.loads(tables.read("models").first()["split"])
+    part = {row[0]: row[1] for row in tables.read("observations").select("source_id", part_of(rule["of"])).collect()}
+    judged = {row[0] for row in tables.read("evaluation_queries").join(
+        tables.read("observations"), "image_id").select("source_id").collect()}  # fmt: skip
+    assert judged and all(part[source] == "train" for source in judged)
+    assert (own.parent / "temperature.csv").exists() and (own.parent / "temperature.png").exists()

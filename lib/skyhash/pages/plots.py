@@ -193,3 +193,29 @@ def experiment(rows: pd.DataFrame, order: Sequence[str], heading: str) -> bytes:
     axes.legend(fontsize=8, frameon=False, labelcolor=theme.INK, loc="center left", bbox_to_anchor=(1.0, 0.5))
     theme.plain(axes)
     return theme.to_png(figure)
+
+
+def study(rows: pd.DataFrame, heading: str, metric: str, direction: str) -> bytes:
+    """The score of every trial of a study, in order, and the best so far.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns trial, value; trials that did not fail.
+    heading : str
+    metric : str
+    direction : {"minimize", "maximize"}
+    """
+    figure = theme.figure(9, 4.2)
+    axes = figure.subplots()
+    values = rows["value"].to_numpy(float)
+    best = np.minimum.accumulate(values) if direction == "minimize" else np.maximum.accumulate(values)
+    axes.plot(rows["trial"], values, "o", markersize=5, color=theme.OUTSIDE, label="trial")
+    axes.step(rows["trial"], best, where="post", linewidth=2, color=theme.INK, label="best so far")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlabel("trial", fontsize=9, color=theme.INK)
+    axes.set_ylabel(f"{metric} ({direction})", fontsize=9, color=theme.INK)
+    axes.set_title(heading[0].upper() + heading[1:], fontsize=10, color=theme.INK, loc="left")
+    axes.legend(fontsize=8, frameon=False, labelcolor=theme.INK)
+    theme.plain(axes)
+    return theme.to_png(figure)

@@ -11,6 +11,7 @@ SPLITS = Registry(
         "label": "skyhash.splits.by_label:ByLabel",
         "hash": "skyhash.splits.by_hash:ByHash",
         "official": "skyhash.splits.official:Official",
+        "fold": "skyhash.splits.by_fold:ByFold",
     },
     default="time",
 )

@@ -79,7 +79,7 @@ def run(spark: SparkSession, config: Config, experiment: Experiment, only: tuple
             report.facts["run before"] += 1
             continue
         say(f"experiment {name}: run {number} of {len(chosen)}, {one.name}")
-        rows = _done(spark, settings)
+        rows = results_of(spark, settings)
         rows = rows.assign(
             experiment=name, run=one.name, run_key=key, varied=one.position, line=one.line,
             overrides=json.dumps(one.overrides, sort_keys=True), run_id=report.run_id,
@@ -99,6 +99,11 @@ def of_run(config: Config, one: Run) -> Config:
     settings = overlaid(config, one.overrides)
     if "labels" not in settings.evaluations:
         raise ConfigError("evaluations", ", ".join(settings.evaluations) or "none", "labels among them")
+    return in_own_warehouse(config, settings)
+
+
+def in_own_warehouse(config: Config, settings: Config) -> Config:
+    """The settings of a run with a warehouse below the profile's, which runs of equal archive and descriptors share."""
     described = [descriptor_id(settings.describe), *(descriptor_id(d) for d in settings.evaluate.descriptors)]
     facts = [settings.archive.path, read_key(settings.archive), described, settings.simulate.model_dump(mode="json"),
              settings.seed]  # fmt: skip
@@ -115,7 +120,7 @@ def _is(name: str, one: Run, key: str) -> str:
     return f"experiment = '{name}' AND run = '{one.name}' AND run_key = '{key}'"
 
 
-def _done(spark: SparkSession, settings: Config) -> pd.DataFrame:
+def results_of(spark: SparkSession, settings: Config) -> pd.DataFrame:
     """Run all jobs with the settings of one run; returns the rows of its evaluation."""
     if settings.simulate.images:
         simulate.write(settings, settings.archive.path)
@@ -131,7 +136,8 @@ def _done(spark: SparkSession, settings: Config) -> pd.DataFrame:
 
         like = rows.iloc[0]
         accuracy_row |= {"images": like["images"], "split": like["split"], "simulated": like["simulated"]}
-        accuracy_row["published"] = dict(settings.evaluations["labels"].model_dump()["published"]).get("accuracy")
+        labels = settings.evaluations.get("labels")
+        accuracy_row["published"] = dict(labels.model_dump()["published"]).get("accuracy") if labels else None
         rows = pd.concat([rows, pd.DataFrame([accuracy_row])], ignore_index=True)
     return rows.assign(size_mb=model["parameters"] * 4 / 2**20, train_seconds=model["seconds"], model_id=model_id)
 

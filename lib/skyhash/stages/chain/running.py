@@ -25,6 +25,7 @@ MODULES = {
     "evaluate": "evaluation.evaluate",
     "rebuild": "chain.rebuild",
     "experiment": "chain.experiment",
+    "study": "chain.study",
     "simulate": "images.simulate",
     "maintain": "releases.maintain",
     "releases": "releases.releases",
