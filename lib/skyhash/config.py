@@ -92,6 +92,11 @@ class NeighbourSettings(Settings):
     )
     method: Literal["auto", "exact", "lsh"] = Field("auto")
     recall: Annotated[float, Field(gt=0, le=1)] = Field(0.99, description="recall@k that LSH blocking is tuned to")
+    incremental: Literal["auto", "never"] = Field(
+        "auto",
+        description="auto: exact lists are extended by what is new or gone since, which gives the lists of a search of"
+        " all pairs; never: all pairs are searched. Lists that were built by blocking are always built anew",
+    )
     arithmetic: Literal["auto", "numpy", "torch", "bfloat16", "cuda"] = Field(
         "auto", description="of the prefilter; auto = the fastest by timing. It does not change the lists"
     )

@@ -170,10 +170,17 @@ NEIGHBOURS = _table(
         ("query_id", "bigint", "image_id of the query"),
         ("model_id", "string", "of models; '' for foreign vectors"),
         _RUN,
+        (
+            "fingerprint",
+            "bigint",
+            "of the query's code, of what filters read of it, and of the settings of the search: a query of equal"
+            " fingerprint keeps its list, but for new and retired images; null = built by blocking",
+        ),
         ("neighbour_ids", "array<bigint>", "image_ids, best first, at most k; order: similarity, then id"),
         ("similarities", "array<float>", "cosine; or minus the distance (euclidean, hamming): higher is nearer"),
     ],
     cluster_by="query_id",
+    added="fingerprint",
 )
 
 NEIGHBOUR_RUNS = _table(
@@ -206,7 +213,12 @@ NEIGHBOUR_RUNS = _table(
         ("short_lists", "bigint", "lists with fewer than k neighbours"),
         ("short_reasons", "string", "how many lists are short for which reason, as JSON"),
         ("seconds", "double", "wall time"),
+        ("extended_run", "string", "the run whose lists were extended; null = all pairs were searched"),
+        ("new_images", "bigint", "images that were new to these lists, or had changed; null = all pairs were searched"),
+        ("gone_images", "bigint", "images of these lists that are gone, or had changed; null = as above"),
+        ("searched_again", "bigint", "lists that lost more than new images made up for; null = as above"),
     ],
+    added="extended_run new_images gone_images searched_again",
 )
 
 CATEGORY_PAIRS = _table(

@@ -66,6 +66,7 @@ OPENS_FILES = {
     "spark/udfs/hashing.py": "a model's folder, in the warehouse",
     "stages/models/train.py": "the training's folder, in the warehouse",
     "stages/models/models.py": "models' folders, in this warehouse or another",
+    "stages/neighbours/neighbour_methods.py": "the work folder of a search",
     "stages/neighbours/neighbour_plan.py": "the work folder of a search",
     "stages/neighbours/neighbour_search.py": "the work folder of a search",
     "stages/chain/experiment.py": "the tables of its runs, in the warehouse",

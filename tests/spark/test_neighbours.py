@@ -14,7 +14,7 @@ import pytest
 from skyhash.config import NeighbourSettings
 from skyhash.errors import ConfigError, InputError
 from skyhash.spark.storage.store import Store
-from skyhash.stages.neighbours import neighbour_plan, neighbour_search, neighbours
+from skyhash.stages.neighbours import neighbour_methods, neighbour_plan, neighbour_search, neighbours
 from skyhash.topk.exact.knn import knn
 from skyhash.topk.filters.columns import build_pair_filter
 
@@ -49,13 +49,14 @@ def write(folder, codes, ids=None, **columns):
 
 
 def search(spark, folder, vectors, **settings):
-    chosen = NeighbourSettings(**({"k": K, "method": "exact"} | settings))
+    chosen = NeighbourSettings(**({"k": K, "method": "exact", "incremental": "never"} | settings))
     report = neighbours.run_vectors(spark, vectors, str(folder / "out"), chosen, seed=3)
     store = Store(spark, str(folder / "out"))
     files = [file.removeprefix("file:") for file in store.files("neighbours")]
-    rows = duckdb.sql(f"SELECT * FROM read_parquet({files}) ORDER BY query_id").fetchall()
+    lists = f"SELECT query_id, neighbour_ids, similarities FROM read_parquet({files}) ORDER BY query_id"
+    rows = duckdb.sql(lists).fetchall()
     run = store.read("neighbour_runs").orderBy("run_id", ascending=False).first().asDict()
-    return [(row[0], row[3], row[4]) for row in rows], run, report
+    return rows, run, report
 
 
 def from_kernel(codes, ids, metric="cosine", k=K, pair_filter=None):
@@ -179,7 +180,7 @@ def test_a_blocked_search_is_continued_with_the_hash_tables_of_its_finished_grou
         with pytest.raises(KeyboardInterrupt):
             search(spark, tmp_path, vectors, **settings)
     with monkeypatch.context() as patch:
-        patch.setattr(neighbour_search.tune, "tune", lambda *_, **__: pytest.fail("tuned again"))
+        patch.setattr(neighbour_methods.tune, "tune", lambda *_, **__: pytest.fail("tuned again"))
         rows, run, _ = search(spark, tmp_path, vectors, **settings)
     parameters = json.loads(run["parameters"])
     assert parameters["pieces_found"] == parameters["groups"] >= 2

@@ -34,9 +34,22 @@ class CodeFiles:
         """All rows, memory-mapped."""
         return _mapped(self)
 
+    def fingerprints(self) -> np.ndarray:
+        """The fingerprint of every row, uint64 (n,), memory-mapped; see `store_fingerprints`."""
+        return np.asarray(np.load(Path(self.folder) / "fingerprints.npy", mmap_mode="r"))
+
+    def digests(self) -> np.ndarray:
+        """The digest of every code, uint64 (n,), memory-mapped."""
+        return np.asarray(np.memmap(Path(self.folder) / "digests", np.uint64, "r", shape=(self.n,)))
+
     def pair_filter(self) -> PairFilter:
         """The filter stored beside the codes, memory-mapped."""
         return _pair_filter(self.folder)
+
+
+def store_fingerprints(folder: Path, fingerprints: np.ndarray) -> None:
+    """Store the rows' fingerprints, uint64 (n,): of each one's code and filter columns, and of the settings."""
+    np.save(folder / "fingerprints.npy", fingerprints)
 
 
 def store_pair_filter(folder: Path, pair_filter: PairFilter) -> None:

@@ -22,6 +22,7 @@ from skyhash.spark.neighbours import code_checks
 from skyhash.spark.neighbours.code_files import CodeFiles
 from skyhash.spark.neighbours.code_staging import StagedCodes, stage_codes
 from skyhash.topk.vectors import rows as vectors
+from skyhash.topk.vectors.digests import digests
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -78,7 +79,7 @@ def _prepare(frame: DataFrame, staged: StagedCodes, metric: str, folder: Path, s
     n = sum(staged.rows)
     width = -(-staged.length // 8) if bits else vectors.padded(staged.length)
     dimensions = 8 * staged.length if bits else staged.length
-    sizes = {"values": n * width * (8 if bits else 4), "norms": 0 if bits else 8 * n}
+    sizes = {"values": n * width * (8 if bits else 4), "norms": 0 if bits else 8 * n, "digests": 8 * n}
     for name, size in sizes.items():
         with open(folder / name, "wb") as file:
             file.truncate(size)
@@ -100,7 +101,11 @@ def _filler(
         order = np.load(f"{staged.folder}/order.npy", mmap_mode="r")
         ids = np.memmap(f"{folder}/ids", np.int64, "r")
         step, zeros = vectors.rows_at_once(staged.length), 0
-        with open(f"{folder}/values", "r+b") as values, open(f"{folder}/norms", "r+b") as norms:
+        with (
+            open(f"{folder}/values", "r+b") as values,
+            open(f"{folder}/norms", "r+b") as norms,
+            open(f"{folder}/digests", "r+b") as digested,
+        ):
             for start in range(*span, step):
                 stop = min(start + step, span[1])
                 rows = vectors.sorted_rows(ids[start:stop], staged.take(order[start:stop]), metric, scale)
@@ -108,6 +113,8 @@ def _filler(
                 rows.values.tofile(values)
                 norms.seek(start * 8)
                 rows.norms.tofile(norms)
+                digested.seek(start * 8)
+                digests(rows).tofile(digested)
                 zeros += int(rows.zero.sum())
         yield span[1] - span[0], zeros
 

@@ -6,11 +6,14 @@ No pair of images is ever a row of Spark. A run that follows an interrupted one 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from skyhash.spark.neighbours import partial_lists, tasks
+from skyhash.spark.neighbours import extend_tasks, partial_lists, tasks
+from skyhash.spark.neighbours.extend_tasks import ExtendSearch
 from skyhash.spark.neighbours.tasks import Search, group_name, pair_name
 from skyhash.spark.progress import progress
 from skyhash.topk.blocked import recall
@@ -20,7 +23,10 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 TASKS_PER_CORE = 32  # at most: with more pieces than that, a task gets several
-QUERIES_PER_TASK = 64  # of the recall measurement
+QUERIES_PER_TASK = 64  # of the recall measurement, and of lists that are searched again
+# share of lists searched again: a lookup compares a pair several times slower than a search of all pairs, and from one
+# side only
+MOST_AGAIN = 1 / 16
 
 
 def exact(spark: SparkSession, search: Search) -> dict[str, Any]:
@@ -34,7 +40,7 @@ def exact(spark: SparkSession, search: Search) -> dict[str, Any]:
         _each(spark, limits, tasks.estimate_limits(search))
     with progress(spark, f"neighbours: {len(todo):,} of {len(pairs):,} pairs of blocks"):
         _each(spark, todo, tasks.score_pairs(search))
-    return _totals(search, [pair_name(*pair) for pair in pairs]) | {"pieces_found": len(pairs) - len(todo)}
+    return _totals(search.folder, [pair_name(*pair) for pair in pairs]) | {"pieces_found": len(pairs) - len(todo)}
 
 
 def blocked(spark: SparkSession, search: Search) -> dict[str, Any]:
@@ -43,8 +49,39 @@ def blocked(spark: SparkSession, search: Search) -> dict[str, Any]:
     todo = [group for group in range(groups) if not partial_lists.done(search.folder, group_name(group))]
     with progress(spark, f"neighbours: {len(todo):,} of {groups:,} groups of buckets"):
         _each(spark, todo, tasks.search_groups(search))
-    totals = _totals(search, [group_name(group) for group in range(groups)])
+    totals = _totals(search.folder, [group_name(group) for group in range(groups)])
     return totals | {"groups": groups, "pieces_found": groups - len(todo)}
+
+
+def extended(spark: SparkSession, job: ExtendSearch) -> tuple[ExtendSearch | None, dict[str, Any]]:
+    """Extend stored lists.
+
+    Returns
+    -------
+    ExtendSearch or None
+        The search with all its pieces; None if so many lists lost entries that a search of all pairs is faster.
+    dict
+        Counts of pairs, of lists searched again (or to be searched again) and of pieces.
+    """
+    search, blocks = job.search, range(job.search.blocks)
+    limits = [part for part in job.new_parts() if not partial_lists.done(job.folder, extend_tasks.limits_name(part))]
+    todo = [block for block in blocks if not partial_lists.done(job.folder, extend_tasks.kept_name(block))]
+    with progress(spark, f"neighbours: lists extended by {len(job.new()):,} images"):
+        _each(spark, limits, extend_tasks.estimate_new_limits(job))
+        _each(spark, todo, extend_tasks.extend_blocks(job))
+    short = [partial_lists.load(job.folder, extend_tasks.short_name(block)).rows for block in blocks]
+    rows = np.concatenate(short)
+    if len(rows) > MOST_AGAIN * search.codes.n:
+        return None, {"searched_again": len(rows)}
+    parts = [rows[start : start + QUERIES_PER_TASK] for start in range(0, len(rows), QUERIES_PER_TASK)]
+    again = [(part, numbers) for part, numbers in enumerate(parts)
+             if not partial_lists.done(job.folder, extend_tasks.again_name(part))]  # fmt: skip
+    with progress(spark, f"neighbours: {len(rows):,} lists searched again"):
+        _each(spark, again, extend_tasks.search_again(job))
+    counts = _totals(job.folder, [extend_tasks.kept_name(block) for block in blocks])
+    counts["pairs_scored"] += len(rows) * (search.codes.n - 1)
+    found = len(blocks) - len(todo) + len(parts) - len(again)
+    return replace(job, again=len(parts)), counts | {"searched_again": len(rows), "pieces_found": found}
 
 
 def measured_recall(spark: SparkSession, search: Search, queries: int) -> recall.Recall:
@@ -67,7 +104,7 @@ def _each(spark: SparkSession, items: Sequence[Item], task: Callable[[Iterable[I
     return context.parallelize(ordered, slices).mapPartitions(task).collect()
 
 
-def _totals(search: Search, pieces: Sequence[str]) -> dict[str, Any]:
-    facts = [partial_lists.facts(search.folder, piece) for piece in pieces]
+def _totals(folder: Path, pieces: Sequence[str]) -> dict[str, Any]:
+    facts = [partial_lists.facts(folder, piece) for piece in pieces]
     names = ("pairs_scored", "pairs_rescored", "fallbacks")
     return {name: sum(fact.get(name, 0) for fact in facts) for name in names}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyhash.spark.neighbours.tasks import Search, merged
+from skyhash.spark.neighbours.tasks import Search
 from skyhash.tables import NEIGHBOURS
 from skyhash.topk.candidates import merge
 from skyhash.topk.filters.short_lists import short_reasons
@@ -25,7 +25,7 @@ NEIGHBOURS_PER_GROUP = 1 << 20  # per Parquet row group: what a query for one im
 
 
 def files_of(
-    search: Search, folder: str, model_id: str, run_id: str
+    search: Search, lists_of: Callable[[int], merge.Lists], folder: str, model_id: str, run_id: str
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Function for `mapInArrow` over block numbers: writes each block's lists to a file and yields a row of `WRITTEN`.
 
@@ -35,6 +35,8 @@ def files_of(
     Parameters
     ----------
     search : Search
+    lists_of : callable
+        The final lists of a block's queries, by its number.
     folder : str
         Of the table.
     model_id, run_id : str
@@ -46,7 +48,7 @@ def files_of(
 
         for batch in batches:
             for block in batch.column(0).to_pylist():
-                offsets, found = merged(search, block)
+                offsets, found = lists_of(block)
                 # attempts of one task, and runs, may overlap: each writes a file of its own
                 name = f"part-{block:05d}-{run_id}-{secrets.token_hex(4)}.snappy.parquet"
                 lists = _batches(search, block, offsets, found, model_id, run_id)
@@ -94,6 +96,7 @@ def _batches(
 
     start, stop = search.span(block)
     ids = search.codes.rows().ids
+    fingerprints = None if search.tables else search.codes.fingerprints()[start:stop].view(np.int64)
     step = max(1, NEIGHBOURS_PER_GROUP // search.k)
     for first in range(0, stop - start, step):
         last = min(first + step, stop - start)
@@ -104,6 +107,7 @@ def _batches(
                 pa.array(ids[start + first : start + last]),
                 pa.array([model_id] * (last - first), pa.string()),
                 pa.array([run_id] * (last - first), pa.string()),
+                pa.nulls(last - first, pa.int64()) if fingerprints is None else pa.array(fingerprints[first:last]),
                 pa.ListArray.from_arrays(pa.array(ends), pa.array(neighbours)),
                 pa.ListArray.from_arrays(pa.array(ends), pa.array(similarities)),
             ],

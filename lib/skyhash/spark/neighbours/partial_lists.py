@@ -25,6 +25,11 @@ class Partial(NamedTuple):
     offsets: np.ndarray
     keys: np.ndarray
 
+    def part(self, first: int, last: int) -> Lists:
+        """Lists first..last of those that the piece holds."""
+        keys = self.keys[self.offsets[first] : self.offsets[last]]
+        return self.offsets[first : last + 1] - self.offsets[first], np.ascontiguousarray(keys)
+
     def lists(self, start: int, stop: int) -> Lists | None:
         """Lists of the rows start..stop, empty for those that the piece does not hold; None if it holds none."""
         first, last = np.searchsorted(self.rows, [start, stop])

@@ -27,8 +27,10 @@ ARGUMENTS = {
 }
 
 
-def pair_filter_for(ids: np.ndarray, images: DataFrame, settings: NeighbourSettings, name: str) -> PairFilter:
-    """The filter of the images searched.
+def pair_filter_for(
+    ids: np.ndarray, images: DataFrame, settings: NeighbourSettings, name: str
+) -> tuple[PairFilter, np.ndarray]:
+    """The filter of the images searched, and a digest of what it says of each image.
 
     Parameters
     ----------
@@ -40,6 +42,12 @@ def pair_filter_for(ids: np.ndarray, images: DataFrame, settings: NeighbourSetti
     name : str
         Name of the table in messages.
 
+    Returns
+    -------
+    PairFilter
+    digests : uint64 (n,)
+        Equal for an image of which the filter's columns say the same.
+
     Raises
     ------
     ConfigError
@@ -49,17 +57,28 @@ def pair_filter_for(ids: np.ndarray, images: DataFrame, settings: NeighbourSetti
     """
     expressions = _expressions(settings)
     if not expressions:
-        return build_pair_filter(len(ids))
+        return build_pair_filter(len(ids)), np.zeros(len(ids), np.uint64)
     facts = _facts(ids, images, expressions, settings, name)
-    arguments: dict[str, Any] = {ARGUMENTS[c]: facts[c].to_numpy() for c in expressions if c in ARGUMENTS}
-    return build_pair_filter(
+    columns = [c for c in expressions if c in ARGUMENTS]
+    arguments: dict[str, Any] = {ARGUMENTS[c]: facts[c].to_numpy() for c in columns}
+    listable = _listable(facts, settings)
+    pair_filter = build_pair_filter(
         len(ids),
         within_seconds=60.0 * settings.exclude_minutes,
         within_degrees=settings.exclude_degrees,
         pairs=_accepted(settings, facts),
-        listable=_listable(facts, settings),
+        listable=listable,
         **arguments,
     )
+    return pair_filter, _digests(facts[columns], listable)
+
+
+def _digests(facts: pd.DataFrame, listable: np.ndarray | None) -> np.ndarray:
+    import pandas as pd
+
+    # of a predicate and of a date counts what they say of the image: on a later date, most images are as before
+    read = facts if listable is None else facts.assign(listable=listable)
+    return pd.util.hash_pandas_object(read, index=False).to_numpy(np.uint64)
 
 
 def _expressions(settings: NeighbourSettings) -> dict[str, str]:

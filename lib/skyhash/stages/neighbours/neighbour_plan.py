@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from skyhash.config import NeighbourSettings
 from skyhash.spark.neighbours.code_files import CodeFiles
 from skyhash.topk.blocked import tune
+from skyhash.topk.exact import backend
 from skyhash.topk.exact.backend import Arithmetic
 from skyhash.topk.planning import cost_model
 from skyhash.topk.planning.calibrate import measure_rates
@@ -71,6 +72,26 @@ def decide(spark: SparkSession, codes: CodeFiles, settings: NeighbourSettings, s
     saved.with_suffix(".new").write_text(decision.as_json(), encoding="utf-8")
     os.replace(saved.with_suffix(".new"), saved)
     return decision
+
+
+def method_of(spark: SparkSession, codes: CodeFiles, settings: NeighbourSettings, seed: int) -> str:
+    """The method of a search of all pairs, "exact" or "lsh"; a sample is explored only where it decides."""
+    if settings.method != "auto":
+        return settings.method
+    worth = cost_model.worth_exploring(codes.n, codes.dimensions, settings.k, codes.metric)
+    return decide(spark, codes, settings, seed).plan.method if worth and settings.recall < 1 else "exact"
+
+
+def arithmetic_of(
+    spark: SparkSession, codes: CodeFiles, settings: NeighbourSettings, operations: float, seed: int
+) -> Arithmetic:
+    """The arithmetic of a search of so many floating-point operations a core; measured on an executor if need be."""
+
+    def measure(_: Iterable[int]) -> Iterator[Arithmetic]:
+        yield backend.measure(codes.rows(), settings.k, seed)
+
+    known = backend.unmeasured(codes.metric, operations, settings.arithmetic)
+    return known or spark.sparkContext.parallelize([0], 1).mapPartitions(measure).first()
 
 
 def block_rows(n: int, most: int, cores: int) -> int:

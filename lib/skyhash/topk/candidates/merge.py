@@ -80,6 +80,12 @@ def _copy(offsets, found, rows, begins, joined):
             end += 1
 
 
+def keep(lists: Lists, which: NDArray[np.bool_]) -> Lists:
+    """Lists with those cut to nothing that are not in `which`, bool (m,)."""
+    lengths = np.diff(lists[0])
+    return offsets_of(np.where(which, lengths, 0)), lists[1][np.repeat(which, lengths)]
+
+
 def replace(
     lists: Lists, better: Sequence[tuple[NDArray[np.int64], Lists]], order: NDArray[np.int64] | None = None
 ) -> Lists:

@@ -72,20 +72,34 @@ def choose(rows: Rows, k: int, wanted: str = "auto", seed: int = 0) -> Arithmeti
     ConfigError
         An unknown name, or "cuda" without a device.
     """
+    operations = len(rows) ** 2 * rows.values.shape[1]
+    return unmeasured(rows.metric, operations, wanted) or measure(rows, k, seed)
+
+
+def unmeasured(metric: str, operations: float, wanted: str = "auto") -> Arithmetic | None:
+    """The arithmetic where nothing need be measured; None = see `measure`.
+
+    Parameters
+    ----------
+    metric : str
+    operations : float
+        Floating-point operations of one core.
+    wanted : str
+        As in `choose`.
+    """
     if wanted not in NAMES:
         raise ConfigError("neighbours.arithmetic", wanted, "one of " + ", ".join(NAMES))
-    if rows.metric == "hamming":
+    if metric == "hamming":
         return Arithmetic(BITS, "binary codes: differing bits are counted directly")
-    if rows.metric == "blend":
+    if metric == "blend":
         return Arithmetic("numpy", "bounds of the blend are made from float32 products")
     if wanted == "cuda" and not _has_cuda():
         raise ConfigError("neighbours.arithmetic", "cuda, but torch sees no device", "one of " + ", ".join(NAMES[:-1]))
     if wanted != "auto":
         return Arithmetic(wanted, "set by neighbours.arithmetic")
-    operations = len(rows) ** 2 * rows.values.shape[1]
     if operations / NUMPY_RATE < SHORT_SECONDS:
         return Arithmetic("numpy", "float32 by numpy: a short search")
-    return measure(rows, k, seed)
+    return None
 
 
 def _has_cuda() -> bool:

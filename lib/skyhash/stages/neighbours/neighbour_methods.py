@@ -1,0 +1,130 @@
+"""The ways to the lists of a search: stored lists extended by what is new, or all pairs, exactly or blocked."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skyhash.config import NeighbourSettings
+from skyhash.spark.neighbours import extend_tasks, hash_tables, jobs, tasks
+from skyhash.spark.neighbours.code_files import CodeFiles
+from skyhash.spark.neighbours.extend_tasks import ExtendSearch
+from skyhash.spark.neighbours.stored_lists import StoredQueries, stored_queries
+from skyhash.spark.neighbours.tasks import Search
+from skyhash.spark.storage.store import Store
+from skyhash.spark.storage.upkeep import local
+from skyhash.stages.neighbours.neighbour_plan import Decision, arithmetic_of, block_rows, decide, method_of
+from skyhash.topk.blocked import tune
+from skyhash.topk.candidates import merge
+from skyhash.topk.planning import cost_model
+
+MOST_NEW = 1 / 4  # share of new images from which a search of all pairs is faster
+
+
+@dataclass(frozen=True)
+class Found:
+    """Lists that were found and wait in the work folder to be written.
+
+    Attributes
+    ----------
+    search : Search
+    lists_of : callable
+        The lists of a block's queries, by its number; tasks call it.
+    method, reason : str
+        For `neighbour_runs`.
+    counts : dict
+        Of pairs and pieces.
+    parameters : dict
+        Further facts for `neighbour_runs.parameters`.
+    extended : dict
+        Columns of `neighbour_runs` that only an extended build has.
+    """
+
+    search: Search
+    lists_of: Callable[[int], merge.Lists]
+    method: str
+    reason: str
+    counts: dict[str, Any]
+    parameters: dict[str, Any] = field(default_factory=dict)
+    extended: dict[str, Any] = field(default_factory=dict)
+
+
+def full(store: Store, codes: CodeFiles, settings: NeighbourSettings, seed: int, because: str) -> Found:
+    """Search all pairs; `because` says why stored lists were not extended."""
+    decision = decide(store.spark, codes, settings, seed)
+    job = Search(
+        codes, settings.k, decision.arithmetic, decision.block, settings.memory_mb, seed, settings.blend_weights
+    )
+    job.folder.mkdir(exist_ok=True)
+    facts = decision.facts() | {"not_extended": because}
+    if decision.plan.method == "exact":
+        counts = jobs.exact(store.spark, job)
+    else:
+        job, tuned = _with_hash_tables(job, decision, settings)
+        counts, facts = jobs.blocked(store.spark, job), facts | tuned
+    return Found(job, partial(tasks.merged, job), decision.plan.method, decision.plan.reason, counts, facts)
+
+
+def _with_hash_tables(job: Search, decision: Decision, settings: NeighbourSettings) -> tuple[Search, dict[str, Any]]:
+    def make() -> tuple[tuple[tune.HashTable, ...], dict[str, Any]]:
+        tuned = tune.tune(
+            job.codes.rows(), settings.k, job.codes.pair_filter(), settings.recall, job.seed,
+            tables=settings.hash_tables or decision.tables, probes_each=settings.probes,
+            sizes=(decision.size,) if decision.size else (),
+        )  # fmt: skip
+        return tuned.tables, tuned.facts()
+
+    tables, facts = hash_tables.load_or_make(job.folder, make)
+    return replace(job, tables=tables), facts
+
+
+def extended(store: Store, codes: CodeFiles, settings: NeighbourSettings, seed: int) -> Found | str:
+    """Extend the lists of the newest version of `neighbours`, or say why that cannot be done.
+
+    Lists are extended where that gives the lists of a search of all pairs: it would be exact, and the stored lists were
+    found exactly, with the same settings and from codes and filter columns that are the same now but for some images.
+    """
+    if settings.incremental == "never":
+        return "neighbours.incremental is never"
+    version = store.version("neighbours")
+    if version is None:
+        return "there are no lists yet"
+    stored = stored_queries([str(local(file)) for file in store.files("neighbours", version)])
+    if stored is None:
+        return "the stored lists were found by blocking or by an older skyhash"
+    ids, fingerprints = codes.rows().ids, codes.fingerprints()
+    is_new = _is_new(stored, ids, fingerprints)
+    new, kept = int(is_new.sum()), int((~is_new).sum())
+    if new > MOST_NEW * codes.n:
+        return f"{new:,} of {codes.n:,} images or all settings are new"
+    if method_of(store.spark, codes, settings, seed) == "lsh":
+        return "lists of a blocked search are built anew"
+    cores = store.spark.sparkContext.defaultParallelism
+    most = cost_model.superblock_rows(codes.n, codes.dimensions, settings.k, settings.memory_mb, codes.metric)
+    block = block_rows(codes.n, most, cores)
+    arithmetic = arithmetic_of(store.spark, codes, settings, 2.0 * new * codes.n * codes.width / cores, seed)
+    search = Search(codes, settings.k, arithmetic, block, settings.memory_mb, seed, settings.blend_weights)
+    folder = Path(codes.folder) / f"extend-{version}-{block}"
+    extend_tasks.store_row_numbers(folder, ids, is_new)
+    job, counts = jobs.extended(store.spark, ExtendSearch(search, stored.files, str(folder)))
+    if job is None:
+        shutil.rmtree(folder)
+        return f"{counts['searched_again']:,} of {codes.n:,} lists lost entries that new images do not make up for"
+    gone = len(stored.ids) - kept
+    extended = {"extended_run": stored.run_id, "new_images": new, "gone_images": gone,
+                "searched_again": counts["searched_again"]}  # fmt: skip
+    reason = f"lists of {stored.run_id} extended: {new:,} images new or changed, {gone:,} gone or changed"
+    facts = {"block_rows": block, "extended_version": version}
+    return Found(search, partial(extend_tasks.merged, job), "exact", reason, counts, facts, extended)
+
+
+def _is_new(stored: StoredQueries, ids: np.ndarray, fingerprints: np.ndarray) -> np.ndarray:
+    """Which images the stored lists do not know as they are now, bool (n,)."""
+    at = np.minimum(np.searchsorted(stored.ids, ids), len(stored.ids) - 1)
+    return (stored.ids[at] != ids) | (stored.fingerprints[at] != fingerprints)
