@@ -43,7 +43,7 @@ from torch.nn import functional
 
 from skyhash.errors import ConfigError, ModelMismatch
 from skyhash.nets.backbones.backbone import Backbone, pictures
-from skyhash.nets.encoder import Batch, Encoder, ProcessGroup
+from skyhash.nets.encoder import Batch, Encoder, ProcessGroup, require_square
 from skyhash.nets.layers.alexnet import LEAST_PX, AlexNetMaps, scaled
 from skyhash.nets.layers.power_mean import PowerMean
 from skyhash.nets.layers.pyramid import SpatialPyramid
@@ -105,8 +105,7 @@ class AuroraHash(Encoder):
 
     def __init__(self, settings: AuroraHashSettings, input_shape: tuple[int, ...], classes: tuple[str, ...] = ()):
         super().__init__(settings, input_shape, classes)
-        if len(input_shape) not in (2, 3) or input_shape[0] != input_shape[1]:
-            raise ModelMismatch("encoder.kind", f"descriptors of shape {tuple(input_shape)}", "square images")
+        require_square(input_shape)
         side = settings.input_px or input_shape[0]
         self.code_size = settings.bits
         self.net = self._network(side)

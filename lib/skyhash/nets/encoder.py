@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from skyhash.errors import ModelMismatch
 from skyhash.settings import EncoderSettings
 
 
@@ -125,3 +126,10 @@ class Encoder(nn.Module):
     def parameter_groups(self, learning_rate: float) -> list[dict]:
         """Parameter groups of the optimiser, without frozen layers; a group's ``lr`` is multiplied by the schedule."""
         return [{"params": [p for p in self.parameters() if p.requires_grad], "lr": learning_rate}]
+
+
+def require_square(input_shape: tuple[int, ...], colours: bool = True) -> None:
+    """Raise ModelMismatch unless descriptors are square: (side, side) or, with `colours`, (side, side, channels)."""
+    if len(input_shape) not in ((2, 3) if colours else (2,)) or input_shape[0] != input_shape[1]:
+        expected = "square images" if colours else "square grey images"
+        raise ModelMismatch("encoder.kind", f"descriptors of shape {tuple(input_shape)}", expected)

@@ -34,7 +34,7 @@ from torch.nn import functional
 
 from skyhash.errors import ModelMismatch
 from skyhash.nets.backbones.backbone import pictures
-from skyhash.nets.encoder import Batch, Encoder, ProcessGroup
+from skyhash.nets.encoder import Batch, Encoder, ProcessGroup, require_square
 from skyhash.nets.losses.contrastive import blended_similarity, contrastive, similarities
 from skyhash.nets.settings.pairs import PairSettings
 from skyhash.nets.views.operations import operations
@@ -57,8 +57,7 @@ class PairEncoder(Encoder):
 
     def __init__(self, settings: PairSettings, input_shape: tuple[int, ...], classes: tuple[str, ...] = ()):
         super().__init__(settings, input_shape, classes)
-        if len(input_shape) not in (2, 3) or input_shape[0] != input_shape[1]:
-            raise ModelMismatch("encoder.kind", f"descriptors of shape {tuple(input_shape)}", "square images")
+        require_square(input_shape)
         self._positive = operations(settings, settings.positive)
         self._negative = operations(settings, settings.negative)
         self.register_buffer("class_weight", torch.ones(max(len(classes), 1)))

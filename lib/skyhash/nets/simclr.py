@@ -39,9 +39,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from skyhash.errors import ModelMismatch
 from skyhash.nets.backbones.backbone import Backbone
-from skyhash.nets.encoder import Batch, Encoder, ProcessGroup
+from skyhash.nets.encoder import Batch, Encoder, ProcessGroup, require_square
 from skyhash.nets.losses.nt_xent import nt_xent
 from skyhash.nets.settings.simclr import SimclrSettings
 from skyhash.nets.shared_norm import share
@@ -69,8 +68,7 @@ class Simclr(Encoder):
 
     def __init__(self, settings: SimclrSettings, input_shape: tuple[int, ...], classes: tuple[str, ...] = ()):
         super().__init__(settings, input_shape, classes)
-        if len(input_shape) != 2 or input_shape[0] != input_shape[1]:
-            raise ModelMismatch("encoder.kind", f"descriptors of shape {tuple(input_shape)}", "square grey images")
+        require_square(input_shape, colours=False)
         self.backbone = backbone_of(settings)
         self.pretrained = settings.backbone == "efficientnet_lite0"
         self.backbone.stored_statistics = self.pretrained and settings.stored_statistics

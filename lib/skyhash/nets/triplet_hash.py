@@ -43,7 +43,7 @@ from torch.nn import functional
 
 from skyhash.errors import ModelMismatch
 from skyhash.nets.backbones.backbone import Backbone, pictures
-from skyhash.nets.encoder import Batch, Encoder, ProcessGroup
+from skyhash.nets.encoder import Batch, Encoder, ProcessGroup, require_square
 from skyhash.nets.losses.centres import centre_losses, codewords
 from skyhash.nets.losses.triplet import triplet_margin
 from skyhash.nets.settings.triplet_hash import TripletHashSettings
@@ -72,8 +72,7 @@ class TripletHash(Encoder):
 
     def __init__(self, settings: TripletHashSettings, input_shape: tuple[int, ...], classes: tuple[str, ...] = ()):
         super().__init__(settings, input_shape, classes)
-        if len(input_shape) not in (2, 3) or input_shape[0] != input_shape[1]:
-            raise ModelMismatch("encoder.kind", f"descriptors of shape {tuple(input_shape)}", "square images")
+        require_square(input_shape)
         self.code_size = settings.bits
         self.backbone = backbone_of(settings)
         # random networks have no pretrained statistics

@@ -25,7 +25,6 @@ else. The paper does not clip.
 
 from __future__ import annotations
 
-import io
 from typing import Any, Literal
 
 import numpy as np
@@ -34,6 +33,7 @@ from pydantic import Field
 
 from skyhash.errors import BadFile
 from skyhash.pixels.image import Image
+from skyhash.pixels.pictures_out import png
 from skyhash.pixels.shapes import hog_of_rows, radial_profiles
 from skyhash.settings import DescriptorSettings, NotNegative, Positive, PositiveFloat
 
@@ -112,19 +112,12 @@ class BrightestCutout:
 
     def preview(self, image: Image, side_px: int) -> bytes | None:
         """The cut-out as PNG, grey, stretched by asinh, the top row first; None where there is nothing to see."""
-        from PIL import Image as Picture
-
         shown = self.settings.model_copy(update={"stretch": "asinh", "form": "grey"})
         try:
             values, _ = BrightestCutout(shown)(image)
         except BadFile:
             return None
-        picture = Picture.fromarray(np.ascontiguousarray(values[::-1]))
-        if picture.width > side_px:
-            picture = picture.resize((side_px, side_px), Picture.Resampling.BOX)
-        written = io.BytesIO()
-        picture.save(written, "PNG")
-        return written.getvalue()
+        return png(values, side_px)
 
 
 def background(measured: npt.NDArray[np.float64]) -> tuple[float, float]:

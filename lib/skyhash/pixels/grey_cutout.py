@@ -18,7 +18,6 @@ For images of one centred source on a background of noise, e.g. radio galaxies. 
 from __future__ import annotations
 
 import hashlib
-import io
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +26,7 @@ from pydantic import Field
 
 from skyhash.errors import BadFile
 from skyhash.pixels.image import Image
+from skyhash.pixels.pictures_out import png
 from skyhash.settings import DescriptorSettings, Natural, NotNegative, Positive
 
 ROBUST = 1.4826  # standard deviation of a Gaussian per median absolute deviation
@@ -89,18 +89,11 @@ class GreyCutout:
 
     def preview(self, image: Image, side_px: int) -> bytes | None:
         """What the descriptor holds, as PNG, the top row first; None for an image without signal."""
-        from PIL import Image as Picture
-
         try:
             grey, _ = self(image)
         except BadFile:
             return None
-        picture = Picture.fromarray(np.ascontiguousarray(grey[::-1]))
-        if picture.width > side_px:
-            picture = picture.resize((side_px, side_px), Picture.Resampling.BOX)
-        written = io.BytesIO()
-        picture.save(written, "PNG")
-        return written.getvalue()
+        return png(grey, side_px)
 
     def _sides(self, image: Image) -> list[int]:
         pixel = float(image.facts.get("pixel_arcsec") or 0.0)

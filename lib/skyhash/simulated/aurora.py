@@ -23,9 +23,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import hashlib
 import io
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,7 +34,7 @@ from scipy import ndimage
 
 from skyhash.settings import Positive, Share, SimulatorSettings
 from skyhash.simulated.aurora_forms import CLASSES, AuroraForm, brightness, event_of
-from skyhash.simulated.simulator import Simulator
+from skyhash.simulated.simulator import Simulator, put
 
 START = dt.datetime(2003, 12, 17, 3, 0, 0)
 DARK, FULL = 560.0, 65535  # counts of an unlit pixel, and of a saturated one
@@ -73,13 +71,13 @@ class AuroraSimulator(Simulator):
         written, rows = 0, []
         for number in range(self.settings.images):
             name, content, row = self.file(number, seed)
-            written += _put(folder / name, content)
+            written += put(folder / name, content)
             rows.append(row)
         table = io.StringIO(newline="")
         writer = csv.DictWriter(table, ["file", "timestamp", "label", "instrument", "event"], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        _put(folder / "manifest.csv", table.getvalue().encode())
+        put(folder / "manifest.csv", table.getvalue().encode())
         return {"files written": written, "files kept": self.settings.images - written, "classes": ", ".join(CLASSES)}
 
     def file(self, number: int, seed: int) -> tuple[str, bytes, dict[str, str]]:
@@ -152,13 +150,3 @@ def _cloud(random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[n
         noise += size * smooth / smooth.std()
     edge = np.quantile(noise, random.uniform(0.55, 0.9))
     return np.clip((noise - edge) / (0.6 * noise.std()), 0, 1)
-
-
-def _put(target: Path, content: bytes) -> int:
-    """Write a file unless an equal one is there; returns how many were written."""
-    if target.is_file() and hashlib.sha256(target.read_bytes()).digest() == hashlib.sha256(content).digest():
-        return 0
-    part = target.with_name(f".{target.name}.part")
-    part.write_bytes(content)
-    os.replace(part, target)
-    return 1

@@ -21,6 +21,7 @@ of `ans` holds the names. Image i depends on the seed and i alone.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -31,7 +32,7 @@ from pydantic import Field
 from scipy import ndimage
 
 from skyhash.settings import NotNegative, Positive, PositiveFloat, SimulatorSettings
-from skyhash.simulated.simulator import Simulator
+from skyhash.simulated.simulator import Simulator, put
 
 CLASSES = ("Elliptical", "Spiral clockwise", "Spiral anti-clockwise", "Barred spiral", "Edge-on", "Merger")
 RED, BLUE, YELLOW = np.array([0.55, 0.95, 1.25]), np.array([1.05, 0.95, 0.8]), np.array([0.7, 1.0, 1.1])
@@ -87,13 +88,9 @@ class GalaxiesSimulator(Simulator):
             label = CLASSES[row % len(CLASSES)]
             target = folder / label.lower().replace(" ", "_") / f"simulated_{seed}_{row:06d}.png"
             target.parent.mkdir(exist_ok=True)
-            part = target.with_name(f".{target.name}.part")
-            Picture.fromarray(self.image(label, np.random.default_rng([seed, row]))).save(part, "PNG")
-            if target.is_file() and _digest(target) == _digest(part):
-                part.unlink()
-                continue
-            os.replace(part, target)
-            written += 1
+            content = io.BytesIO()
+            Picture.fromarray(self.image(label, np.random.default_rng([seed, row]))).save(content, "PNG")
+            written += put(target, content.getvalue())
         return {"files written": written, "images": self.settings.images, "classes": ", ".join(CLASSES)}
 
     def _write_file(self, path: Path, rows: npt.NDArray[np.int64], seed: int) -> None:

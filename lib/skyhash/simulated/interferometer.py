@@ -26,9 +26,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import hashlib
 import io
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,7 +37,7 @@ from pydantic import Field
 from scipy import signal
 
 from skyhash.settings import Positive, PositiveFloat, SimulatorSettings
-from skyhash.simulated.simulator import Simulator
+from skyhash.simulated.simulator import Simulator, put
 
 SHAPES = {
     "disc": "Disks and planet formation",
@@ -84,8 +82,9 @@ class InterferometerSimulator(Simulator):
         folder.mkdir(parents=True, exist_ok=True)
         written = 0
         for number in range(self.settings.images):
-            written += _put(folder, *self.file(number, seed))
-        _put(folder, "co_use.csv", self.co_use(seed))
+            name, content = self.file(number, seed)
+            written += put(folder / name, content)
+        put(folder / "co_use.csv", self.co_use(seed))
         sources = -(-self.settings.images // self.settings.observations)
         kept = self.settings.images - written
         return {"files written": written, "files kept": kept, "sources": sources, "shapes": ", ".join(SHAPES)}
@@ -189,17 +188,6 @@ class InterferometerSimulator(Simulator):
             for category in sorted(named):
                 table.writerow([f"simulated-{seed}-{number:05d}", category])
         return buffer.getvalue().encode()
-
-
-def _put(folder: Path, name: str, content: bytes) -> bool:
-    """Write a file unless it is there and equal."""
-    target = folder / name
-    if target.is_file() and hashlib.sha256(target.read_bytes()).digest() == hashlib.sha256(content).digest():
-        return False
-    part = target.with_name(f".{name}.part")
-    part.write_bytes(content)
-    os.replace(part, target)
-    return True
 
 
 def _beam(beam: tuple[float, float, float], pixel: float) -> Grid:

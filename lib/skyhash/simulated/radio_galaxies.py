@@ -19,9 +19,7 @@ made longer; files that are there and equal are kept.
 
 from __future__ import annotations
 
-import hashlib
 import io
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,7 +30,7 @@ from pydantic import Field
 from scipy import ndimage, signal
 
 from skyhash.settings import NotNegative, PositiveFloat, SimulatorSettings
-from skyhash.simulated.simulator import Simulator
+from skyhash.simulated.simulator import Simulator, put
 
 CLASSES = ("Bent", "Compact", "FRI", "FRII")
 NOISE_JY = 1.4e-4  # of FIRST, Jy / beam
@@ -63,13 +61,7 @@ class RadioGalaxiesSimulator(Simulator):
         written = 0
         for number in range(self.settings.images):
             name, content = self.file(number, seed)
-            target = folder / name
-            if target.is_file() and hashlib.sha256(target.read_bytes()).digest() == hashlib.sha256(content).digest():
-                continue
-            part = target.with_name(f".{name}.part")
-            part.write_bytes(content)
-            os.replace(part, target)
-            written += 1
+            written += put(folder / name, content)
         return {"files written": written, "files kept": self.settings.images - written, "classes": ", ".join(CLASSES)}
 
     def file(self, number: int, seed: int) -> tuple[str, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,3 +30,13 @@ class Simulator:
             What was written, for the closing table: name -> number or text.
         """
         raise NotImplementedError
+
+
+def put(target: Path, content: bytes) -> bool:
+    """Write a file, by renaming a temporary one, unless an equal one is there; returns whether it was written."""
+    if target.is_file() and target.read_bytes() == content:
+        return False
+    part = target.with_name(f".{target.name}.part")
+    part.write_bytes(content)
+    os.replace(part, target)
+    return True
