@@ -73,7 +73,7 @@ def on_spark(
     """`skyhash neighbours --vectors`: from a Parquet table of codes to Delta tables; starting Spark is not timed."""
     from pyspark.sql import functions as f
 
-    from skyhash.config import NeighbourSettings
+    from skyhash.job_settings import NeighbourSettings
     from skyhash.stages.neighbours.neighbours import run_vectors
 
     codes = np.load(path)

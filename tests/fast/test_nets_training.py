@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from skyhash.config import TrainSettings
 from skyhash.errors import SkyhashError
+from skyhash.job_settings import TrainSettings
 from skyhash.nets import receptive_field_init, train_loop
 from skyhash.nets.encoder import Alone, Batch
 

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "lib" / "skyhash"
 SPARK = {"pyspark", "delta", "petastorm", "horovod"}
-FOUNDATION = {"errors", "tables", "config", "settings", "registry", "files", "listing"}
+FOUNDATION = {"errors", "tables", "config", "settings", "job_settings", "registry", "files", "listing"}
 KINDS = {"archives", "pixels", "nets", "scores", "simulated", "splits"}  # rooms whose __init__ holds a registry
 BASE = {"errors", "settings", "registry"}
 
@@ -32,7 +32,8 @@ ROOMS = {
     "files": ({"errors"}, SPARK | {"torch", "numpy", "yaml", "pydantic"}),
     "listing": ({"errors", "files"}, SPARK | {"torch", "numpy", "yaml", "pydantic"}),
     "tables": ({"errors"}, SPARK | {"torch", "pydantic"}),
-    "config": ({*KINDS, *BASE, "files"}, SPARK | {"torch", "numpy"}),
+    "job_settings": ({"settings", "splits"}, SPARK | {"torch", "numpy", "yaml"}),
+    "config": ({*KINDS, *BASE, "files", "job_settings"}, SPARK | {"torch", "numpy"}),
     "cli": ({"commands", *FOUNDATION}, SPARK | {"torch", "numpy"}),
     "commands": ({"experiments", "studies", "stages", "spark", "scores", *FOUNDATION}, {"torch", "numpy"}),
     "solar_rotation": (set(), SPARK | {"torch", "numpy"}),

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from skyhash.config import NeighbourSettings
 from skyhash.errors import ConfigError, InputError
+from skyhash.job_settings import NeighbourSettings
 from skyhash.spark.storage.store import Store
 from skyhash.stages.neighbours import neighbour_methods, neighbour_plan, neighbour_search, neighbours
 from skyhash.topk.exact.knn import knn

@@ -14,8 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skyhash.config import TrainSettings
 from skyhash.errors import DataLoss, InputError
+from skyhash.job_settings import TrainSettings
 from skyhash.spark.arrow_batches import arrow_batches
 from skyhash.spark.training import shards, split
 from skyhash.spark.training.shards import Manifest

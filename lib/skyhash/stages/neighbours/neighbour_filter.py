@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skyhash.config import NeighbourSettings
 from skyhash.errors import ConfigError, InputError
+from skyhash.job_settings import NeighbourSettings
 from skyhash.stages.neighbours import pairs
 from skyhash.topk.filters.columns import build_pair_filter, is_public
 from skyhash.topk.filters.pair_filter import UNKNOWN_TIME, PairFilter

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from skyhash.config import NeighbourSettings
+from skyhash.job_settings import NeighbourSettings
 from skyhash.spark.neighbours import extend_tasks, hash_tables, jobs, tasks
 from skyhash.spark.neighbours.code_files import CodeFiles
 from skyhash.spark.neighbours.extend_tasks import ExtendSearch

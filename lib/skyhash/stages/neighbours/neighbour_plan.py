@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skyhash.config import NeighbourSettings
+from skyhash.job_settings import NeighbourSettings
 from skyhash.spark.neighbours.code_files import CodeFiles
 from skyhash.topk.blocked import tune
 from skyhash.topk.exact import backend

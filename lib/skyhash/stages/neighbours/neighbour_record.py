@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from skyhash.config import NeighbourSettings
+from skyhash.job_settings import NeighbourSettings
 from skyhash.spark.neighbours.code_files import CodeFiles
 from skyhash.stages.neighbours.neighbour_methods import Found
 from skyhash.stages.runs.report import Report

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skyhash import topk
-from skyhash.config import NeighbourSettings
+from skyhash.job_settings import NeighbourSettings
 from skyhash.spark.arrow_batches import arrow_batches
 from skyhash.spark.neighbours import code_files, code_layout, jobs, list_files
 from skyhash.spark.neighbours.code_files import CodeFiles

@@ -20,8 +20,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skyhash.config import Config, NeighbourSettings
+from skyhash.config import Config
 from skyhash.errors import InputError
+from skyhash.job_settings import NeighbourSettings
 from skyhash.listing import identity, is_delta
 from skyhash.spark.storage.store import Store
 from skyhash.stages.models import models

@@ -18,9 +18,10 @@ import csv
 import io
 from typing import Any
 
-from skyhash.config import Config, NeighbourSettings
+from skyhash.config import Config
 from skyhash.errors import BadFile, ConfigError
 from skyhash.files import FileSource, content_digest, read_text, write_text
+from skyhash.job_settings import NeighbourSettings
 from skyhash.stages.runs.report import Report
 from skyhash.topk.filters.co_use import CategoryPair, category_pairs
 
