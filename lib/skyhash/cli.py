@@ -61,7 +61,7 @@ def job(name: str, argv: Sequence[str]) -> int:
 
 
 def _parser(name: str, argv: Sequence[str]) -> argparse.ArgumentParser:
-    from skyhash import commands
+    from skyhash import options
     from skyhash.config import load
 
     asked = set(argv) & {"-h", "--help"}
@@ -72,12 +72,12 @@ def _parser(name: str, argv: Sequence[str]) -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(
         prog=f"skyhash {name}",
-        description=commands.description(name),
-        epilog=commands.settings_help(name, config) if config else None,
+        description=options.description(name),
+        epilog=options.settings_help(name, config) if config else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    commands.add_arguments(name, parser)
+    options.add_arguments(name, parser)
     return parser
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from skyhash.commands import GROUPS, JOBS
 from skyhash.config import load
+from skyhash.options import GROUPS, JOBS
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from skyhash import cli, commands
+from skyhash import cli, options
 
 FOLDER = Path(__file__).resolve().parents[2] / "conf" / "schedule"
 FILES = sorted(FOLDER.iterdir())
@@ -35,7 +35,7 @@ def test_every_command_is_understood(file):
     assert found
     for name, *arguments in found:
         result = cli._parser(name, arguments).parse_args(arguments)
-        assert result.wait == 3600 and name in commands.WRITERS
+        assert result.wait == 3600 and name in options.WRITERS
 
 
 def test_systemd_units_are_well_formed():
