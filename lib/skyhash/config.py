@@ -54,8 +54,8 @@ class Config(Settings):
     archive: SerializeAsAny[ArchiveSettings]
     warehouse: str = Field("warehouse", description="folder of the tables, which all nodes mount")
     work: str = Field("", description="folder for work in progress, which all nodes mount; '' = work/ of the warehouse")
-    format: Literal["delta", "parquet"] = "delta"
-    seed: Natural = 20110101
+    format: Literal["delta", "parquet"] = Field("delta", description="format of the tables")
+    seed: Natural = Field(20110101, description="of everything random")
     lease_seconds: PositiveFloat = Field(
         120.0,
         description="length of the lease on the warehouse; a job that does not renew it for so long may be replaced",

@@ -27,7 +27,7 @@ def _time_split() -> SplitSettings:
 
 
 class TrainSettings(Settings):
-    epochs: Positive = Field(50)
+    epochs: Positive = Field(50, description="passes over the training part")
     batch: Natural = Field(
         0,
         description="rows per step and rank; 0 = chosen for about 500 steps an epoch, 16 to 1024",
@@ -44,8 +44,8 @@ class TrainSettings(Settings):
         "never", description="train anew when new images have changed the training part"
     )
     ranks: Positive = Field(2, description="training processes, one per executor")
-    launcher: Literal["horovod", "torch_distributor"] = Field("horovod")
-    reader: Literal["petastorm", "pyarrow"] = Field("petastorm")
+    launcher: Literal["horovod", "torch_distributor"] = Field("horovod", description="how the ranks are started")
+    reader: Literal["petastorm", "pyarrow"] = Field("petastorm", description="how the ranks read the training rows")
     checkpoint_epochs: Positive = Field(5, description="epochs between two checkpoints")
     threads: Natural = Field(0, description="torch threads per rank; 0 = cores divided by ranks")
 
@@ -62,12 +62,14 @@ class HashSettings(Settings):
 
 
 class NeighbourSettings(Settings):
-    k: Positive = Field(1000)
-    metric: Literal["cosine", "euclidean", "hamming", "blend"] = Field("cosine")
+    k: Positive = Field(1000, description="neighbours per image")
+    metric: Literal["cosine", "euclidean", "hamming", "blend"] = Field(
+        "cosine", description="hamming compares the packed bits, the others the float codes"
+    )
     blend_weights: tuple[NotNegative, NotNegative, NotNegative] = Field(
         (1 / 3, 1 / 3, 1 / 3), description="metric blend: weights of cosine, 1 / (1 + L2) and 1 / (1 + L3)"
     )
-    method: Literal["auto", "exact", "lsh"] = Field("auto")
+    method: Literal["auto", "exact", "lsh"] = Field("auto", description="auto: the cheaper one by a cost model")
     recall: Annotated[float, Field(gt=0, le=1)] = Field(0.99, description="recall@k that LSH blocking is tuned to")
     incremental: Literal["auto", "never"] = Field(
         "auto",
@@ -83,8 +85,8 @@ class NeighbourSettings(Settings):
     sample: Positive = Field(1000, description="number of queries on which recall is measured against exact search")
     exclude_minutes: float = Field(0.0, ge=0, description="leave out images within this time of the query")
     exclude_degrees: float = Field(0.0, ge=0, description="leave out images within this angle on the sky")
-    exclude_same_checksum: bool = False
-    exclude_same_source: bool = False
+    exclude_same_checksum: bool = Field(False, description="leave out images of files with the query's checksum")
+    exclude_same_source: bool = Field(False, description="leave out images of the query's source_id")
     where: str = Field("", description="SQL predicate on observations: only these images may be listed")
     public_as_of: TimeText = Field(
         "", description="only images released by this UTC time may be listed; today = 0 h today; '' = all"
@@ -113,7 +115,7 @@ class EvaluateSettings(Settings):
     most_queries: Positive = Field(
         2000, description="number of queries of baselines and of lists searched anew, a seeded sample"
     )
-    baselines: bool = True
+    baselines: bool = Field(True, description="evaluate the untrained baselines too")
     components: Positive = Field(
         32, description="number of principal components of the baseline, and of bits of the binary ones"
     )

@@ -153,7 +153,7 @@ def _at_rank(
         )  # fmt: skip
         floors = np.empty(len(part), np.float32)
         _scores_at_rank(*of_tile[:2], *of_tile[10:], floors)
-        # the rank-th of these is a lower bound of the rank-th of all: whatever may exceed it is scored exactly
+        # the rank-th of these is a lower bound of the rank-th of all; rows that may exceed it are scored exactly
         _exact_at_rank(*of_tile, floors, found[begin:end])
         _exact_at_rank(*of_tile, _lowest_scores(found[begin:end], part, ours, theirs, prefilter), found[begin:end])
 

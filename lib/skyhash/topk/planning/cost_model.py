@@ -1,14 +1,14 @@
 """Exact or blocked search: a cost model from n, d, k and fixed rates, so that equal input gives one choice anywhere.
 
-Rates measured on the machine predict seconds for the report; they choose nothing, for the two methods may differ in the
-lists they return.
+Rates measured on the machine only predict the seconds that are reported. They do not choose the method, because exact
+and blocked lists may differ.
 
     exact   = score n^2 / 2 pairs + keep n k candidates
-    blocked = score the share of pairs that a sample says the target recall needs (those between two groups of buckets
-              from both sides) + hash n rows + rank pairs of buckets + keep n k candidates
+    blocked = score the share of pairs that the target recall needs, estimated on a sample (pairs between two groups of
+              buckets twice) + hash n rows + rank pairs of buckets + keep n k candidates
 
-Keeping a candidate means scoring it exactly, buffering and sorting it. At k = 1000 that is much of the whole and costs
-a blocked search just as much, which bounds what blocking can save.
+Keeping a candidate means scoring it exactly, buffering and sorting it. At k = 1000 this is a large part of the cost,
+and equal for both methods, which limits what blocking can save.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ENTRY_BYTES = 12  # of the candidate buffer, per candidate
-CANDIDATES = 1.6  # kept per list entry, because limits are estimates
+CANDIDATES = 1.6  # candidates kept per list entry, as limits are estimates
 TUNING_SECONDS = 2.0  # of one core, independent of n
-WORTH_EXPLORING = 10.0  # core seconds of scoring all pairs, above which tuning on a sample is worth its time
+WORTH_EXPLORING = 10.0  # core seconds of scoring all pairs above which tuning on a sample pays
 SIDES = 2.0  # a blocked search scores a pair from both sides: groups of buckets are independent tasks
 GATHER = 1e-9  # seconds per pair to copy the rows of a bucket and of those it probes
 COPIES = 1.5  # a blocked search's lists are merged from several searches
-MOST_SHARE = 0.5  # of the pairs: beyond it tiles by bucket cost no less than plain ones
+MOST_SHARE = 0.5  # share of the pairs above which a blocked search is not cheaper than an exact one
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Plan:
     superblock : int
         Largest number of rows of a block of queries, by the memory of one task.
     parameters : dict
-        The numbers behind the choice.
+        Numbers that the choice depends on.
     """
 
     method: str
@@ -131,7 +131,7 @@ def choose(
     cores : int
         Cores of all executors together.
     rates : Rates
-        Measured; for the prediction alone.
+        Measured; used for the prediction only.
     method : str
         ``auto``, or ``exact`` or ``lsh`` to overrule.
     recall : float
@@ -139,7 +139,7 @@ def choose(
     memory_mb : int
         Memory of one task.
     share, size, tables : float, int, int
-        What `tune.explore` found on a sample. Without a share ``auto`` chooses exact.
+        Results of `tune.explore` on a sample. Without a share ``auto`` chooses exact.
     """
     rows = superblock_rows(n, d, k, memory_mb, metric)
     fixed = fixed_rates(d, metric)
