@@ -1,6 +1,6 @@
 """Named errors.
 
-Two families. A `UserError` is a mistake of whoever started the job: the message is one line (what, found, expected) and
+Two families. A `UserError` is a mistake in settings or input: the message is one line (what, found, expected) and
 the process ends with exit code 2. A `BadFile` is a fault of one file of the archive: it becomes a row of `quarantine`
 and the job goes on.
 """

@@ -86,7 +86,7 @@ def _list_remote(setting: str, options: Mapping[str, str] | None) -> list[FileIn
     from pyarrow import fs
 
     system, inner = filesystem(setting, options)
-    # what a path lacks that the file system gives: the scheme, and a name node where one is told
+    # the file system's paths lack the scheme and, where one is given, the name node
     prefix = setting.rstrip("/").removesuffix(inner.rstrip("/"))
     try:
         info = system.get_file_info(inner.rstrip("/"))

@@ -196,7 +196,7 @@ NEIGHBOUR_RUNS = _table(
         ("model_id", "string", "of models; '' for foreign vectors"),
         ("n", "bigint", "images"),
         ("dimensions", "int", "numbers (or bits) per code"),
-        ("k", "int", "list length asked for"),
+        ("k", "int", "length of the lists"),
         ("metric", "string", "cosine, euclidean, hamming or blend"),
         ("method", "string", "exact or lsh"),
         ("reason", "string", "reason for the method: predicted seconds of each, or the setting that overrules"),

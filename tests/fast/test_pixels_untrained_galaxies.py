@@ -12,7 +12,8 @@ from skyhash.pixels import DESCRIPTORS
 from skyhash.pixels.hog import HogSettings
 from skyhash.pixels.image import Image
 from skyhash.pixels.radial_harmonics import RadialHarmonicsSettings, harmonics
-from skyhash.simulated.galaxies import galaxy, stretched
+from skyhash.simulated.galaxies import stretched
+from skyhash.simulated.galaxy_light import galaxy
 
 
 def spiral(label="Spiral clockwise", seed=3):

@@ -8,7 +8,8 @@ import pyarrow.parquet
 import pytest
 
 from skyhash.cli import main
-from skyhash.scores.refine import NeighbourRow, combined, groups, k_means, similarity_matrix
+from skyhash.scores.image_groups import groups, k_means, similarity_matrix
+from skyhash.scores.refine import NeighbourRow, combined
 from skyhash.stages.releases.released import NeighbourTable, neighbour_files
 
 

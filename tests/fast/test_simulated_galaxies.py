@@ -11,7 +11,8 @@ from skyhash.archives.galaxy10 import Galaxy10Settings
 from skyhash.archives.image_folder import ImageFolderSettings
 from skyhash.files import FileSource
 from skyhash.simulated import SIMULATORS
-from skyhash.simulated.galaxies import CLASSES, CORE, GalaxiesSimulatorSettings, arms, galaxy, sersic, stretched
+from skyhash.simulated.galaxies import CLASSES, GalaxiesSimulatorSettings, stretched
+from skyhash.simulated.galaxy_light import CORE, arms, galaxy, sersic
 
 
 def simulator(**settings):

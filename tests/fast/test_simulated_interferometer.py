@@ -6,7 +6,8 @@ from archive_reading import archive, read
 from astropy.io import fits
 
 from skyhash.simulated import SIMULATORS
-from skyhash.simulated.interferometer import FWHM, MODELS, NEAR, SHAPES, InterferometerSimulatorSettings, _beam
+from skyhash.simulated.interferometer import NEAR, SHAPES, InterferometerSimulatorSettings, _beam
+from skyhash.simulated.interferometer_sources import FWHM, MODELS
 from skyhash.stages.neighbours import pairs
 from skyhash.topk.filters.co_use import category_pairs
 

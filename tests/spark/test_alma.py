@@ -5,7 +5,8 @@ from datetime import datetime
 from pathlib import Path
 
 from skyhash.config import load
-from skyhash.scores.refine import combined, groups
+from skyhash.scores.image_groups import groups
+from skyhash.scores.refine import combined
 from skyhash.spark.storage.store import Store
 from skyhash.spark.training.split import part_of
 from skyhash.stages.chain import study as studies

@@ -146,7 +146,7 @@ class PairEncoder(Encoder):
         return parts
 
     def _views(self, images: Tensor, positive: Tensor) -> list[Tensor]:
-        """The positive and the negative view of every image, or the one that `positive` asks for."""
+        """The positive and the negative view of every image; with `pairs: one` the one that `positive` selects."""
         of = self.settings
         if not of.pair_loss:
             return []

@@ -45,7 +45,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A whole report; `figures` are the few large numbers at its head: (number, what it is)."""
+    """A whole report; `figures` are the few large numbers at its head: (number, label)."""
 
     title: str
     lead: str

@@ -15,7 +15,7 @@ LINE = "#dde3e8"
 INSIDE = "#2a7f62"  # within the window
 OUTSIDE = "#d9822b"
 HASH = "#1f5fa8"  # stands out from the baselines; order and labels distinguish them without colour vision
-# shades of the baselines, by the role that the end of a method's name tells
+# shades of the baselines by role, which the end of a method's name determines
 ROLES = {
     "binary": ("#c9a66b", "#d6bd92", "#e2d3b8"),
     "components": ("#5f9aa8", "#8db7bf", "#b3d0d5"),

@@ -39,7 +39,7 @@ def conf(host: str, port: int, scratch: Path) -> dict[str, str]:
     hive = {
         "hive.server2.thrift.bind.host": host,
         "hive.server2.thrift.port": str(port),
-        # a log file per statement, which nobody reads and Hive fails to delete
+        # a log file per statement is not needed, and Hive fails to delete it
         "hive.server2.logging.operation.enabled": "false",
         "hive.exec.scratchdir": str(scratch / "hive"),
         "hive.exec.local.scratchdir": str(_made(scratch / "sessions")),
@@ -87,9 +87,9 @@ class ThriftServer:
         from py4j.protocol import Py4JJavaError
 
         jvm: Any = spark._jvm
-        # the embedded database of Hive's own catalogue logs into the working folder unless it is told otherwise
+        # by default the embedded database of Hive's catalogue logs into the working folder
         jvm.java.lang.System.setProperty("derby.stream.error.file", str(scratch / "derby.log"))
-        # whoever sends a wrong statement is told so; the server's log need not hold it
+        # clients get the errors of their statements; the server does not log them
         log4j = jvm.org.apache.logging.log4j
         log4j.core.config.Configurator.setLevel(STATEMENTS, log4j.Level.OFF)
         try:
@@ -113,7 +113,7 @@ class ThriftServer:
         Raises
         ------
         SkyhashError
-            It, or its JVM, is no more.
+            It, or its JVM, has ended.
         """
         from py4j.protocol import Py4JError
 

@@ -41,7 +41,7 @@ class FitsImage:
     width, height : int
         Pixels.
     values : ndarray, shape (height, width), or None
-        Stored values, the bottom row first; None where only the header was asked for.
+        Stored values, the bottom row first; None where only the header is read.
     scale, offset : float
         BSCALE and BZERO still to be applied to `values`.
     blank : int or None

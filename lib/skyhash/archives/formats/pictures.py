@@ -104,7 +104,7 @@ def arrays(data: bytes, settings: Any) -> tuple[npt.NDArray, npt.NDArray | None]
             images = stored_arrays[settings.npz_images] if settings.npz_images in names else None
             labels = stored_arrays[settings.npz_labels] if settings.npz_labels in names else None
     except (zipfile.BadZipFile, OSError, ValueError, EOFError) as error:
-        raise BadFile("unreadable", f"npz of no use: {error}") from None
+        raise BadFile("unreadable", f"npz cannot be read: {error}") from None
     if images is None:
         raise BadFile("not_an_image", f"no array {settings.npz_images}: the file holds {', '.join(names)[:120]}")
     sound = images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))

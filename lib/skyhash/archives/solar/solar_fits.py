@@ -91,7 +91,7 @@ class SolarFits(Archive):
         """The archive's name of the image: JSOC's ``series[T_REC]``.
 
         The series is the file name's (JSOC exports are called ``series.time.segment.fits``); T_REC is kept in TAI, as
-        JSOC does. Without T_REC, the time of observation in UTC stands in its place.
+        JSOC does. Without T_REC, the time of observation in UTC is used.
         """
         slot = solar_header.text(header, "T_REC")
         found = re.match(r"(\d{4})[.\-](\d{2})[.\-](\d{2})[_T ](\d{2}:\d{2}:\d{2}(?:\.\d+)?)", slot)

@@ -16,8 +16,8 @@ name:
   within the disk are strong south polarity.
 - **Time.** From the file name, in UTC: ``HMI.m2026.02.01_00.00.00.jpg``,
   ``2022_08_02__10_47_53_000__SDO_HMI_HMI_magnetogram.jp2``, ``20260201_000000_M_1k.jpg`` and the like; ``_TAI`` after
-  it is honoured. It may be the hour that was asked for: Helioviewer answers with its nearest image, which may be
-  minutes away. There is no QUALITY: it is null.
+  it is honoured. It may be the requested time: Helioviewer returns its nearest image, which may be minutes
+  away. There is no QUALITY: it is null.
 - Colour pictures are turned to grey. Intensity images have the same form; they are recognised by their grey
   level: the middle of a magnetogram's disk is 128.
 - Rows are stored from the top; they are turned over (a view, no copy) so that the bottom row is first, as in FITS.

@@ -6,7 +6,7 @@ Both polarities form one mask, so a bipolar group whose halves touch is one regi
 is the signed field on region pixels and 0 elsewhere.
 
 The opening's radius and the minimum area are given in pixels of a 1024 px full-disk image (solar radius
-`REFERENCE_RADIUS_PX`) and scale with the radius of the disk at hand, so that one setting means the same patch of the
+`REFERENCE_RADIUS_PX`) and scale with the radius of the image's disk, so that one setting means the same area of the
 Sun at 512 and at 4096 px. The radius is rounded to whole pixels, and so is the area (at least 1).
 """
 

@@ -24,7 +24,7 @@ SCALE_GAUSS = 0.1
 BLANK = -2147483648
 SATURATION_GAUSS = 2300.0
 GATHERED_GAUSS = 250.0
-"""Well above this mean field a region is solid; below, its flux stands in the lanes between supergranules."""
+"""Well above this mean field a region is solid; below, its flux lies in the lanes between supergranules."""
 NOISE_GAUSS_4096 = 6.0
 
 

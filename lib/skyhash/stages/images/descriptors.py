@@ -63,7 +63,7 @@ def describe(
         failures = bad.count()
         _forget(store, report, rows)
         if failures:
-            # the image stays an observation; the message tells it from files that were never ingested
+            # the image stays an observation; the message distinguishes it from files that were never ingested
             message = f.concat(f.lit("ingested as image "), f.col("image_id"), f.lit(", then: "), f.col("message"))
             refused = (
                 bad.withColumn("message", message).drop("image_id").join(rows.drop("image_id"), ["path", "member"])

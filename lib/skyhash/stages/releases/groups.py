@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 from skyhash.config import Config
-from skyhash.scores.refine import groups
+from skyhash.scores.image_groups import groups
 from skyhash.stages.releases.refine import chosen
 from skyhash.stages.releases.released import NeighbourTable, neighbour_files
 
