@@ -13,7 +13,8 @@ from skyhash.nets import ENCODERS
 from skyhash.nets.encoder import Alone, Batch
 from skyhash.nets.galaxy_vit import Block, Heads, patches_of, position_table
 from skyhash.nets.losses.contrastive import blended_similarity, contrastive, similarities
-from skyhash.nets.pairs import mini_search, partners
+from skyhash.nets.pairs import mini_search
+from skyhash.nets.partners import partners
 from skyhash.nets.settings.galaxy_backbone import GalaxyBackboneSettings
 from skyhash.nets.settings.galaxy_polar import GalaxyPolarSettings
 from skyhash.nets.settings.galaxy_vit import GalaxyVitSettings

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from skyhash.errors import ConfigError, DataLoss, UserError
-from skyhash.spark.training import checkpoints, launcher, loop, shards, snapshot
+from skyhash.spark.training import checkpoints, launcher, loop, shards, snapshot, training_part
 from skyhash.stages.models.train import settings_key
 from skyhash.stages.runs.fingerprint import descriptor_id, digest
 
@@ -22,7 +22,7 @@ def store(spark, tmp_path_factory):
 
 def exported(store, folder, **settings):
     config = described.config_of(store.warehouse, *[f"train.{key}={value}" for key, value in settings.items()])
-    part = snapshot.choose(store, descriptor_id(config.describe), config.train, config.seed)
+    part = training_part.choose(store, descriptor_id(config.describe), config.train, config.seed)
     snapshot.export(part, folder, config.train.ranks)
     key = digest([settings_key(config), part.content])
     encoder, recipe = config.encoder.model_dump(mode="json"), config.train.model_dump(mode="json")

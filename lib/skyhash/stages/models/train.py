@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from skyhash.config import Config
 from skyhash.errors import SkyhashError
 from skyhash.spark.storage.store import Store
-from skyhash.spark.training import launcher, loop, reader, snapshot
+from skyhash.spark.training import launcher, loop, reader, snapshot, training_part
 from skyhash.spark.training.progress import shown
 from skyhash.stages.models import models
 from skyhash.stages.runs.fingerprint import descriptor_id, digest, encoder_key
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from skyhash.spark.training.loop import Trained
     from skyhash.spark.training.shards import Manifest
-    from skyhash.spark.training.snapshot import TrainingPart
+    from skyhash.spark.training.training_part import TrainingPart
 
 # settings that do not change the trained weights
 _NOT_IN_KEY = {"launcher", "reader", "checkpoint_epochs", "threads", "retrain", "device"}
@@ -65,7 +65,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     of_settings = settings_key(config)
     if config.train.retrain != "always" and models.keep_trained(store, config, report, of_settings):
         return report
-    part = snapshot.choose(store, descriptor_id(config.describe), config.train, config.seed)
+    part = training_part.choose(store, descriptor_id(config.describe), config.train, config.seed)
     report.rows_in = part.count
     key = digest([of_settings, part.content], 16)
     report.facts["training rows"] = part.count
