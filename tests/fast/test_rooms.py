@@ -1,4 +1,4 @@
-"""The rooms of the house: who may import whom. A crossing fails here, with its file and line."""
+"""The rooms, skyhash's packages and modules: which may import which. A crossing fails here, with its file and line."""
 
 import ast
 from pathlib import Path
