@@ -1,4 +1,4 @@
--- Neighbours one solar rotation apart (27.27 days, a day either way): what came back to the same place on the disk.
+-- Neighbours one solar rotation apart (27.27 days, a day either way): regions that have returned to the same position on the disk.
 SELECT p.query_id, q.obs_time AS query_time, p.rank, o.obs_time, round(p.similarity, 4) AS similarity
 FROM current_neighbour_pairs p
 JOIN current_observations q ON q.image_id = p.query_id

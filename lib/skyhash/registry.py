@@ -33,7 +33,7 @@ class Registry:
         Kind -> ``module:Class``. Where importing that module is slow (torch), ``module:Class settings_module:Settings``
         lets settings be read without it.
     default : str
-        The kind of a profile that names none; '' = a profile has to.
+        Kind used where a profile names none; '' = a profile must name one.
     """
 
     def __init__(self, group: str, setting: str, built_in: Mapping[str, str], default: str = ""):

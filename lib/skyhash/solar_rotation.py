@@ -1,4 +1,4 @@
-"""The Sun's differential rotation, one law for all: magnetic features, Snodgrass (1983), ApJ 270, 288.
+"""The differential rotation of magnetic features on the Sun: Snodgrass (1983), ApJ 270, 288.
 
 Rate at latitude b, sidereal, deg per day: A + B sin^2 b + C sin^4 b. The coefficients are those that sunpy gives as
 ``snodgrass`` (`sunpy.sun.models.differential_rotation`), 2.851, -0.343 and -0.474 microrad/s.
