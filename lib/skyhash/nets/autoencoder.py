@@ -5,7 +5,7 @@ Linear layers 256-128-64-32-64-128-256, a ReLU after each, a Tanh last. Paramete
 
 The paper gives the layers and the 50 epochs, but not input scaling, initialisation and loss. They are here:
 
-- **Scale**: one factor for the whole descriptor, 1 / root mean square of the training rows' cells, kept as a buffer.
+- **Scale**: descriptors are divided by one number, the root mean square of the training rows' cells, kept as a buffer.
 - **Initialisation** (`start`): by default the components of smoothed descriptors (`skyhash.nets.component_init`), or
   receptive fields (`skyhash.nets.receptive_field_init`), under which no unit is dead, or torch's own.
 - **Loss**: reconstruction; optionally `losses.cosine_stress`, by which the cosine of two codes approximates the cosine

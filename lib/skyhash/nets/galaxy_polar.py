@@ -81,6 +81,6 @@ class GalaxyPolar(PairEncoder):
         return self.last(functional.dropout(features, self.settings.dropout, self.training))
 
     def settled(self, images: Tensor) -> Tensor:
-        """Codes; a share `mirrored_code` of them is the code of the mirrored image."""
+        """Weighted mean of the picture's code and, with weight `mirrored_code`, of its mirror image's."""
         code, share = self.code(images), self.settings.mirrored_code
         return code if not share else (1 - share) * code + share * self.code(images.flip(-1))
