@@ -48,11 +48,23 @@ bench-quick: setup  ## the benchmarks at small sizes: under five minutes
 	@$(RUN) python tests/benchmarks/run.py --quick --minutes 4
 
 .PHONY: package
-package: setup  ## dist/: the zip for --py-files and the environment for --archives
-	@$(STEP) step "zipping the package" $(BIN)/python setup.py -q package
-	@$(MAKE) --no-print-directory VENV=.cache/environment REQUIREMENTS=run libraries
+package: setup  ## dist/: code, environment with CUDA, jars, jobs and profiles: all that a cluster needs
+	@$(STEP) step "zipping the code, with jobs, profiles and Delta's jars beside it" bash docker/dist.sh $(BIN)/python $(CACHE) dist
+	@$(MAKE) --no-print-directory VENV=.cache/environment REQUIREMENTS=run .cache/environment/.stamps/horovod
 	@$(STEP) step "packing the environment (minutes: torch carries 4 GB of CUDA libraries)" bash docker/environment.sh $(VENV) .cache/environment dist/environment.tar.gz
 	@ls -sh1 dist
+
+.PHONY: package-cpu
+package-cpu: setup  ## the same without CUDA, for nodes without a GPU: a quarter of the size
+	@$(STEP) step "zipping the code, with jobs, profiles and Delta's jars beside it" bash docker/dist.sh $(BIN)/python $(CACHE) dist
+	@$(MAKE) --no-print-directory VENV=.cache/environment_cpu REQUIREMENTS=run_cpu .cache/environment_cpu/.stamps/horovod
+	@$(STEP) step "making torch work without CUDA" $(BIN)/python docker/without_cuda.py .cache/environment_cpu
+	@$(STEP) step "packing the environment" bash docker/environment.sh $(VENV) .cache/environment_cpu dist/environment.tar.gz
+	@ls -sh1 dist
+
+# of NVIDIA's libraries only the one, of a megabyte, that torch calls on any machine
+requirements/run_cpu.txt: requirements/run.txt
+	@awk '/^[a-z]/ { keep = !/^(nvidia-|cuda-|triton==)/ || /^nvidia-cuda-runtime==/ } keep' $< >$@
 
 .PHONY: requirements
 requirements: setup  ## resolve requirements/*.in anew into pinned, hashed *.txt
@@ -62,7 +74,7 @@ requirements: setup  ## resolve requirements/*.in anew into pinned, hashed *.txt
 
 .PHONY: clean
 clean:  ## remove the demo's tables and what was built; keeps the environment and the cache
-	@rm -rf demo dist build .cache/environment
+	@rm -rf demo dist build .cache/environment .cache/environment_cpu
 
 .PHONY: setup
 setup: libraries $(STAMPS)/project  ## the environment, Horovod's wheel, Delta's jars; resumes where it was interrupted

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from submitting import ONE_CORE_EACH, ROOT, SMALL, Operator, readme_commands
 
-ROOT = Path(__file__).resolve().parents[2]
-ONE_CORE_EACH = {"spark.executor.cores": "1", "spark.cores.max": "2"}
+CACHE = Path(sys.prefix).parent / ".cache"  # of the checkout whose environment this is
 
 
 @dataclass
@@ -37,11 +37,7 @@ class Cluster:
 
     def submit(self, *arguments: str, wait: bool = True, conf: dict[str, str] | None = None):
         """spark-submit in the cluster's own folder; returns the finished (or running) process."""
-        settings = {"spark.driver.memory": "1500m", "spark.executor.memory": "1g", "spark.ui.enabled": "false",
-                    "spark.pyspark.python": str(self.python), "spark.sql.shuffle.partitions": "2",
-                    "spark.databricks.delta.snapshotPartitions": "2", "spark.driver.host": "127.0.0.1",
-                    "spark.executor.extraJavaOptions": os.environ["SPARK_SUBMIT_OPTS"],
-                    **(conf or {})}  # fmt: skip
+        settings = {**SMALL, "spark.pyspark.python": str(self.python), **(conf or {})}
         command = [str(self.spark_home / "bin" / "spark-submit"), "--master", self.url]
         for key, value in settings.items():
             command += ["--conf", f"{key}={value}"]
@@ -61,8 +57,8 @@ def bare_environment(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("node") / "environment"
     venv.create(folder, symlinks=True)
     packages = Path(sysconfig.get_paths(vars={"base": str(folder), "platbase": str(folder)})["purelib"])
-    # a path that a .pth names is not searched for further .pth files, so the project's own entry stays behind
-    (packages / "libraries.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    # a folder added so is not searched for further .pth files, and the project's own entry stays behind
+    (packages / "libraries.pth").write_text(f"import sys; sys.path.append({sysconfig.get_paths()['purelib']!r})\n")
     python = folder / "bin" / "python"
     found = subprocess.run([python, "-c", "import skyhash"], cwd=folder, capture_output=True, text=True, check=False,
                            env={"PATH": "/usr/bin:/bin"})  # fmt: skip
@@ -71,26 +67,53 @@ def bare_environment(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def package(tmp_path_factory) -> Path:
-    """The zip of the code, made as `make package` makes it."""
+def dist(tmp_path_factory, bare_environment) -> Path:
+    """What `make package-cpu` makes; unless that was done before, its environment links to the checkout's libraries."""
     folder = tmp_path_factory.mktemp("dist")
-    subprocess.run([sys.executable, ROOT / "setup.py", "-q", "package", "--folder", folder], cwd=ROOT, check=True)
-    (made,) = folder.glob("skyhash-*.zip")
+    subprocess.run(["bash", ROOT / "docker" / "dist.sh", sys.executable, CACHE, folder], check=True)
+    packed, made = ROOT / "dist" / "environment.tar.gz", folder / "environment.tar.gz"
+    if packed.exists():
+        made.symlink_to(packed)
+    else:
+        linked = bare_environment.parents[1]
+        subprocess.run(["bash", ROOT / "docker" / "environment.sh", sys.prefix, linked, made], check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def package(dist) -> Path:
+    """The zip of the code."""
+    (made,) = dist.glob("skyhash-*.zip")
     return made
 
 
 @pytest.fixture(scope="session")
-def chain(cluster, package) -> tuple[Path, str]:
-    """One rebuild of a small simulated archive on two executors: its warehouse, and what the job printed."""
-    warehouse = cluster.folder / "warehouse"
-    done = cluster.submit(
-        "--py-files", str(package), "jobs/rebuild.py", "--config", "conf/demo.yaml",
-        "--set", f"archive.path={cluster.folder / 'archive'}", "--set", f"warehouse={warehouse}",
-        "--set", "simulate.images=60", "--set", "simulate.side_px=128", "--set", "train.epochs=3",
-        "--set", "evaluate.bootstrap=50", conf=ONE_CORE_EACH,
-    )  # fmt: skip
-    assert done.returncode == 0, done.log.read_text()[-4000:]
-    return warehouse, done.log.read_text()
+def operator(cluster, dist, tmp_path_factory) -> Operator:
+    """A Spark as it is downloaded, without Delta, with settings for two small machines; a copy of `dist/`."""
+    folder = tmp_path_factory.mktemp("operator")
+    home = folder / "spark"
+    shutil.copytree(cluster.spark_home / "bin", home / "bin")
+    (home / "python").symlink_to(cluster.spark_home / "python")
+    (home / "jars").mkdir()
+    for jar in (cluster.spark_home / "jars").iterdir():
+        if "delta" not in jar.name:
+            (home / "jars" / jar.name).symlink_to(jar)
+    settings = {**SMALL, **ONE_CORE_EACH, "spark.local.dir": str(folder / "tmp")}
+    (home / "conf").mkdir()
+    (home / "conf" / "spark-defaults.conf").write_text("".join(f"{k} {v}\n" for k, v in settings.items()))
+    (folder / "tmp").mkdir()
+    shutil.copytree(dist, folder / "skyhash")
+    return Operator(cluster, folder, home)
+
+
+@pytest.fixture(scope="session")
+def chain(operator) -> tuple[Path, str]:
+    """README's rebuild of a small simulated archive on two executors: its warehouse, and what the job printed."""
+    settings = ["simulate.images=60", "simulate.side_px=128", "simulate.cadence_minutes=120", "simulate.broken=0.02",
+                "seed=20110101", "train.epochs=3", "evaluate.bootstrap=50"]  # fmt: skip
+    done = operator.run(readme_commands("rebuild"), *settings)
+    assert done.returncode == 0, done.stdout[-4000:]
+    return operator.warehouse, done.stdout
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,11 @@
-"""The whole chain on a standalone cluster, by spark-submit from the packaged zip, the checkout out of reach."""
+"""README's spark-submit lines on a standalone cluster, from a copy of the package, the checkout out of reach."""
 
 import json
 import re
+from datetime import UTC, datetime
 
 import duckdb
+from submitting import ROOT, readme_commands
 
 WHERE = """
 from pyspark.sql import SparkSession
@@ -39,9 +41,41 @@ def test_the_work_was_done_by_executors_of_both_workers(cluster, chain):
     assert re.search(r"ran on\s*│ spark://", chain[1])
 
 
-def test_every_file_is_accounted_for(cluster, chain):
+def test_a_first_line_of_progress_comes_within_seconds(operator, chain):
+    """Within 10 seconds on two free cores; other tests run beside this one."""
+    first = re.search(r"^(\S+Z) rebuild: starting Spark$", chain[1], re.MULTILINE)
+    said = datetime.strptime(first[1], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    assert (said - operator.began).total_seconds() < 20
+
+
+def test_nothing_is_left_but_the_tables(operator, chain):
+    assert not list(operator.tmp.iterdir())
+    left = {path.name for path in (operator.folder / "skyhash").iterdir()}
+    given = {"conf", "environment", "environment.tar.gz", "jars", "jobs"}
+    assert left == given | {next(operator.folder.glob("skyhash/*.zip")).name}
+    assert {path.name for path in operator.folder.iterdir()} == {"hmi", "skyhash", "spark", "tables", "tmp"}
+    assert not [path for path in (operator.warehouse / "work").rglob("*") if path.is_file()]
+
+
+def test_the_environment_is_sent_to_nodes_that_lack_it(operator, chain):
+    done = operator.run(readme_commands("evaluate"), "evaluate.bootstrap=50")
+    assert done.returncode == 0, done.stdout[-4000:]
+    homes = list(operator.cluster.folder.glob("worker-*/app-*/*/environment/bin/python"))
+    assert homes, "no executor unpacked the archive"
+    assert not list(operator.tmp.iterdir())
+
+
+def test_a_standalone_master_takes_python_in_client_mode_only(operator, chain):
+    command = readme_commands("evaluate").replace("spark-submit ", "spark-submit --deploy-mode cluster ", 1)
+    done = operator.run(command)
+    assert done.returncode != 0
+    assert "Cluster deploy mode is currently not supported for python applications on standalone" in done.stdout
+    assert "takes Python applications in client mode only" in " ".join((ROOT / "README.md").read_text().split())
+
+
+def test_every_file_is_accounted_for(operator, chain):
     warehouse, _ = chain
-    seen = len(list((cluster.folder / "archive").glob("*.fits*")))
+    seen = len(list((operator.folder / "hmi").glob("*.fits*")))
     assert seen >= 60
     count = [rows(warehouse, t, "count(*)")[0][0] for t in ("observations", "quarantine")]
     assert sum(count) == seen and min(count) > 0
