@@ -1,12 +1,17 @@
 """Training on ranks: both launchers and both readers give the same weights, and failures are reported."""
 
+import os
+import signal
+import time
 from functools import partial
+from pathlib import Path
 
 import described
 import numpy as np
 import pytest
+import torch
 
-from skyhash.errors import ConfigError, DataLoss, UserError
+from skyhash.errors import ConfigError, DataLoss, SkyhashError, UserError
 from skyhash.spark.training import checkpoints, launcher, loop, shards, snapshot, training_part
 from skyhash.stages.models.train import settings_key
 from skyhash.stages.runs.fingerprint import descriptor_id, digest
@@ -89,6 +94,25 @@ def test_rows_lost_on_one_rank_stop_all_ranks_and_are_reported_on_the_driver(spa
         (tmp_path / launch / shards.file_name(1)).unlink()
         with pytest.raises(DataLoss, match="epoch 1: rank 1 found 0 distinct rows, expected 150"):
             trained(spark, plan)
+
+
+def dies(file, group):
+    """Rank 1 is killed, as by the kernel when memory runs out; rank 0 waits for it."""
+    if group.rank == 1:
+        Path(file).write_text(str(time.time()))
+        os.kill(os.getpid(), signal.SIGKILL)
+    group.total(torch.ones(1))
+
+
+@pytest.mark.parametrize("launch", sorted(launcher.LAUNCHERS))
+def test_a_rank_that_is_killed_is_noticed_within_30_seconds(spark, tmp_path, launch):
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(SkyhashError, match="training: a rank ended before its work was done") as raised:
+        launcher.get(launch)(spark, partial(dies, str(tmp_path / "died")), 2)
+    assert time.time() - float((tmp_path / "died").read_text()) < 30
+    assert str(raised.value).endswith("run the job again: it goes on from its last checkpoint")
+    # Horovod's own would swallow Ctrl-C for the rest of a rebuild
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
 def test_more_ranks_than_the_cluster_has_cores_is_reported_at_once(spark, store, tmp_path):

@@ -7,8 +7,11 @@ returns their results in the order of ranks. A `SkyhashError` that the function 
 from __future__ import annotations
 
 import importlib
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -82,10 +85,45 @@ def guarded(function: RankFunction, group: ProcessGroup) -> tuple[str, Any]:
         return "failed", error
 
 
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn what a launcher raises when a rank ends early into one line; give back the handlers of signals it took.
+
+    Raises
+    ------
+    SkyhashError
+        A rank was killed, ran out of memory, or could not start.
+    """
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    excepthook = threading.excepthook
+
+    def without_cancelled_jobs(raised: threading.ExceptHookArgs) -> None:
+        # Horovod cancels its Spark job when a rank has died, and its own thread then raises that it was cancelled
+        if "SPARK_JOB_CANCELLED" not in str(raised.exc_value):
+            excepthook(raised)
+
+    threading.excepthook = without_cancelled_jobs
+    try:
+        yield
+    except SkyhashError:
+        raise
+    except Exception as error:
+        found = " ".join(str(error).split())[:300]
+        raise SkyhashError(
+            f"training: a rank ended before its work was done ({found}): killed, out of memory, or unable to start;"
+            " run the job again: it goes on from its last checkpoint"
+        ) from error
+    finally:
+        threading.excepthook = excepthook
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+
 def unpacked(results: list[tuple[str, Any]] | None) -> list[Any]:
-    """The results of all ranks; raises the first rank's error."""
+    """The results of all ranks; raises the first rank's error. Called within `reported`."""
     if results is None:
-        raise SkyhashError("training: the ranks ended without a result; a rank was killed or could not start")
+        raise RuntimeError("no result")
     for state, result in results:
         if state == "failed":
             raise result

@@ -14,6 +14,7 @@ from skyhash.spark.training.launcher import (
     guarded,
     loopback,
     one_machine,
+    reported,
     require_slots,
     unpacked,
     with_code,
@@ -69,19 +70,20 @@ def run(spark: SparkSession, function: RankFunction, ranks: int) -> list[Any]:
     require_slots(spark, ranks)
     logging.getLogger("horovod").setLevel(logging.WARNING)
     call = with_code(partial(_on_rank, function))
-    # executors may have an interpreter at another path than the driver's
-    results = horovod.spark.run(
-        call,
-        num_proc=ranks,
-        use_gloo=True,
-        use_mpi=False,
-        start_timeout=START_SECONDS,
-        env={"HOROVOD_CYCLE_TIME": os.environ.get("HOROVOD_CYCLE_TIME", CYCLE_MILLISECONDS)},
-        nics={loopback()} if one_machine(spark) else None,
-        executable=spark.sparkContext.pythonExec,
-        verbose=0,
-    )
-    return unpacked(results)
+    with reported():
+        results = horovod.spark.run(
+            call,
+            num_proc=ranks,
+            use_gloo=True,
+            use_mpi=False,
+            start_timeout=START_SECONDS,
+            env={"HOROVOD_CYCLE_TIME": os.environ.get("HOROVOD_CYCLE_TIME", CYCLE_MILLISECONDS)},
+            nics={loopback()} if one_machine(spark) else None,
+            # executors may have an interpreter at another path than the driver's
+            executable=spark.sparkContext.pythonExec,
+            verbose=0,
+        )
+        return unpacked(results)
 
 
 def _on_rank(function: RankFunction) -> tuple[str, Any]:

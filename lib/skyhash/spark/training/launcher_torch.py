@@ -16,6 +16,7 @@ from skyhash.spark.training.launcher import (
     guarded,
     loopback,
     one_machine,
+    reported,
     require_slots,
     unpacked,
     with_code,
@@ -92,7 +93,8 @@ def run(spark: SparkSession, function: RankFunction, ranks: int) -> list[Any]:
     distributor = TorchDistributor(num_processes=ranks, local_mode=local, use_gpu=False)
     distributor.logger.setLevel(logging.WARNING)
     interface = loopback() if one_machine(spark) else ""
-    return unpacked(distributor.run(with_code(partial(_on_rank, function, interface))))
+    with reported():
+        return unpacked(distributor.run(with_code(partial(_on_rank, function, interface))))
 
 
 def _on_rank(function: RankFunction, interface: str) -> list[tuple[str, Any]] | None:
