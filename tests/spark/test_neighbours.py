@@ -216,3 +216,17 @@ def test_no_table_and_no_column_are_refused(spark, tmp_path):
     pq.write_table(pa.table({"image_id": [1, 2], "vector": [[1.0], [2.0]]}), tmp_path / "other.parquet")
     with pytest.raises(InputError, match="code is missing"):
         search(spark, tmp_path, str(tmp_path / "other.parquet"))
+
+
+def test_one_row_of_a_table_of_many_files_is_one_file_read(spark, tmp_path, monkeypatch):
+    monkeypatch.setattr(neighbour_plan, "LEAST_BLOCK", 90)
+    monkeypatch.setattr(neighbour_plan, "BLOCKS_PER_CORE", 1000)
+    search(spark, tmp_path, write(tmp_path, floats()))
+    store = Store(spark, str(tmp_path / "out"))
+    assert len(store.files("neighbours")) >= 7
+    wanted = store.read("neighbours").where(f"query_id = {ids_of()[7]}")
+    plan = wanted._jdf.queryExecution().executedPlan()
+    assert len(wanted.collect()) == 1
+    # what the scan's own metrics say, once the plan has run
+    leaves = plan.collectLeaves()
+    assert sum(leaves.apply(i).metrics().apply("numFiles").value() for i in range(leaves.size())) == 1

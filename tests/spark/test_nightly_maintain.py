@@ -62,13 +62,29 @@ def test_maintain_leaves_what_is_released_and_little_else(spark, grown):
     assert not still_stands(store, config, "neighbours", ("neighbours",))
 
 
+def test_the_number_of_files_does_not_grow_with_the_nights(spark, grown):
+    """Twenty nights, upkeep after each ten: a data file, and no more commits than from one checkpoint to the next."""
+    config, store = grown
+    few = config.model_copy(update={"maintain": config.maintain.model_copy(update={"keep_releases": 1})})
+    for nights in (10, 20):
+        for night in range(len(ids(store)), nights):
+            store.append("hashes", hashes(spark, [night]), expected=1)
+        releases.publish(store, Report("rebuild"), {"hashes": store.version("hashes")}, "m")
+        maintain.run(spark, few)
+        log = next(store.folder("hashes") / name for name in upkeep.LOGS if (store.folder("hashes") / name).exists())
+        assert store.version("hashes") >= nights and len(list(log.glob("*.json"))) <= 10
+        assert len(list(store.folder("hashes").rglob("part-*.parquet"))) == 1
+        kept = releases.newest(store)["versions"]["hashes"]
+        assert ids(store) == ids(store, kept) == list(range(nights))
+
+
 def test_released_versions_alone_decide_what_is_deleted(spark, grown):
     config, store = grown
     few = config.maintain.model_copy(update={"keep_releases": 1})
     maintain.run(spark, config.model_copy(update={"maintain": few}))
     kept = {json.loads(r["versions"])["hashes"] for r in store.read("releases").collect()}
     assert kept == {2, 9, 10}
-    with pytest.raises(Exception, match=r"FILE_NOT_EXIST|FileNotFound|does not exist|No such file|PATH_NOT_FOUND"):
+    with pytest.raises(Exception, match=r"time travel|FILE_NOT_EXIST|FileNotFound|does not exist|No such file|PATH_NOT_FOUND"):
         ids(store, 2)
 
 

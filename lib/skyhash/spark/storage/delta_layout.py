@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skyhash.spark.storage.data_files import DataFile
 from skyhash.tables import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+
+COMMITS_PER_CHECKPOINT = 10
+
+
+def _numbered(log: Path, kind: str = "") -> dict[int, list[Path]]:
+    """Version -> files of a log that bear its number, checksums too; those of one kind: ``.checkpoint``."""
+    found: dict[int, list[Path]] = {}
+    for file in log.iterdir():
+        if (match := re.fullmatch(r"\.?(\d{20})(\..+)", file.name)) and match[2].startswith(kind):
+            found.setdefault(int(match[1]), []).append(file)
+    return found
 
 
 class DeltaLayout:
@@ -50,6 +63,24 @@ class DeltaLayout:
         else:
             known = DeltaTable(str(folder))
             known.create_write_transaction([*actions], "overwrite", schema, post_commithook_properties=quiet)
+
+    def trim(self, folder: Path, versions: set[int], latest: float) -> int:
+        # a version is read from the checkpoint before it and the commits since: what lies before the checkpoint of the
+        # oldest version is needed by none. Delta would keep it for as long as its data, which is years (spark/session)
+        log, newest = folder / "_delta_log", self.version(folder)
+        checkpoints = _numbered(log, ".checkpoint")
+        if newest is not None and newest - max(checkpoints, default=0) >= COMMITS_PER_CHECKPOINT:
+            # those of delta-rs (see replace) do not count towards Spark's own checkpoints
+            jvm: Any = self.spark._jvm
+            jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, str(folder)).checkpoint()
+        base = max((number for number in checkpoints if number <= min(versions)), default=0)
+        deleted = 0
+        for number, files in sorted(_numbered(log).items()):
+            for file in files if number < base else ():
+                if file.stat().st_mtime < latest:
+                    file.unlink(missing_ok=True)
+                    deleted += 1
+        return deleted
 
     def files(self, folder: Path, table: Table, version: int | None) -> list[str]:
         return sorted(self.read(folder, table, version).inputFiles())

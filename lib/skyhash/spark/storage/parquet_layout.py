@@ -60,6 +60,13 @@ class ParquetLayout:
         newest = self.version(folder)
         self._commit(folder, 0 if newest is None else newest + 1, sorted(file.name for file in files))
 
+    def trim(self, folder: Path, versions: set[int], latest: float) -> int:
+        lists = [file for file in (folder / "_versions").glob("*.json") if int(file.stem) not in versions]
+        old = [file for file in lists if file.stat().st_mtime < latest]
+        for file in old:
+            file.unlink(missing_ok=True)
+        return len(old)
+
     def _commit(self, folder: Path, version: int, files: list[str]) -> None:
         versions = folder / "_versions"
         versions.mkdir(exist_ok=True)

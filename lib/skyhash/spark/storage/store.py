@@ -42,6 +42,7 @@ class Layout(Protocol):
     def write(self, folder: Path, table: Table, rows: DataFrame, mode: Mode) -> None: ...
     def replace(self, folder: Path, table: Table, files: Sequence[DataFile]) -> None: ...
     def files(self, folder: Path, table: Table, version: int | None) -> list[str]: ...
+    def trim(self, folder: Path, versions: set[int], latest: float) -> int: ...
 
 
 class Store:
@@ -140,6 +141,25 @@ class Store:
     def files(self, name: str, version: int | None = None) -> list[str]:
         """Parquet files of one version of a table."""
         return self.layout.files(self.folder(name), BY_NAME[name], version)
+
+    def trim(self, name: str, versions: set[int], latest: float) -> int:
+        """Delete what a table's log says of versions that neither `versions` nor the newest one rest on.
+
+        Parameters
+        ----------
+        latest : float
+            Files changed after this time, seconds since 1970, stay.
+
+        Returns
+        -------
+        int
+            Number of deleted files.
+        """
+        newest = self.version(name)
+        if newest is None:
+            return 0
+        lease.check(self.warehouse)
+        return self.layout.trim(self.folder(name), {*versions, newest}, latest)
 
     def append(self, name: str, rows: DataFrame, expected: int | None = None) -> Written:
         """Add rows; `expected` is their number. For tables of `WRITTEN_ONCE`, rows whose key exists are left out."""

@@ -2,7 +2,8 @@
 
 Tables of many small files are compacted. Deleted are, if older than maintain.keep_hours (running jobs may read younger
 files): data files that neither the newest version of a table nor one of the last maintain.keep_releases releases needs,
-so that older releases can no longer be read; all but the last maintain.keep_reports reports; models that neither a kept
+and log entries of those versions, so that older releases can no longer be read and the number of files stays bounded;
+all but the last maintain.keep_reports reports; models that neither a kept
 release nor the newest rows of models name; work folders and unfinished files of killed jobs.
 
   spark-submit jobs/maintain.py --config conf/solar_hmi.yaml --set warehouse=/data/tables
@@ -15,6 +16,7 @@ writes  compacted versions of tables, releases (the last one again, with these v
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
 from skyhash.config import Config
@@ -45,6 +47,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     seconds = config.maintain.keep_hours * 3600
     for name in names:
         upkeep.vacuum(store, name, kept.get(name, set()), seconds)
+        store.trim(name, kept.get(name, set()), time.time() - seconds)
     report.facts["tables compacted"] = ", ".join(compacted) or "none"
     report.facts |= leftovers.sweep(store, config, seconds)
     rows = []
