@@ -23,19 +23,25 @@ from skyhash.errors import ReleaseRefused
 from skyhash.spark.logs import say
 from skyhash.spark.storage.store import WRITTEN_ONCE, Store
 from skyhash.stages.chain.running import run_job
+from skyhash.stages.images.descriptors import UNREAD
 from skyhash.stages.neighbours import pairs
 from skyhash.stages.neighbours.neighbour_search import PAIRS_FILE
 from skyhash.stages.releases import release_checks, releases
-from skyhash.stages.runs.freshness import code_versions, still_stands
+from skyhash.stages.runs.freshness import Runs, code_versions, still_stands
 from skyhash.stages.runs.report import Report
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 ORDER = ("ingest", "describe", "train", "hash", "neighbours", "evaluate")
+UP_TO_DATE = "up to date"
 
-# jobs that write their whole table, and the settings they read; all others process only new images
-WHOLE = {
+# jobs that are skipped while their inputs and settings are unchanged, and the settings they read; ingest looks at the
+# archive in every rebuild
+READS = {
+    "describe": ("archive", "describe", "evaluate"),
+    "train": ("train", "encoder", "describe", "hash"),
+    "hash": ("hash", "train", "encoder", "describe"),
     "neighbours": ("neighbours", "hash"),
     "evaluate": ("evaluate", "evaluations", "hash"),
 }
@@ -50,20 +56,22 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
         simulated = simulate.write(config, config.archive.path)
         report.facts |= {name: value for name, value in simulated.facts.items()}
     store = Store(spark, config.warehouse, config.format, config.work)
-    _mend(store, report)
+    runs = Runs(store)
+    _mend(store, runs, report)
     rows = []
     last: dict[str, Report] = {}
     for job in ORDER:
-        read = code_versions(config, job)
-        if job == "neighbours":
-            read[PAIRS_FILE] = pairs.digest(config.neighbours)
-        if job in WHOLE and still_stands(store, config, job, WHOLE[job], read):
-            rows.append([job, "up to date", "", "", ""])
+        if _stands(store, config, job, runs):
+            rows.append([job, UP_TO_DATE, "", "", ""])
             continue
         began = time.monotonic()
         # files are read once, for ingest and describe
         more = {"describe": True} if job == "ingest" else {}
-        done = last[job] = run_job(spark, config, job, announce=False, **more)
+        done = run_job(spark, config, job, announce=False, **more)
+        if done.idle:
+            rows.append([job, UP_TO_DATE, f"{done.rows_in:,}", "", f"{time.monotonic() - began:.1f}"])
+            continue
+        last[job] = done
         report.outputs |= done.outputs
         report.rows_in += done.rows_in if job == "ingest" else 0
         report.rows_out += done.rows_out
@@ -72,6 +80,9 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
         say(f"rebuild: {job} done in {seconds:.1f} s")
     report.tables.append(("what was done", ["job", "state", "rows in", "rows out", "seconds"], rows))
     _release(store, config, report)
+    if not last:
+        report.facts["archive"] = f"{UP_TO_DATE}: no file, setting or code has changed"
+        say(f"rebuild: {UP_TO_DATE}")
     if "evaluate" in last:
         report.tables += last["evaluate"].tables
         report.facts |= {k: v for k, v in last["evaluate"].facts.items() if k in ("picture", "report")}
@@ -81,11 +92,22 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     return report
 
 
-def _mend(store: Store, report: Report) -> None:
+def _stands(store: Store, config: Config, job: str, runs: Runs) -> bool:
+    """Whether a job has nothing to do, without running it."""
+    # a model from elsewhere may have been replaced there
+    if job not in READS or (job in ("train", "hash") and config.hash.model):
+        return False
+    said = code_versions(config, job)
+    if job == "neighbours":
+        said[PAIRS_FILE] = pairs.digest(config.neighbours)
+    if job == "describe":
+        said[UNREAD] = ""
+    return still_stands(store, config, job, READS[job], said, runs)
+
+
+def _mend(store: Store, runs: Runs, report: Report) -> None:
     """After a job that did not end well, delete duplicate rows, which two concurrent writers may have left."""
-    ended = store.read("runs").where("job != 'rebuild' OR status != 'started'").orderBy("started", ascending=False)
-    last = ended.select("status").first()
-    if last is not None and last["status"] == "done":
+    if runs.last_ended is not None and runs.last_ended["status"] == "done":
         return
     for name in sorted(WRITTEN_ONCE):
         surplus = store.mend(name)

@@ -71,5 +71,6 @@ def _recorded(spark: SparkSession, config: Config, job: str, announce: bool, opt
         begun.finish().record(store, config, "failed", line)
         raise
     report.facts["ran on"] = f"{spark.sparkContext.master}, {spark.sparkContext.defaultParallelism} cores"
-    report.record(store, config, "done")
+    if announce or not report.idle:
+        report.record(store, config, "done")
     return report

@@ -18,6 +18,7 @@ from skyhash.config import Config
 from skyhash.spark.storage.store import Store
 from skyhash.stages.images import descriptors
 from skyhash.stages.runs.fingerprint import descriptor_id
+from skyhash.stages.runs.freshness import code_versions
 from skyhash.stages.runs.report import Report
 
 if TYPE_CHECKING:
@@ -38,10 +39,10 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
 
     report = Report("describe", run_id)
     store = Store(spark, config.warehouse, config.format, config.work)
-    report.note_inputs(store, "observations", "descriptors")
+    report.note_inputs(store, "observations", "descriptors", "quarantine")
     store.require("observations", made_by="ingest")
     main = descriptor_id(config.describe)
-    report.facts |= {"images": store.live().count(), "descriptor": main}
+    report.facts |= {"images": store.live().count(), "descriptor": main} | code_versions(config, "describe")
     now, failures = 0, 0
     for wanted_id in descriptors.wanted(config):
         rows = descriptors.missing(store, config, wanted_id).cache()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 IMAGES_PER_TASK = 32
 # images of one file per task: a file of thousands is shared among tasks
 MEMBERS_PER_TASK = 1024
+UNREAD = "could not be read this time"
 
 
 def wanted(config: Config) -> dict[str, DescriptorSettings]:
@@ -58,7 +59,7 @@ def describe(
         # transient I/O errors are not quarantined; the next run tries again
         passing = made.where("reason = 'io_error'").count()
         if passing:
-            report.facts["could not be read this time"] = report.facts.get("could not be read this time", 0) + passing
+            report.facts[UNREAD] = report.facts.get(UNREAD, 0) + passing
         bad = made.where("reason != 'io_error'")
         failures = bad.count()
         _forget(store, report, rows)

@@ -77,6 +77,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "", describe: bool = 
     report.facts["known before"] = len(listed) - len(changes.read)
     if changes.none and store.version("observations") is not None:
         report.facts |= {"new observations": 0, "new in quarantine": 0}
+        report.idle = True
     else:
         _take_in(spark, config, store, report, changes, describe)
     return report

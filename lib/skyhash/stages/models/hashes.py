@@ -22,6 +22,7 @@ from skyhash.spark.training import model_folder
 from skyhash.spark.training.shards import row_bytes
 from skyhash.spark.udfs.hashing import HASHED, hasher, rows_per_batch
 from skyhash.stages.models import models
+from skyhash.stages.runs.freshness import code_versions
 from skyhash.stages.runs.report import Report
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     )
     found = todo.agg(f.count("*"), f.collect_set(f.struct("dtype", "shape"))).first()
     report.rows_in = found[0]
-    report.facts |= {"images": descriptors.count(), "hashed now": report.rows_in}
+    report.facts |= {"images": descriptors.count(), "hashed now": report.rows_in} | code_versions(config, "hash")
     if report.rows_in:
         arrays = [(one["dtype"], list(one["shape"])) for one in found[1]]
         if arrays != [(model.dtype, model.shape)]:

@@ -30,6 +30,7 @@ from skyhash.spark.training import launcher, loop, reader, snapshot, training_pa
 from skyhash.spark.training.progress import shown
 from skyhash.stages.models import models
 from skyhash.stages.runs.fingerprint import descriptor_id, digest, encoder_key
+from skyhash.stages.runs.freshness import code_versions
 from skyhash.stages.runs.report import Report
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
         models.take_in(store, config, report)
         return report
     launch, _ = launcher.get(config.train.launcher), reader.get(config.train.reader)
-    report.note_inputs(store, "descriptors", "observations")
+    report.note_inputs(store, "descriptors", "observations", "models")
+    report.facts |= code_versions(config, "train")
     of_settings = settings_key(config)
     if config.train.retrain != "always" and models.keep_trained(store, config, report, of_settings):
         return report

@@ -3,8 +3,8 @@
 Tables of many small files are compacted. Deleted are, if older than maintain.keep_hours (running jobs may read younger
 files): data files that neither the newest version of a table nor one of the last maintain.keep_releases releases needs,
 and log entries of those versions, so that older releases can no longer be read and the number of files stays bounded;
-all but the last maintain.keep_reports reports; models that neither a kept
-release nor the newest rows of models name; work folders and unfinished files of killed jobs.
+all but the last maintain.keep_reports reports; models that neither a kept release nor the newest rows of models name;
+work folders and unfinished files of killed jobs.
 
   spark-submit jobs/maintain.py --config conf/solar_hmi.yaml --set warehouse=/data/tables
   skyhash maintain --config conf/solar_hmi.yaml --set maintain.keep_releases=10

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from skyhash import __version__, topk
 from skyhash.config import Config
+from skyhash.nets import ENCODERS
+from skyhash.pixels import DESCRIPTORS
 from skyhash.scores import EVALUATIONS
 
 if TYPE_CHECKING:
+    from pyspark.sql import Row
+
     from skyhash.spark.storage.store import Store
 
 
 def code_versions(config: Config, job: str) -> dict[str, str]:
     """Versions of the code that a job's result depends on, as in its closing table."""
+    if job == "describe":
+        kinds = sorted({one.kind for one in (config.describe, *config.evaluate.descriptors)})
+        return {"versions of the descriptors": ", ".join(f"{kind} {DESCRIPTORS.get(kind).version}" for kind in kinds)}
+    if job in ("train", "hash"):
+        return {"version of the encoder": str(ENCODERS.get(config.encoder.kind).version)}
     if job == "neighbours":
         return {"version of the search": str(topk.VERSION)}
     if job == "evaluate":
@@ -23,9 +33,35 @@ def code_versions(config: Config, job: str) -> dict[str, str]:
     return {}
 
 
+class Runs:
+    """The last runs of all jobs, read from the table at once, when they are first asked for."""
+
+    def __init__(self, store: Store):
+        self.store = store
+
+    @cached_property
+    def _last(self) -> dict[tuple[str, str], Row]:
+        """(job, status) -> its last row."""
+        from pyspark.sql import functions as f
+
+        last = self.store.read("runs").groupBy("job", "status").agg(f.max_by(f.struct("*"), "started").alias("row"))
+        return {(row["job"], row["status"]): row["row"] for row in last.collect()}
+
+    def last_done(self, job: str) -> Row | None:
+        """The last run of a job that ended well."""
+        return self._last.get((job, "done"))
+
+    @property
+    def last_ended(self) -> Row | None:
+        """The last run but those rebuilds that only started: its jobs have rows of their own."""
+        ended = [row for (job, status), row in self._last.items() if (job, status) != ("rebuild", "started")]
+        return max(ended, key=lambda row: row["started"], default=None)
+
+
 def still_stands(
-    store: Store, config: Config, job: str, groups: tuple[str, ...], facts: dict[str, str] | None = None
-) -> bool:
+    store: Store, config: Config, job: str, groups: tuple[str, ...], facts: dict[str, str] | None = None,
+    runs: Runs | None = None,
+) -> bool:  # fmt: skip
     """Whether running the job again would write the same result.
 
     Parameters
@@ -34,10 +70,10 @@ def still_stands(
         Groups of settings that the job reads, beside the seed.
     facts : dict, optional
         Lines that the job's closing table must contain, e.g. fingerprints of files that it read; '' = no such line.
+    runs : Runs, optional
+        Of this store, where more than one job is asked about.
     """
-    if store.version("runs") is None:
-        return False
-    last = store.read("runs").where(f"job = '{job}' AND status = 'done'").orderBy("started", ascending=False).first()
+    last = (runs or Runs(store)).last_done(job)
     if last is None:
         return False
     then, now = json.loads(last["config"]), json.loads(config.as_json())
@@ -49,8 +85,9 @@ def still_stands(
     inputs: dict[str, int] = json.loads(last["input_versions"])
     outputs: dict[str, int] = json.loads(last["output_versions"])
     # outputs too, so that a table that was rolled back or deleted by hand is built again
-    older = _compacted(store)
-    return bool(inputs) and all(_is(store, name, version, older) for name, version in {**inputs, **outputs}.items())
+    other = {name: version for name, version in {**inputs, **outputs}.items() if store.version(name) != version}
+    older = _compacted(store) if other else {}
+    return bool(inputs) and all(_is(store, name, version, older) for name, version in other.items())
 
 
 def _is(store: Store, name: str, version: int, older: dict[tuple[str, int], int]) -> bool:

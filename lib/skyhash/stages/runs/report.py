@@ -33,6 +33,8 @@ class Report:
         Table name to version read, to version written.
     tables : list of (title, columns, rows)
         Further tables to print under the closing one (the evaluation, the releases).
+    idle : bool
+        The job looked, and there was nothing to do; within a rebuild it then leaves no row of `runs`.
     """
 
     job: str
@@ -45,6 +47,7 @@ class Report:
     inputs: dict[str, int] = field(default_factory=dict)
     outputs: dict[str, int] = field(default_factory=dict)
     tables: list[tuple[str, list[str], list[list[str]]]] = field(default_factory=list)
+    idle: bool = False
 
     def __post_init__(self) -> None:
         if not self.run_id:
