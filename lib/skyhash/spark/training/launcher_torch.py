@@ -97,14 +97,14 @@ def run(spark: SparkSession, function: RankFunction, ranks: int) -> list[Any]:
         return unpacked(distributor.run(with_code(partial(_on_rank, function, interface))))
 
 
-def _on_rank(function: RankFunction, interface: str) -> list[tuple[str, Any]] | None:
+def _on_rank(function: RankFunction, interface: str) -> list[tuple[str, Any]]:
     group = TorchGroup(interface)
     try:
         with contextlib.redirect_stdout(None):
             result = guarded(function, group)
-        # TorchDistributor returns the result of rank 0 only
-        gathered: list[Any] | None = [None] * group.size if group.rank == 0 else None
-        group.dist.gather_object(result, gathered, dst=0)
+        # on a local master all ranks write their result to one file, and the last one's is read: all return the same
+        gathered: list[Any] = [None] * group.size
+        group.dist.all_gather_object(gathered, result)
         return gathered
     finally:
         group.dist.destroy_process_group()
