@@ -4,7 +4,7 @@ The second data set of Chen, Peng & Gan (2020), and a common benchmark of hashin
 ``data_batch_5.bin`` are the training part, ``test_batch.bin`` the test part, each 10,000 records of 3073 bytes: the
 class number, then 1024 bytes red, 1024 green, 1024 blue, rows from the top. ``batches.meta.txt`` beside them has the
 names of the classes, a line each; without it the standard names are used. A record is a member, ``0``, ``1``, ... of
-its file.
+its file. Files of `skyhash.simulated.cifar10` have ``simulated_`` before these names.
 
 Files of any other length are refused as damaged. The pickles of CIFAR-10's Python version are recognised by their first
 bytes and refused without being opened.
@@ -74,7 +74,8 @@ class _Record:
         name = PurePosixPath(self.source.path.replace("\\", "/")).name
         if self.record[0] >= len(self.names):
             raise BadFile("header", f"class number {self.record[0]}, expected 0 to {len(self.names) - 1}")
-        part = "train" if name.startswith("data_batch") else "test" if name.startswith("test_batch") else None
+        batch = name.removeprefix("simulated_")
+        part = "train" if batch.startswith("data_batch") else "test" if batch.startswith("test_batch") else None
         return {
             "natural_key": f"{name}[{self.name}]",
             "category": "CIFAR-10",

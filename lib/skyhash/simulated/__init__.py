@@ -9,6 +9,7 @@ SIMULATORS = Registry(
         "solar": "skyhash.simulated.solar.simulator:SolarSimulator",
         "galaxies": "skyhash.simulated.galaxies:GalaxiesSimulator",
         "aurora": "skyhash.simulated.aurora:AuroraSimulator",
+        "cifar10": "skyhash.simulated.cifar10:Cifar10Simulator",
         "interferometer": "skyhash.simulated.interferometer:InterferometerSimulator",
         "radio_galaxies": "skyhash.simulated.radio_galaxies:RadioGalaxiesSimulator",
     },
