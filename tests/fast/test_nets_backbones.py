@@ -11,6 +11,7 @@ from skyhash.errors import ConfigError, ModelMismatch
 from skyhash.nets.backbones.backbone import pictures
 from skyhash.nets.backbones.densenet import DenseNet161
 from skyhash.nets.backbones.efficientnet_lite import EfficientNetLite0
+from skyhash.nets.backbones.polar import Polar
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -158,3 +159,18 @@ def test_files_of_anything_else_are_refused(tmp_path, content):
         path.write_bytes(bytes(range(256)))
     with pytest.raises(ConfigError, match=r"encoder\.weights_file"):
         DenseNet161(str(path)).load_pretrained()
+
+
+def test_polar_features_do_not_notice_turns():
+    """Turns by four of the angles are exact; a mirror image and another turn are seen."""
+    torch.manual_seed(2)
+    net = Polar(radii=12, angles=32, width=4)  # normalised by the batch: without a training, features are near 0 else
+    down, across = torch.meshgrid(*(torch.linspace(-1, 1, 33),) * 2, indexing="ij")
+    picture = torch.exp(-8 * ((down - 0.3) ** 2 + (across + 0.2) ** 2)) + torch.exp(-9 * (down + 0.1) ** 2) * across
+    images = picture.expand(1, 3, 33, 33)
+    with torch.no_grad():
+        assert net(images).shape == (1, net.features)
+        torch.testing.assert_close(net(images), net(torch.rot90(images, 1, (-2, -1))), atol=1e-4, rtol=1e-3)
+        assert not torch.allclose(net(images), net(images.flip(-1)), atol=1e-2)
+    with pytest.raises(ConfigError, match=r"encoder.weights: found imagenet, expected random for backbone: polar"):
+        net.load_pretrained()

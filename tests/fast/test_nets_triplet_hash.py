@@ -12,6 +12,7 @@ from skyhash.errors import ConfigError, ModelMismatch
 from skyhash.nets import ENCODERS
 from skyhash.nets.backbones.backbone import pictures
 from skyhash.nets.encoder import Alone, Batch
+from skyhash.nets.layers.class_code import SURE, class_code
 from skyhash.nets.losses.centres import centre_losses, codewords
 from skyhash.nets.losses.triplet import triplet_margin
 from skyhash.nets.settings.triplet_hash import TripletHashSettings
@@ -247,3 +248,46 @@ def test_training_separates_classes():
     code = net.eval().encode(data[:3]).detach() > 0.5
     assert len({tuple(row.tolist()) for row in code}) == 3
     assert net.monitor(rows)["dead_units"] <= net.code_size
+
+
+def test_a_polar_backbone_sees_no_quarter_turns_and_with_two_orientations_no_mirror_images():
+    net = encoder((32, 32), backbone="polar", radii=8, angles=16, width=2, orientations=2)
+    net.fit(lambda: iter([batch()]), Alone())
+    data = batch(3).data
+    with torch.no_grad():
+        turned = net.encode(torch.rot90(data, 1, (1, 2)).flip(1))
+        torch.testing.assert_close(net.encode(data), turned, atol=1e-4, rtol=1e-4)
+        net.settings = net.settings.model_copy(update={"orientations": 1})
+        assert not torch.allclose(net.encode(data), net.encode(data.flip(1)), atol=1e-3)
+    net.train()
+    sum(net.loss(batch(), Alone()).values()).backward()
+    assert all(p.grad is not None for p in net.parameters())
+
+
+def test_sure_images_have_their_class_codeword_and_unsure_ones_one_bit_less():
+    words = codewords(3, 8)
+    leads = torch.tensor([1e-3, 0.2, 0.5 * SURE, SURE - 1e-4, SURE + 1e-4, 0.98])
+    for best, second in itertools.permutations(range(3), 2):
+        chances = torch.zeros(len(leads), 3)
+        chances[:, best], chances[:, second] = 0.5 + leads / 2 - 0.005, 0.5 - leads / 2 - 0.005
+        chances[:, 3 - best - second] = 0.01
+        differing = (class_code(chances, words) != words[best]).int()
+        assert differing.sum(dim=1).tolist() == [1, 1, 1, 1, 0, 0]
+        # the bit says by how much the class leads
+        assert differing[:4].argmax(dim=1).tolist() == [0, int(8 * 0.2 / SURE), 4, 7]
+
+
+def test_class_codes_come_from_the_classification_layer_and_leave_the_loss_alone():
+    made = [encoder(code=kind, orientations=1) for kind in ("hash_layer", "classes")]
+    losses = []
+    for net in made:
+        net.fit(lambda: iter([batch()]), Alone())
+        torch.manual_seed(1)
+        losses.append(float(sum(net.loss(batch(), Alone()).values()).detach()))
+    assert losses[0] == losses[1]
+    net = made[1].eval()
+    data = batch(4).data
+    with torch.no_grad():
+        assert torch.equal(net.encode(data), class_code(net.probabilities(data), net.words))
+    with pytest.raises(ModelMismatch, match=r"encoder.code: found classes, expected hash_layer"):
+        encoder(code="classes", classification=0)

@@ -28,28 +28,15 @@ the paired difference to the first is 0.119 (0.106 to 0.130). Mergers (0.024) an
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skyhash.nets.layers.rings import over_angles, ring_convs, rings_left
 from skyhash.nets.pairs import PairEncoder
 from skyhash.nets.settings.galaxy_polar import GalaxyPolarSettings
 from skyhash.nets.views.polar import polar_grid
 
 STRIDES = ((1, 1), (1, 1), (2, 2), (1, 1), (2, 2), (1, 1), (2, 1))
-
-
-class RingConv(nn.Module):
-    """3 x 3 convolution, padded circularly along the rings and by repetition across them."""
-
-    def __init__(self, inward: int, outward: int, stride: tuple[int, int]):
-        super().__init__()
-        self.conv = nn.Conv2d(inward, outward, 3, stride=stride, bias=False)
-        self.norm = nn.BatchNorm2d(outward)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = functional.pad(x, (1, 1, 0, 0), mode="circular")
-        return functional.relu(self.norm(self.conv(functional.pad(x, (0, 0, 1, 1), mode="replicate"))))
 
 
 class GalaxyPolar(PairEncoder):
@@ -64,20 +51,15 @@ class GalaxyPolar(PairEncoder):
         of = settings
         self.register_buffer("grid", polar_grid(of.radii, of.angles, of.outer_radius, of.crowding), persistent=False)
         widths = [3, *(of.width * factor for factor in (1, 1, 2, 2, 4, 4, 4))]
-        self.layers = nn.Sequential(
-            *(RingConv(a, b, stride) for a, b, stride in zip(widths, widths[1:], STRIDES, strict=False))
-        )
-        rings = of.radii
-        for stride, _ in STRIDES:
-            rings = -(-rings // stride)
-        self.last = nn.Linear(2 * rings * widths[-1], of.size)
+        self.layers = ring_convs(widths, STRIDES)
+        self.last = nn.Linear(2 * rings_left(of.radii, STRIDES) * widths[-1], of.size)
         self._codes_of(of.size)
 
     def code(self, images: Tensor) -> Tensor:
         grid = self.grid.expand(len(images), *self.grid.shape).to(images.dtype)
         rings = functional.grid_sample(images, grid, align_corners=False)
         maps = self.layers(rings.clamp(min=0).sqrt() * 2 - 0.5)
-        features = torch.cat([maps.mean(dim=3), maps.amax(dim=3)], dim=1).flatten(1)
+        features = over_angles(maps)
         return self.last(functional.dropout(features, self.settings.dropout, self.training))
 
     def settled(self, images: Tensor) -> Tensor:

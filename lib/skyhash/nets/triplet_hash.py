@@ -44,6 +44,7 @@ from torch.nn import functional
 from skyhash.errors import ModelMismatch
 from skyhash.nets.backbones.backbone import Backbone, pictures
 from skyhash.nets.encoder import Batch, Encoder, ProcessGroup, require_square
+from skyhash.nets.layers.class_code import class_code
 from skyhash.nets.losses.centres import centre_losses, codewords
 from skyhash.nets.losses.triplet import triplet_margin
 from skyhash.nets.settings.triplet_hash import TripletHashSettings
@@ -56,6 +57,10 @@ def backbone_of(settings: TripletHashSettings) -> Backbone:
         from skyhash.nets.backbones.densenet import DenseNet161
 
         return DenseNet161(settings.weights_file)
+    if settings.backbone == "polar":
+        from skyhash.nets.backbones.polar import Polar
+
+        return Polar(settings.radii, settings.angles, settings.width)
     from skyhash.nets.backbones.efficientnet_lite import EfficientNetLite0
 
     return EfficientNetLite0()
@@ -73,6 +78,8 @@ class TripletHash(Encoder):
     def __init__(self, settings: TripletHashSettings, input_shape: tuple[int, ...], classes: tuple[str, ...] = ()):
         super().__init__(settings, input_shape, classes)
         require_square(input_shape)
+        if settings.code == "classes" and not settings.classification:
+            raise ModelMismatch("encoder.code", "classes", "hash_layer where encoder.classification is 0")
         self.code_size = settings.bits
         self.backbone = backbone_of(settings)
         # random networks have no pretrained statistics
@@ -121,7 +128,8 @@ class TripletHash(Encoder):
         """Weighted parts; triplets are taken of the rows of all ranks."""
         of = self.settings
         features = functional.dropout(self.backbone(self.views(pictures(batch.data))), of.dropout, self.training)
-        logits = self.hash_layer(features)
+        # distances of codes in half precision would be too coarse
+        logits = self.hash_layer(features).float()
         code = torch.sigmoid(logits)
         every_code, every_label = group.all_gather(code), group.all_gather(batch.labels)
         weights = self.class_weight[every_label.clamp(min=0)]
@@ -146,6 +154,8 @@ class TripletHash(Encoder):
 
     def encode(self, data: Tensor) -> Tensor:
         """Codes from 0 to 1."""
+        if self.settings.code == "classes":
+            return class_code(self.probabilities(data), self.words)
         return self._mean(data, lambda features: torch.sigmoid(self.hash_layer(features)))
 
     def probabilities(self, data: Tensor) -> Tensor:
@@ -156,7 +166,7 @@ class TripletHash(Encoder):
         images = pictures(data)
         if self.settings.orientations == 1:
             return answer(self.backbone(images))
-        views = orientations(images)
+        views = orientations(images)[:: 8 // self.settings.orientations]
         return torch.stack([answer(self.backbone(view)) for view in views]).mean(dim=0)
 
     def monitor(self, rows: Batch) -> dict[str, float]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from skyhash.settings import EncoderSettings, Natural, NotNegative, PositiveFloat, Share
+from skyhash.settings import EncoderSettings, Natural, NotNegative, Positive, PositiveFloat, Share
 
 
 class TripletHashSettings(EncoderSettings):
@@ -14,13 +14,20 @@ class TripletHashSettings(EncoderSettings):
 
     kind: Literal["triplet_hash"] = "triplet_hash"
     bits: Annotated[int, Field(ge=4, le=64)] = Field(8, description="length of the code")
-    backbone: Literal["efficientnet_lite0", "densenet161"] = Field(
-        "efficientnet_lite0", description="network under the hash layer; densenet161 needs weights_file"
+    code: Literal["hash_layer", "classes"] = Field(
+        "hash_layer", description="what is the code: sigmoids of the hash layer, or what the class probabilities say"
+    )
+    backbone: Literal["efficientnet_lite0", "densenet161", "polar"] = Field(
+        "efficientnet_lite0",
+        description="network under the hash layer; densenet161 needs weights_file, polar weights: random",
     )
     weights: Literal["imagenet", "random"] = Field("imagenet", description="weights that training starts from")
     weights_file: str = Field(
         "", description="densenet161: file of torchvision's ImageNet weights (.pth or .safetensors), or its name"
     )
+    radii: Annotated[int, Field(ge=8)] = Field(24, description="polar: rings of the polar picture")
+    angles: Annotated[int, Field(ge=8)] = Field(64, description="polar: samples on a ring")
+    width: Positive = Field(16, description="polar: channels of the first layer; the last has four times as many")
     frozen_stages: Natural = Field(0, description="early stages of the backbone that are not trained")
     stored_statistics: bool = Field(
         True, description="batch normalisation by the pretrained means and variances, not by each batch's"
@@ -47,6 +54,6 @@ class TripletHashSettings(EncoderSettings):
     shift: Share = Field(0.04, description="views are moved by up to this share of the side")
     noise: NotNegative = Field(0.0, description="views get Gaussian noise up to this (full white is 1)")
     stretch: NotNegative = Field(0.0, description="views' grey is raised to a power of exp(-stretch) to exp(stretch)")
-    orientations: Literal[1, 8] = Field(
-        8, description="codes are the mean over the eight exact orientations of an image, or of the image as it is"
+    orientations: Literal[1, 2, 8] = Field(
+        8, description="codes are the mean over the eight exact orientations, over image and mirror image, or of one"
     )

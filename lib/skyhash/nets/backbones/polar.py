@@ -1,0 +1,62 @@
+"""A small network on the picture in polar coordinates; as in `skyhash.nets.galaxy_polar`, trained from scratch.
+
+::
+
+    picture -> polar (rings x angles) -> square root -> 6 convolutions 3 x 3, batch normalisation, ReLU
+            -> mean and maximum over the angles, per ring = features
+
+Rings close at their ends, so that a turn of the picture is a shift along the rings, which neither the convolutions nor
+mean and maximum notice: turned by a multiple of 4 angles, a picture has equal features up to rounding. The middle of
+the picture must be the source's. Of a picture of several cut-outs as channels (``describe.crops_px``), every channel is
+read around its own middle. With 16 channels first it has 0.1 million weights.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+from skyhash.errors import ConfigError
+from skyhash.nets.backbones.backbone import Backbone
+from skyhash.nets.layers.rings import over_angles, ring_convs, rings_left
+from skyhash.nets.views.polar import polar_grid
+
+STRIDES = ((1, 1), (2, 2), (1, 1), (2, 2), (1, 1), (2, 1))
+REACH, CROWDING = 1.0, 1.3  # outermost ring, of half the side; more rings inside
+
+
+class Polar(Backbone):
+    """See the module.
+
+    Parameters
+    ----------
+    radii, angles : int
+        Size of the polar picture.
+    width : int
+        Channels of the first layer; the last has four times as many.
+    """
+
+    grid: Tensor
+
+    def __init__(self, radii: int = 24, angles: int = 64, width: int = 16):
+        super().__init__()
+        self.register_buffer("grid", polar_grid(radii, angles, REACH, CROWDING), persistent=False)
+        widths = [3, *(width * factor for factor in (1, 2, 2, 4, 4, 4))]
+        self.layers = ring_convs(widths, STRIDES)
+        self.features = 2 * rings_left(radii, STRIDES) * widths[-1]
+        self.stages = list(self.layers)
+
+    def load_pretrained(self) -> None:
+        """There are no such weights.
+
+        Raises
+        ------
+        ConfigError
+            Always.
+        """
+        raise ConfigError("encoder.weights", "imagenet", "random for backbone: polar")
+
+    def forward(self, images: Tensor) -> Tensor:
+        grid = self.grid.expand(len(images), *self.grid.shape).to(images.dtype)
+        rings = functional.grid_sample(images, grid, align_corners=False)
+        return over_angles(self.layers(rings.clamp(min=0).sqrt() * 2 - 0.5))
