@@ -1,4 +1,4 @@
-"""Studies: YAML files that say which settings of a profile are searched for, and by which score.
+"""Studies: YAML files that define which settings of a profile are tuned, and by which score.
 
 A study is found by the path of its file, or by its name in the folder `studies` beside the profile. Optuna's tree-
 structured Parzen estimator proposes each trial from those before it (Bergstra et al. 2011, NeurIPS); nothing is run
@@ -63,7 +63,7 @@ class Range(Settings):
 
 
 class Objective(Settings):
-    """The score that decides: a row of evaluation_summary."""
+    """The score that is optimised: a row of evaluation_summary."""
 
     evaluation: str = Field(description="kind, e.g. same_source; the profile must have it")
     metric: str = Field(description="e.g. normalised_rank, map")

@@ -1,4 +1,4 @@
-"""Cross-validation within the training part of another split: recipes are chosen without a look at the unseen part."""
+"""Cross-validation within the training part of another split, so that the unseen part is not used for tuning."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ByFold(Split):
         self.outer: Split = SPLITS.make(settings.of, seed)
 
     def summary(self, images: pd.DataFrame) -> Any:
-        """That of the other split."""
+        """Summary of the other split."""
         return self.outer.summary(images)
 
     def fit(self, summaries: Sequence[Any]) -> dict[str, Any]:

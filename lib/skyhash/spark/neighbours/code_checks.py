@@ -1,4 +1,4 @@
-"""Checks of codes while they are copied to files: null, NaN, infinity and unequal lengths are found and named."""
+"""Checks of codes while they are copied to files: null, NaN, infinity and unequal lengths are refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_columns(frame: DataFrame, metric: str, name: str) -> None:
     Raises
     ------
     InputError
-        image_id or code is missing, or has a type that the metric does not compare.
+        image_id or code is missing, or has a type that does not fit the metric.
     """
     types = dict(frame.dtypes)
     for column in ("image_id", "code"):
@@ -102,7 +102,7 @@ def check_summaries(summaries: Sequence[Any], name: str) -> tuple[int, float]:
         raise InputError(f"{name}: code", bad[0][2], "finite numbers, as many in every row")
     total = sum(row["rows"] for row in summaries)
     if total < 2:
-        raise InputError(name, "no row" if not total else "one row", "2 or more: one image has no neighbours")
+        raise InputError(name, "no row" if not total else "one row", "2 or more")
     shortest, longest = min(row["shortest"] for row in summaries), max(row["longest"] for row in summaries)
     if shortest != longest:
         raise InputError(f"{name}: code", f"lengths from {shortest} to {longest}", "codes of one length")

@@ -58,7 +58,7 @@ def lay_out(frame: DataFrame, metric: str, folder: Path, name: str) -> CodeFiles
     parts.mkdir(parents=True)
     staged, largest = stage_codes(frame, metric, parts, name)
     ids = staged.ids()
-    # stable, so that a table that is sorted by id, as most are, is read in order
+    # stable: a table that is sorted by id, as most are, is read in order
     order = np.argsort(ids, kind="stable")
     ids = ids[order]
     repeated = np.flatnonzero(ids[1:] == ids[:-1])

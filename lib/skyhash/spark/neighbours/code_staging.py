@@ -1,4 +1,4 @@
-"""Codes copied from a table to files as they are, in any order: the first step of `code_layout`."""
+"""Copy of a table's codes in files, unsorted: the first step of `code_layout`."""
 
 from __future__ import annotations
 

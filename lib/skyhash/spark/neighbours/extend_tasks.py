@@ -1,7 +1,7 @@
 """The tasks of a search that extends stored lists: read a block's lists, compare with new images, save the new lists.
 
-A list is read once, by the task of its block. What a task finds is saved as pieces in the work folder, as in a search
-of all pairs, so that an interrupted run goes on with what is missing.
+A list is read once, by the task of its block. Tasks save their results as pieces in the work folder, as in a search of
+all pairs, so that an interrupted run can be resumed.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def _extend(job: ExtendSearch, block: int) -> None:
     partial_lists.save(job.folder, candidates_name(block), Partial(new, *made.candidates), {})
     short = kept[~made.complete].astype(np.uint32)
     partial_lists.save(job.folder, short_name(block), Partial(short, np.zeros(len(short) + 1, np.int64), NONE), {})
-    # incomplete lists stay in the piece, cut to nothing: they are searched again
+    # incomplete lists are emptied in the piece, and searched again
     lists = made.lists if made.complete.all() else merge.keep(made.lists, made.complete)
     facts = {"pairs_scored": made.pairs_scored, "pairs_rescored": made.pairs_rescored, "short": len(short)}
     partial_lists.save(job.folder, kept_name(block), Partial(kept.astype(np.uint32), *lists), facts)

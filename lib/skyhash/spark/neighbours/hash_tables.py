@@ -1,6 +1,6 @@
 """The hash tables of a blocked search in files that every task maps into memory; nothing is broadcast.
 
-A run that continues an interrupted one must use the same tables, because finished groups were made with them.
+A run that continues an interrupted one uses its tables, because finished groups were searched with them.
 """
 
 from __future__ import annotations

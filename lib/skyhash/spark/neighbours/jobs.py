@@ -1,6 +1,7 @@
-"""Running a neighbour search on Spark: the driver hands out pieces, tasks save their lists in the work folder.
+"""Running a neighbour search on Spark: the driver distributes pieces, tasks save their lists in the work folder.
 
-No pair of images is ever a row of Spark. A run that follows an interrupted one computes only the missing pieces.
+Pairs of images are never rows of a Spark DataFrame. A run that follows an interrupted one computes only the missing
+pieces.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 TASKS_PER_CORE = 32  # at most: with more pieces than that, a task gets several
-QUERIES_PER_TASK = 64  # of the recall measurement, and of lists that are searched again
+QUERIES_PER_TASK = 64  # queries per task of the recall measurement, and of lists that are searched again
 # share of lists searched again: a lookup compares a pair several times slower than a search of all pairs, and from one
 # side only
 MOST_AGAIN = 1 / 16
@@ -99,7 +100,7 @@ def _each(spark: SparkSession, items: Sequence[Item], task: Callable[[Iterable[I
         return []
     context = spark.sparkContext
     slices = min(len(items), TASKS_PER_CORE * context.defaultParallelism)
-    # every slices-th item: neighbouring items take similar times, so that tasks take similar times too
+    # every slices-th item: neighbouring items take similar times, so tasks take similar times
     ordered = [item for first in range(slices) for item in items[first::slices]]
     return context.parallelize(ordered, slices).mapPartitions(task).collect()
 

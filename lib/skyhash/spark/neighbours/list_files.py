@@ -62,7 +62,7 @@ def files_of(
 
 
 def _write(path: Path, batches: Iterator[pa.RecordBatch]) -> tuple[int, int]:
-    """Write a file that appears complete or not at all; returns the rows in its footer, and its size in bytes."""
+    """Write a file under a temporary name and rename it; returns the rows in its footer, and its size in bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -70,7 +70,7 @@ def _write(path: Path, batches: Iterator[pa.RecordBatch]) -> tuple[int, int]:
     first = next(batches)
     with pq.ParquetWriter(
         scratch, first.schema, compression="snappy", use_compliant_nested_type=True,
-        # ids and similarities hardly repeat, so that dictionaries of them would save nothing
+        # ids and similarities hardly repeat, so dictionary encoding would save nothing
         use_dictionary=["model_id", "run_id"], write_statistics=["query_id", "model_id", "run_id"],
     ) as writer:  # fmt: skip
         for batch in chain([first], batches):

@@ -1,7 +1,7 @@
-"""Lists found by one finished piece of a search, as a folder of files that appears complete or not at all.
+"""Lists of one finished piece of a search, as a folder of files, written under a temporary name and renamed.
 
-A finished piece survives the executor and the driver that made it, and the next run reuses it. Files are
-memory-mapped, so that a merge reads only the queries that it merges.
+A run that follows an interrupted one reuses its finished pieces. Files are memory-mapped, so a merge reads only the
+queries that it merges.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Partial(NamedTuple):
         return self.offsets[first : last + 1] - self.offsets[first], np.ascontiguousarray(keys)
 
     def lists(self, start: int, stop: int) -> Lists | None:
-        """Lists of the rows start..stop, empty for those that the piece does not hold; None if it holds none."""
+        """Lists of the rows start..stop, empty for rows not in the piece; None if none of them is."""
         first, last = np.searchsorted(self.rows, [start, stop])
         if first == last:
             return None

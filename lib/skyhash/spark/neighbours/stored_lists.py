@@ -1,4 +1,4 @@
-"""The lists that a version of the table `neighbours` holds, read from its files by ranges of ids."""
+"""The lists of a version of the table `neighbours`, read from its files by ranges of ids."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class StoredQueries:
-    """Which lists a version of the table holds.
+    """The queries whose lists a version of the table contains.
 
     Attributes
     ----------

@@ -1,6 +1,6 @@
-"""The tasks of a neighbour search, as executors run them: map the codes, search one piece, save its lists.
+"""The tasks of a neighbour search on executors: map the codes, search one piece, save its lists.
 
-A task is sent a `Search` of a few hundred bytes; codes, pair filter and lists are in the work folder.
+Tasks receive a `Search` of a few hundred bytes; codes, pair filter and lists are in the work folder.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a study found, for people: a table, a CSV file and a plot."""
+"""Results of a study as a table, a CSV file and a plot."""
 
 from __future__ import annotations
 

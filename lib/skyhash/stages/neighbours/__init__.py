@@ -1,1 +1,1 @@
-"""The all-pairs table: the plan of the search, who may be listed for whom, the search."""
+"""The table of neighbours: the plan of the search, the pair filter, the search."""

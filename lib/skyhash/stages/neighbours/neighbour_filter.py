@@ -51,7 +51,7 @@ def pair_filter_for(
     Raises
     ------
     ConfigError
-        A predicate that is not valid SQL, an invalid time, a file of pairs of another form.
+        A predicate is not valid SQL, a time is invalid, or a file of pairs has another form.
     InputError
         A column that a setting reads is missing, or an image has no row.
     """
@@ -146,6 +146,6 @@ def _accepted(settings: NeighbourSettings, facts: pd.DataFrame) -> list[tuple[st
         return None
     accepted = [(pair.query_category, pair.neighbour_category) for pair in found if pair.accepted]
     if settings.co_use:
-        # a category that no record names still goes with itself
+        # a category that no record names is still acceptable for itself
         accepted += [(name, name) for name in sorted(set(facts["category"].dropna()))]
     return accepted

@@ -1,4 +1,4 @@
-"""The ways to the lists of a search: stored lists extended by what is new, or all pairs, exactly or blocked."""
+"""The methods of a search: stored lists extended by new images, or all pairs, exactly or blocked."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST_NEW = 1 / 4  # share of new images from which a search of all pairs is fast
 
 @dataclass(frozen=True)
 class Found:
-    """Lists that were found and wait in the work folder to be written.
+    """Lists in the work folder, to be written to the table.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Found:
 
 
 def full(store: Store, codes: CodeFiles, settings: NeighbourSettings, seed: int, because: str) -> Found:
-    """Search all pairs; `because` says why stored lists were not extended."""
+    """Search all pairs; `because` is the reason why stored lists were not extended."""
     decision = decide(store.spark, codes, settings, seed)
     job = Search(
         codes, settings.k, decision.arithmetic, decision.block, settings.memory_mb, seed, settings.blend_weights
@@ -85,10 +85,10 @@ def _with_hash_tables(job: Search, decision: Decision, settings: NeighbourSettin
 
 
 def extended(store: Store, codes: CodeFiles, settings: NeighbourSettings, seed: int) -> Found | str:
-    """Extend the lists of the newest version of `neighbours`, or say why that cannot be done.
+    """Extend the lists of the newest version of `neighbours`, or return the reason why that cannot be done.
 
-    Lists are extended where that gives the lists of a search of all pairs: it would be exact, and the stored lists were
-    found exactly, with the same settings and from codes and filter columns that are the same now but for some images.
+    Lists are extended only if the result equals that of a search of all pairs: such a search would be exact, and the
+    stored lists are exact and of the same settings, with equal codes and filter columns except for some images.
     """
     if settings.incremental == "never":
         return "neighbours.incremental is never"
@@ -125,6 +125,6 @@ def extended(store: Store, codes: CodeFiles, settings: NeighbourSettings, seed: 
 
 
 def _is_new(stored: StoredQueries, ids: np.ndarray, fingerprints: np.ndarray) -> np.ndarray:
-    """Which images the stored lists do not know as they are now, bool (n,)."""
+    """Images that are new or changed since the stored lists were built, bool (n,)."""
     at = np.minimum(np.searchsorted(stored.ids, ids), len(stored.ids) - 1)
     return (stored.ids[at] != ids) | (stored.fingerprints[at] != fingerprints)

@@ -1,6 +1,6 @@
 """The decision how to search: method chosen by the cost model, arithmetic and predicted seconds by rates measured here.
 
-It is saved in the work folder, so that a run that continues an interrupted one decides alike.
+The decision is saved in the work folder, and a run that continues an interrupted one reuses it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from skyhash.topk.planning.cost_model import Plan, Rates
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-LEAST_BLOCK = 4096  # rows: below it, starting a task takes longer than its search
+LEAST_BLOCK = 4096  # rows; for smaller blocks starting a task takes longer than its search
 BLOCKS_PER_CORE = 2  # so that every core has several pairs of blocks
 
 
@@ -64,7 +64,7 @@ class Decision:
 
 
 def decide(spark: SparkSession, codes: CodeFiles, settings: NeighbourSettings, seed: int) -> Decision:
-    """The decision of an interrupted run of the same search, or else measure and decide."""
+    """The decision of an interrupted run of the same search, else a new one."""
     saved = Path(codes.folder) / "plan.json"
     if saved.exists():
         return Decision.from_json(saved.read_text(encoding="utf-8"))
@@ -85,7 +85,7 @@ def method_of(spark: SparkSession, codes: CodeFiles, settings: NeighbourSettings
 def arithmetic_of(
     spark: SparkSession, codes: CodeFiles, settings: NeighbourSettings, operations: float, seed: int
 ) -> Arithmetic:
-    """The arithmetic of a search of so many floating-point operations a core; measured on an executor if need be."""
+    """The arithmetic of a search of so many floating-point operations a core; timed on an executor if needed."""
 
     def measure(_: Iterable[int]) -> Iterator[Arithmetic]:
         yield backend.measure(codes.rows(), settings.k, seed)

@@ -1,4 +1,4 @@
-"""What a neighbour search leaves behind: its row of `neighbour_runs`, and lines of the closing table."""
+"""The record of a neighbour search: its row of `neighbour_runs`, and lines of the closing table."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def row(
     ----------
     written : rows of `list_files.WRITTEN`
     recall : Recall or None
-        As measured; None = exact.
+        Measured recall; None = exact.
     """
     n, arithmetic = codes.n, found.search.arithmetic
     parameters = found.parameters | found.counts | {"seconds_of": clock.laps}

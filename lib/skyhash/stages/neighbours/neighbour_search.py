@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from pyspark.sql import Row as SparkRow
 
 ABANDONED_SECONDS = 86400.0
-WORK_FORM = 4  # of the files in the work folder; raised when an interrupted run of older code cannot be continued
+WORK_FORM = (
+    4  # version of the files in the work folder; raised when an interrupted run of older code cannot be continued
+)
 
 
 PAIRS_FILE = "file of category pairs"
@@ -51,7 +53,7 @@ class Input:
     name, images_name : str
         Names of the two in messages.
     identity : str
-        Changes whenever the rows do: a run with the same identity and settings continues an interrupted search.
+        Fingerprint of the rows: a run with the same identity and settings continues an interrupted search.
     model_id : str
     """
 
@@ -100,7 +102,7 @@ def search(store: Store, report: Report, given: Input, settings: NeighbourSettin
 
 
 def fingerprint(given: Input, settings: NeighbourSettings, seed: int) -> str:
-    """Fingerprint of everything that decides which lists are found, and of the form of the work folder."""
+    """Fingerprint of everything that the lists depend on, and of the version of the work folder."""
     facts = {"form": WORK_FORM, "input": given.identity, "model": given.model_id, "seed": seed}
     facts |= settings.model_dump(mode="json") | {"pairs": pairs.digest(settings)}
     return digest(facts, 16)

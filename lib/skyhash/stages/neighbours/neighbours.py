@@ -2,8 +2,8 @@
 
 The cost model chooses (neighbours.method = auto) from the number of images, the length of the codes, k, the metric, the
 cores and the rates measured at the start; what it chose, why, and the recall that was measured are in `neighbour_runs`.
-Constraints (neighbours.where, .public_as_of, .category_pairs) and exclusions (.exclude_*) hold before the k are taken,
-so that lists hold k where k may be listed. A job that was killed goes on with what is missing when it is run again.
+Constraints (neighbours.where, .public_as_of, .category_pairs) and exclusions (.exclude_*) are applied before the top k,
+so lists have k entries where k images are permitted. A killed job is resumed when it is run again.
 
   spark-submit jobs/neighbours.py --config conf/solar_hmi.yaml --set warehouse=/data/tables
   skyhash neighbours --vectors codes.parquet --out tables --k 100 --metric euclidean --recall 0.99
@@ -40,9 +40,9 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     Raises
     ------
     InputError
-        There are no hashes, or of one image only.
+        There are fewer than two hashes.
     ConfigError
-        A constraint that cannot be read.
+        A constraint is invalid.
     """
     from pyspark.sql import functions as f
 
@@ -67,7 +67,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
 def run_vectors(
     spark: SparkSession, vectors: str, out: str, settings: NeighbourSettings, seed: int, format: str = "delta"
 ) -> Report:
-    """Search anyone's vectors.
+    """Search the vectors of any table.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def run_vectors(
     Raises
     ------
     InputError
-        No such table, no such columns, or codes that cannot be compared.
+        There is no such table, it lacks a column, or its codes cannot be compared.
     """
     report = Report("neighbours")
     table, content = _open(spark, vectors)

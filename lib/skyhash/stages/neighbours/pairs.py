@@ -1,10 +1,10 @@
 """Compute the table of acceptable category pairs from records of co-use, as CSV.
 
-A record is a proposal or a publication and names categories: a CSV or Parquet file with the columns record and
-category, one row per record and category. A pair is accepted where at least neighbours.co_use_records records name both
-and at least the share neighbours.co_use_share of the records of the query's category; a category always goes with
-itself. The file that is written can be read, mended by hand and given as neighbours.category_pairs. With
-neighbours.co_use=RECORDS the job neighbours computes the same by itself, into the table category_pairs.
+A record is a proposal or a publication that names categories: a CSV or Parquet file with the columns record and
+category, one row per record and category. A pair is accepted if at least neighbours.co_use_records records name both
+categories, and these are at least the share neighbours.co_use_share of the records of the query's category. A category
+is always accepted for itself. The file that is written can be edited and given as neighbours.category_pairs. With
+neighbours.co_use=RECORDS the job neighbours computes the pairs itself and writes the table category_pairs.
 
   skyhash pairs --records co_use.csv --out pairs.csv --set neighbours.co_use_share=0.1
 
@@ -59,12 +59,12 @@ def write(config: Config, records: str, out: str) -> Report:
 
 
 def of_settings(settings: NeighbourSettings) -> list[CategoryPair] | None:
-    """The pairs that the settings ask for: of a file of pairs, or computed from co-use; None = any pair may be listed.
+    """The acceptable pairs: of a file of pairs, or computed from records of co-use; None = every pair.
 
     Raises
     ------
     ConfigError
-        Both are set, or a file is not as said.
+        Both are set, or a file has another form.
     """
     if settings.co_use and settings.category_pairs:
         raise ConfigError("neighbours.co_use", settings.co_use, "this or neighbours.category_pairs, not both")

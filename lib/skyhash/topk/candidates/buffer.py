@@ -1,4 +1,4 @@
-"""A buffer of accepted candidates (query's slot, key), appended by many tiles and grouped by query at the end."""
+"""Buffer of accepted candidates, pairs of a query's slot and a key; filled by all tiles, then grouped by query."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class BufferAddresses(NamedTuple):
 
 
 class CandidateBuffer:
-    """One thread's accepted candidates. A *slot* is the number of a query within the search at hand.
+    """One thread's accepted candidates. A *slot* is the number of a query within one search.
 
     Attributes
     ----------

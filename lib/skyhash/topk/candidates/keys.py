@@ -1,7 +1,7 @@
 """Candidates as 64-bit keys: the similarity, as a sortable integer, in the high half; the row number in the low half.
 
-Ascending keys order candidates by descending similarity, ties by ascending row number; rows are sorted by image_id. So
-sorting integers gives the order of the neighbour lists.
+Ascending keys order candidates by descending similarity, ties by ascending row number. Rows are sorted by image_id, so
+this is the order of the neighbour lists.
 
 A *limit* is the largest key that is still accepted for a query.
 """
@@ -20,7 +20,7 @@ REJECT_ALL = np.uint64(0)  # accepts none
 
 @compiled
 def sortable_bits(similarity):
-    """A float32 as an unsigned 32-bit number that falls as the similarity rises; -0 and 0 are equal."""
+    """A float32 as an unsigned 32-bit number in descending order of the similarity; -0 and 0 are equal."""
     bits = bits_of(similarity + np.float32(0.0))
     if bits >> np.uint64(31):
         return bits

@@ -21,7 +21,7 @@ def offsets_of(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def merge(parts: Sequence[Lists], k: int) -> Lists:
-    """The k best of several partial lists of the same m queries: best first, duplicates removed.
+    """The k best entries of several partial lists of the same m queries, best first, without duplicates.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def merge(parts: Sequence[Lists], k: int) -> Lists:
 
 
 def join(parts: Sequence[Lists]) -> Lists:
-    """Partial lists of the same m queries, one after the other, neither sorted nor cut."""
+    """Partial lists of the same m queries, concatenated query by query, neither sorted nor cut."""
     offsets = offsets_of(np.sum([np.diff(offsets) for offsets, _ in parts], axis=0, dtype=np.int64))
     joined = np.empty(offsets[-1], np.uint64)
     end = offsets[:-1].copy()
@@ -58,7 +58,7 @@ def concat(parts: Sequence[Lists]) -> Lists:
 
 
 def gather(lists: Sequence[Lists], which: NDArray[np.integer], rows: NDArray[np.integer]) -> Lists:
-    """Lists picked from several sets: the i-th is list ``rows[i]`` of ``lists[which[i]]``."""
+    """Lists selected from several sets: the i-th is list ``rows[i]`` of ``lists[which[i]]``."""
     lengths = np.zeros(len(rows), np.int64)
     for number, (offsets, _) in enumerate(lists):
         own = which == number
@@ -95,7 +95,7 @@ def replace(
     ----------
     lists : Lists
     better : sequence of (positions, Lists)
-        New lists and the positions they replace; the last holds where a position occurs twice.
+        New lists and the positions that they replace; if a position occurs twice, the last list is used.
     order : int64 (m,), optional
         Position of each list that is returned.
     """
@@ -125,7 +125,7 @@ def _decode(keys, ids, neighbours, bits):
 
 
 def as_matrix(lists: Lists, ids: NDArray[np.int64], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Ids (m, k) and similarities (m, k) of m lists of at most k, best first; -1 and NaN behind a shorter list."""
+    """Ids (m, k) and similarities (m, k) of m lists, best first; short lists are padded with -1 and NaN."""
     neighbours, similarities = np.full((len(lists[0]) - 1, k), -1), np.full((len(lists[0]) - 1, k), np.nan, np.float32)
     filled = np.arange(k) < np.diff(lists[0])[:, None]
     neighbours[filled], similarities[filled] = decode(lists[1], ids)
@@ -133,7 +133,7 @@ def as_matrix(lists: Lists, ids: NDArray[np.int64], k: int) -> tuple[NDArray[np.
 
 
 def zero_lists(queries: NDArray[np.int64], n: int, k: int, pair_filter: PairFilter) -> Lists:
-    """Lists of codes of zeros under cosine: every similarity is 0, so they hold the first k rows permitted."""
+    """Lists of zero codes under cosine: all similarities are 0, so they are the first k permitted rows."""
     found = np.empty((len(queries), min(k, max(n - 1, 0))), np.uint64)
     lengths = _zero_lists(queries, n, pair_filter, found)
     return offsets_of(lengths), found[np.arange(found.shape[1]) < lengths[:, None]]

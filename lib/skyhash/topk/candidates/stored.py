@@ -1,6 +1,6 @@
-"""Stored neighbour lists as keys again, in the row numbers of an archive that has lost, gained or changed rows.
+"""Stored neighbour lists as keys with the row numbers of an archive that has lost, gained or changed rows since.
 
-Rows are sorted by id in both archives, so that entries that are left keep their order.
+Rows are sorted by id in both archives, so remaining entries keep their order.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from skyhash.compiled import compiled
 from skyhash.topk.candidates import keys as _keys
 from skyhash.topk.candidates.merge import Lists
 
-MOST_SPREAD = 4  # a table of all ids between the least and the greatest, if they are at most so many times the rows
+MOST_SPREAD = 4  # largest ratio of the range of ids to the number of rows for which a lookup table is made
 
 
 class RowNumbers(NamedTuple):
@@ -25,7 +25,7 @@ class RowNumbers(NamedTuple):
     ids : int64 (n,)
         Of the archive, ascending.
     is_new : bool (n,)
-        Rows that the stored lists do not know as they are now: added, or changed.
+        Rows that were added or changed since the stored lists were built.
     table : int64 (ids[-1] - ids[0] + 1,)
         Row number of each id, -1 for ids that are absent or new; empty where ids are too far apart.
     """
@@ -36,7 +36,7 @@ class RowNumbers(NamedTuple):
 
     @classmethod
     def of(cls, ids: NDArray[np.int64], is_new: NDArray[np.bool_]) -> RowNumbers:
-        """Make the table where it pays."""
+        """Row numbers of the ids, with a lookup table unless ids are far apart."""
         first, last = int(ids[0]), int(ids[-1])
         if last - first >= MOST_SPREAD * len(ids):
             return cls(ids, is_new, np.empty(0, np.int64))
@@ -47,12 +47,12 @@ class RowNumbers(NamedTuple):
 
 
 class StoredLists(NamedTuple):
-    """What is left of the stored lists of m rows.
+    """The remaining entries of the stored lists of m rows.
 
     Attributes
     ----------
     lists : Lists
-        Entries whose row still is as it was.
+        Entries whose row has not changed.
     bounds : uint64 (m,)
         Limits: every row that the stored list left out has a key above it; `keys.NO_LIMIT` where none was left out.
     """
@@ -79,7 +79,7 @@ def decode_stored(
         Best first.
     similarities : float32 (total,)
     k : int
-        Length that lists were cut at: a shorter one holds every row that was permitted.
+        Length that lists were cut at; a shorter one contains all permitted rows.
     numbers : RowNumbers
     """
     offsets, found, bounds = _entries(begins, ends, neighbour_ids, similarities, k, *numbers)
@@ -102,7 +102,7 @@ def _entries(begins, ends, neighbour_ids, similarities, k, ids, is_new, table):
         bounds[row] = _keys.NO_LIMIT
         if ends[row] - begins[row] >= k:
             at = ends[row] - 1
-            # what was left out came behind the last entry: less similar, or as similar with a greater id
+            # rows that were cut off come after the last entry: less similar, or equally similar with a greater id
             greater = np.searchsorted(ids, neighbour_ids[at], side="right")
             bounds[row] = _keys.key(similarities[at], 0) + np.uint64(greater) - np.uint64(1)
     return offsets, found[:count], bounds
@@ -110,7 +110,7 @@ def _entries(begins, ends, neighbour_ids, similarities, k, ids, is_new, table):
 
 @compiled
 def _number_of(one, ids, is_new, table):
-    """Row number of an id that is as it was, else -1."""
+    """Row number of an unchanged id, else -1."""
     if len(table):
         place = one - ids[0]
         return table[place] if 0 <= place < len(table) else -1
