@@ -38,9 +38,9 @@ def extended(rows: Rows, stored: tuple, is_new: np.ndarray, k: int, pair_filter,
         span = start, min(start + block, len(rows))
         kept = np.arange(*span)[~is_new[slice(*span)]]
         at = np.searchsorted(ids, rows.ids[kept])
-        held = decode_stored(offsets[at], offsets[at + 1], neighbours, similarities, k, numbers)
-        made = extend(rows, span, held, new, new_limits, k, prefilter, pair_filter, most_new=most_new)
-        short = np.flatnonzero(~made.complete)
+        of_span = decode_stored(offsets[at], offsets[at + 1], neighbours, similarities, k, numbers)
+        made = extend(rows, span, of_span, new, new_limits, k, prefilter, pair_filter, most_new=most_new)
+        short = np.flatnonzero(~made.is_complete)
         again += len(short)
         ours = merge.replace(made.lists, [(short, lookup(rows, kept[short], k, pair_filter))] if len(short) else [])
         lists += [(row, ours[1][a:b]) for row, a, b in zip(kept, ours[0], ours[0][1:], strict=False)]

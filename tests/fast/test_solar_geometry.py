@@ -59,8 +59,8 @@ def test_a_region_counts_in_the_cell_of_its_place_on_the_sun(roll_deg):
         header = header_of(seed, roll_deg, "arcsec", False)
         disk, _ = solar_header.disk(header)
         cell = 2 * RADIUS_ARCSEC / grid
-        place = pixel_of(header, (column + 0.5) * cell - RADIUS_ARCSEC, RADIUS_ARCSEC - (row + 0.5) * cell)
-        x, y = np.rint(place).astype(int)
+        position = pixel_of(header, (column + 0.5) * cell - RADIUS_ARCSEC, RADIUS_ARCSEC - (row + 0.5) * cell)
+        x, y = np.rint(position).astype(int)
         field = np.zeros((256, 256), np.float32)
         field[y - 3 : y + 4, x - 3 : x + 4] = 1000.0
         vector = describe(magnetogram(field, disk), grid=grid, normalise="none").vector.reshape(grid, grid)

@@ -154,10 +154,10 @@ def _extend(job: ExtendSearch, block: int) -> None:
         search.codes.pair_filter(), search.weights, memory_mb=search.memory_mb, most_new=search.block,
     )  # fmt: skip
     partial_lists.save(job.folder, candidates_name(block), Partial(new, *made.candidates), {})
-    short = kept[~made.complete].astype(np.uint32)
+    short = kept[~made.is_complete].astype(np.uint32)
     partial_lists.save(job.folder, short_name(block), Partial(short, np.zeros(len(short) + 1, np.int64), NONE), {})
     # incomplete lists are emptied in the piece, and searched again
-    lists = made.lists if made.complete.all() else merge.keep(made.lists, made.complete)
+    lists = made.lists if made.is_complete.all() else merge.keep(made.lists, made.is_complete)
     facts = {"pairs_scored": made.pairs_scored, "pairs_rescored": made.pairs_rescored, "short": len(short)}
     partial_lists.save(job.folder, kept_name(block), Partial(kept.astype(np.uint32), *lists), facts)
 

@@ -112,8 +112,8 @@ def _entries(begins, ends, neighbour_ids, similarities, k, ids, is_new, table):
 def _number_of(one, ids, is_new, table):
     """Row number of an unchanged id, else -1."""
     if len(table):
-        place = one - ids[0]
-        return table[place] if 0 <= place < len(table) else -1
+        offset = one - ids[0]
+        return table[offset] if 0 <= offset < len(table) else -1
     number = np.searchsorted(ids, one)
     if number == len(ids) or ids[number] != one or is_new[number]:
         return -1

@@ -1,8 +1,8 @@
 """Stored lists of an archive extended by new rows: every new row against all, all rows against the new ones.
 
-The lists are those of a search of all rows, bit for bit. A stored list says more than its entries: every row that it
-left out lies behind its last entry. So a new row belongs into the list if it lies before that, and a list that lost
-entries is complete as long as new ones make up for them; `Extension.complete` says which lists are.
+The lists equal those of a search of all rows bit for bit. Every permitted row that is not in a stored list comes after
+its last entry in the order of the list. So a new row enters the list if it comes before that entry, and a list that
+lost entries is complete if at least as many new rows enter it (`Extension.is_complete`).
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class Extension:
     Attributes
     ----------
     lists : Lists
-        Of the rows that had one.
-    complete : bool
-        Which of them are as a search of all rows would make them; the others need a search of their own.
+        Lists of the rows that had one.
+    is_complete : bool
+        Lists that equal those of a search of all rows; the other rows must be searched again.
     candidates : Lists
-        For each new row its k best among the rows at hand.
+        For each new row its k best among the rows of the span.
     pairs_scored, pairs_rescored : int
         See `TileJoin`.
     """
 
     lists: Lists
-    complete: NDArray[np.bool_]
+    is_complete: NDArray[np.bool_]
     candidates: Lists
     pairs_scored: int
     pairs_rescored: int
@@ -68,7 +68,7 @@ def extend(
     archive : Rows
         All n rows; may be memory-mapped.
     span : (int, int)
-        The rows at hand: start..stop, new ones among them too.
+        Start and stop of the rows to process, new rows included.
     stored : StoredLists
         Of those rows of the span that are not new, in order.
     new : uint32 (a,)
@@ -77,7 +77,7 @@ def extend(
         Their limits (`estimate_kth_similarity`).
     k : int
     prefilter : Prefilter
-        Has no influence on the result.
+        Does not change the result.
     pair_filter, weights, memory_mb
         See `TileJoin`.
     most_new : int
@@ -86,7 +86,7 @@ def extend(
     start, stop = span
     here, numbers = archive.slice(start, stop), np.arange(start, stop, dtype=np.uint32)
     kept = np.flatnonzero(~np.isin(numbers, new, assume_unique=True))
-    # a new row's candidates are kept once, where it stands among `new`
+    # a new row's candidates are kept once, at its position in `new`
     limits = np.full(stop - start, keys.REJECT_ALL)
     limits[kept] = stored.bounds
     lists, scored, rescored = stored.lists, 0, 0
@@ -102,8 +102,8 @@ def extend(
         lists = _merged(lists, (offsets[kept], offsets[kept + 1], found), k)
         candidates.append((offsets[stop - start :] - offsets[stop - start], found[offsets[stop - start] :]))
         scored, rescored = scored + join.pairs_scored, rescored + join.pairs_rescored
-    complete = (np.diff(lists[0]) >= k) | (stored.bounds == keys.NO_LIMIT)
-    return Extension(lists, complete, concat(candidates), scored, rescored)
+    is_complete = (np.diff(lists[0]) >= k) | (stored.bounds == keys.NO_LIMIT)
+    return Extension(lists, is_complete, concat(candidates), scored, rescored)
 
 
 def _merged(lists: Lists, more: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]], k: int) -> Lists:
