@@ -38,7 +38,7 @@ from scipy import signal
 
 from skyhash.settings import Positive, PositiveFloat, SimulatorSettings
 from skyhash.simulated.interferometer_sources import FWHM, MODELS, Grid
-from skyhash.simulated.simulator import Simulator, put
+from skyhash.simulated.simulator import Simulator, put, put_all
 
 SHAPES = {
     "disc": "Disks and planet formation",
@@ -78,15 +78,10 @@ class InterferometerSimulator(Simulator):
 
     def write(self, folder: Path, seed: int) -> dict[str, Any]:
         """Write the images and ``co_use.csv``; shapes take turns."""
-        folder.mkdir(parents=True, exist_ok=True)
-        written = 0
-        for number in range(self.settings.images):
-            name, content = self.file(number, seed)
-            written += put(folder / name, content)
+        counts = put_all(folder, (self.file(number, seed) for number in range(self.settings.images)))
         put(folder / "co_use.csv", self.co_use(seed))
         sources = -(-self.settings.images // self.settings.observations)
-        kept = self.settings.images - written
-        return {"files written": written, "files kept": kept, "sources": sources, "shapes": ", ".join(SHAPES)}
+        return {**counts, "sources": sources, "shapes": ", ".join(SHAPES)}
 
     def file(self, number: int, seed: int) -> tuple[str, bytes]:
         """Name and content of a file."""

@@ -30,7 +30,7 @@ from pydantic import Field
 from scipy import ndimage, signal
 
 from skyhash.settings import NotNegative, PositiveFloat, SimulatorSettings
-from skyhash.simulated.simulator import Simulator, put
+from skyhash.simulated.simulator import Simulator, put_all
 
 CLASSES = ("Bent", "Compact", "FRI", "FRII")
 NOISE_JY = 1.4e-4  # of FIRST, Jy / beam
@@ -57,12 +57,8 @@ class RadioGalaxiesSimulator(Simulator):
 
     def write(self, folder: Path, seed: int) -> dict[str, Any]:
         """Write the files; classes take turns."""
-        folder.mkdir(parents=True, exist_ok=True)
-        written = 0
-        for number in range(self.settings.images):
-            name, content = self.file(number, seed)
-            written += put(folder / name, content)
-        return {"files written": written, "files kept": self.settings.images - written, "classes": ", ".join(CLASSES)}
+        counts = put_all(folder, (self.file(number, seed) for number in range(self.settings.images)))
+        return {**counts, "classes": ", ".join(CLASSES)}
 
     def file(self, number: int, seed: int) -> tuple[str, bytes]:
         """Name and content of a file."""

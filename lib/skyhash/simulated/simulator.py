@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -40,3 +41,10 @@ def put(target: Path, content: bytes) -> bool:
     part.write_bytes(content)
     os.replace(part, target)
     return True
+
+
+def put_all(folder: Path, files: Iterable[tuple[str, bytes]]) -> dict[str, int]:
+    """Write files by name and content as `put` does; returns the numbers of files written and kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [put(folder / name, content) for name, content in files]
+    return {"files written": sum(written), "files kept": len(written) - sum(written)}

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING
 
-from skyhash.spark.logs import say
+from skyhash.spark.status_line import StatusLine, watching
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# a terminal is refreshed often; a log file gets a line only now and then
+# seconds between two lines
 TERMINAL_SECONDS = 0.5
 LOG_SECONDS = 15.0
 
 
-@contextmanager
-def progress(spark: SparkSession, label: str) -> Iterator[None]:
+def progress(spark: SparkSession, label: str) -> AbstractContextManager[None]:
     """Show the number of finished tasks while the block runs.
 
     Parameters
@@ -28,33 +26,18 @@ def progress(spark: SparkSession, label: str) -> Iterator[None]:
     label : str
         Begins the line, e.g. ``describe: 5,000 images``.
     """
-    done = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(spark, label, done), daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
+    return watching(partial(_watch, spark, label))
 
 
 def _watch(spark: SparkSession, label: str, done: threading.Event) -> None:
-    terminal = sys.stderr.isatty()
+    status = StatusLine()
     started = time.monotonic()
-    shown = 0
     tracker = spark.sparkContext.statusTracker()
-    while not done.wait(TERMINAL_SECONDS if terminal else LOG_SECONDS):
+    while not done.wait(TERMINAL_SECONDS if status.terminal else LOG_SECONDS):
         stages = [info for i in tracker.getActiveStageIds() if (info := tracker.getStageInfo(i))]
         tasks = sum(stage.numTasks for stage in stages)
         if not tasks:
             continue
         finished = sum(stage.numCompletedTasks for stage in stages)
-        line = f"{label}: {finished}/{tasks} tasks, {time.monotonic() - started:.0f} s"
-        if terminal:
-            sys.stderr.write(f"\r{line.ljust(shown)}")
-            sys.stderr.flush()
-        else:
-            say(line)
-        shown = len(line)
-    if terminal and shown:
-        sys.stderr.write("\r" + " " * shown + "\r")
+        status.show(f"{label}: {finished}/{tasks} tasks, {time.monotonic() - started:.0f} s")
+    status.end(keep=False)

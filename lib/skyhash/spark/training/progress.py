@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
-from skyhash.spark.logs import say
+from skyhash.spark.status_line import StatusLine, watching
 
 SECONDS = 0.5
 
 
-@contextmanager
-def shown(file: Path, epochs: int) -> Iterator[None]:
+def shown(file: Path, epochs: int) -> AbstractContextManager[None]:
     """Show every finished epoch: in place on a terminal, a line each in a log file.
 
     Parameters
@@ -23,20 +21,11 @@ def shown(file: Path, epochs: int) -> Iterator[None]:
     file : Path
         A line of JSON per epoch with its metrics; lines that exist at the start are not shown.
     """
-    done = threading.Event()
-    start = file.stat().st_size if file.exists() else 0
-    watcher = threading.Thread(target=_watch, args=(file, start, epochs, done), daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
+    return watching(partial(_watch, file, file.stat().st_size if file.exists() else 0, epochs))
 
 
 def _watch(file: Path, position: int, epochs: int, done: threading.Event) -> None:
-    terminal = sys.stderr.isatty()
-    shown = 0
+    status = StatusLine()
     last = False
     while not last:
         last = done.wait(SECONDS)
@@ -49,15 +38,8 @@ def _watch(file: Path, position: int, epochs: int, done: threading.Event) -> Non
         whole = new[: new.rfind("\n") + 1]
         position += len(whole.encode())
         for line in whole.splitlines():
-            text = epoch_line(json.loads(line), epochs)
-            if terminal:
-                sys.stderr.write(f"\r{text.ljust(shown)}")
-            else:
-                say(text)
-            shown = len(text)
-        sys.stderr.flush()
-    if terminal and shown:
-        sys.stderr.write("\n")
+            status.show(epoch_line(json.loads(line), epochs))
+    status.end(keep=True)
 
 
 def epoch_line(epoch: dict, epochs: int) -> str:
