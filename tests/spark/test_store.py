@@ -94,7 +94,8 @@ def test_files_that_tasks_wrote_replace_all_rows_and_engines_pass_over_what_they
     for first in (10, 20):
         rows = pa.table(
             {"query_id": [first, first + 1], "model_id": ["m"] * 2, "run_id": ["r"] * 2,
-             "neighbour_ids": [[1, 2], [3]], "similarities": pa.array([[0.5, 0.25], [0.125]], pa.list_(pa.float32()))}
+             "fingerprint": pa.nulls(2, pa.int64()), "neighbour_ids": [[1, 2], [3]],
+             "similarities": pa.array([[0.5, 0.25], [0.125]], pa.list_(pa.float32()))}
         )  # fmt: skip
         name = f"made-{first}.parquet"
         pq.write_table(rows, folder / name, use_compliant_nested_type=True)
@@ -114,5 +115,5 @@ def test_files_that_tasks_wrote_replace_all_rows_and_engines_pass_over_what_they
 
 
 def lists(spark, first, last):
-    rows = [(query, "m", "r", [query], [1.0]) for query in range(first, last)]
+    rows = [(query, "m", "r", None, [query], [1.0]) for query in range(first, last)]
     return spark.createDataFrame(rows, NEIGHBOURS.ddl)
