@@ -96,7 +96,7 @@ def _lease(config: Config, name: str, arguments: argparse.Namespace) -> Abstract
     if reads_only:
         return nullcontext()
     warehouse = getattr(arguments, "out", None) or config.warehouse
-    return lease.hold(warehouse, name, arguments.wait, config.lease_seconds)
+    return lease.hold(warehouse, name, arguments.wait, config.lease_seconds, config.storage)
 
 
 def _with_session(spark: Any, config: Config, name: str, arguments: argparse.Namespace) -> Report | None:
@@ -117,7 +117,14 @@ def _with_session(spark: Any, config: Config, name: str, arguments: argparse.Nam
         from skyhash.stages.neighbours import neighbours
 
         return neighbours.run_vectors(
-            spark, arguments.vectors, arguments.out, config.neighbours, config.seed, config.format
+            spark,
+            arguments.vectors,
+            arguments.out,
+            config.neighbours,
+            config.seed,
+            config.format,
+            config.work,
+            config.storage,
         ).finish()
     if name == "experiment":
         from skyhash.stages.chain import experiment

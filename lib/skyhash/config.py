@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_va
 
 from skyhash.archives import ARCHIVES
 from skyhash.errors import ConfigError, InputError
-from skyhash.files import read_text
+from skyhash.files import is_remote, read_text
 from skyhash.job_settings import (
     EvaluateSettings,
     HashSettings,
@@ -52,8 +52,16 @@ class Config(Settings):
     """All settings of a run."""
 
     archive: SerializeAsAny[ArchiveSettings]
-    warehouse: str = Field("warehouse", description="folder of the tables, which all nodes mount")
-    work: str = Field("", description="folder for work in progress, which all nodes mount; '' = work/ of the warehouse")
+    warehouse: str = Field(
+        "warehouse", description="of the tables: a folder that all nodes mount, or s3://bucket/folder"
+    )
+    work: str = Field(
+        "", description="folder for work in progress, which all nodes mount; '' = work/ of a warehouse that is a folder"
+    )
+    storage: dict[str, str] = Field(
+        default_factory=dict,
+        description="options of the warehouse's object store, as archive.storage; of hash.model and --vectors, too",
+    )
     format: Literal["delta", "parquet"] = Field("delta", description="format of the tables")
     seed: Natural = Field(20110101, description="of everything random")
     lease_seconds: PositiveFloat = Field(
@@ -82,8 +90,8 @@ class Config(Settings):
     def as_json(self) -> str:
         """The resolved settings as one line of JSON, keys sorted, for `runs.config`; object stores' keys are masked."""
         values = self.model_dump(mode="json")
-        storage = values["archive"]["storage"]
-        values["archive"]["storage"] = {name: "***" if SECRET.search(name) else text for name, text in storage.items()}
+        for group in (values, values["archive"]):
+            group["storage"] = {n: "***" if SECRET.search(n) else text for n, text in group["storage"].items()}
         return json.dumps(values, sort_keys=True)
 
 
@@ -164,7 +172,25 @@ def resolve(settings: dict[str, Any]) -> Config:
             for i, one in enumerate(evaluate["descriptors"])
         ]
         settings["evaluate"] = evaluate | {"descriptors": tuple(compared)}
-    return validated(Config, settings, "")
+    config: Config = validated(Config, settings, "")
+    check_warehouse(config.warehouse, config.work, config.format)
+    return config
+
+
+def check_warehouse(warehouse: str, work: str, layout: str) -> None:
+    """Refuse what a warehouse on an object store cannot do without.
+
+    Raises
+    ------
+    ConfigError
+        It lacks a work folder, or its format is not Delta, whose commits are conditional writes.
+    """
+    if is_remote(work):
+        raise ConfigError("work", work, "a folder that all nodes mount")
+    if is_remote(warehouse) and not work:
+        raise ConfigError("work", "nothing", f"a folder that all nodes mount: the warehouse is {warehouse}")
+    if is_remote(warehouse) and layout != "delta":
+        raise ConfigError("format", layout, f"delta: the warehouse is {warehouse}")
 
 
 def _of_kind(values: Any, registry: Registry, base: type[Settings], group: str) -> Any:

@@ -3,12 +3,13 @@
 Archive files, profiles, tables of keywords or pairs, SQL files and metrics files are read and written here and nowhere
 else. A path without a scheme is local. ``s3://bucket/folder`` is an object store: its endpoint and region are options,
 its keys are taken from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), never from a URI, which ends up in
-tables. The warehouse is no such file: it is a folder that all nodes mount (`skyhash.spark.storage`).
+tables. What skyhash itself writes, the warehouse above all, goes through `skyhash.locations`.
 """
 
 from __future__ import annotations
 
 import builtins
+import functools
 import hashlib
 import os
 import posixpath
@@ -30,8 +31,8 @@ def is_remote(path: str) -> bool:
     return "://" in path and not path.startswith("file://")
 
 
-def filesystem(path: str, options: Mapping[str, str] | None = None) -> tuple[Any, str]:
-    """The pyarrow file system of a path or URI, and the path within it.
+def filesystem(path: str, options: Mapping[str, str] | None = None, what: str = "archive.path") -> tuple[Any, str]:
+    """The pyarrow file system of a path or URI, and the path within it; `what` names the setting in errors.
 
     Raises
     ------
@@ -45,12 +46,18 @@ def filesystem(path: str, options: Mapping[str, str] | None = None) -> tuple[Any
     scheme, _, inner = path.partition("://")
     try:
         if scheme in ("s3", "s3a"):
-            return fs.S3FileSystem(**dict(options or {})), inner
+            return _s3(os.getpid(), tuple(sorted((options or {}).items()))), inner
         return fs.FileSystem.from_uri(path)
     except (ValueError, TypeError, OSError) as error:
-        raise InputError(
-            "archive.path", f"{scheme}:// ({' '.join(str(error).split())})", "a path or known URI"
-        ) from None
+        raise InputError(what, f"{scheme}:// ({' '.join(str(error).split())})", "a path or known URI") from None
+
+
+@functools.lru_cache(maxsize=16)
+def _s3(process: int, options: tuple[tuple[str, str], ...]) -> Any:
+    """A client with its connections: one for each process, since none survives a fork, and options."""
+    from pyarrow import fs
+
+    return fs.S3FileSystem(**dict(options))
 
 
 class FileSource:
@@ -64,11 +71,20 @@ class FileSource:
         Of the object store.
     max_bytes : int
         A larger file is refused before it is read.
+    companions : dict, optional
+        Files of `beside` by path, shared by the sources of one task: a table beside many images is then read once.
     """
 
-    def __init__(self, path: str, options: Mapping[str, str] | None = None, max_bytes: int = 1 << 62):
+    def __init__(
+        self,
+        path: str,
+        options: Mapping[str, str] | None = None,
+        max_bytes: int = 1 << 62,
+        companions: dict[str, builtins.bytes | None] | None = None,
+    ):
         self.path, self.options, self.max_bytes = path, options, max_bytes
         self._bytes: builtins.bytes | None = None
+        self._companions = {} if companions is None else companions
 
     def bytes(self) -> builtins.bytes:
         """The whole content, read once and kept."""
@@ -142,16 +158,17 @@ class FileSource:
             ``io_error``: it could not be read for a reason that may pass.
         """
         folder = self.path.rpartition("/")[0]
-        path = f"{folder}/{name}"
-        if is_remote(path):  # stores know no ..
-            scheme, _, inner = path.partition("://")
-            path = f"{scheme}://{posixpath.normpath(inner)}"
-        try:
-            return FileSource(path, self.options, self.max_bytes).bytes()
-        except BadFile as bad:
-            if bad.reason == "io_error":
-                raise
-            return None
+        scheme, separator, inner = f"{folder}/{name}".rpartition("://")
+        # one name for each file, and stores know no ..
+        path = f"{scheme}{separator}{posixpath.normpath(inner)}"
+        if path not in self._companions:
+            try:
+                self._companions[path] = FileSource(path, self.options, self.max_bytes).bytes()
+            except BadFile as bad:
+                if bad.reason == "io_error":
+                    raise
+                self._companions[path] = None
+        return self._companions[path]
 
 
 def read_text(path: str, setting: str, options: Mapping[str, str] | None = None, expected: str = "") -> str:

@@ -118,14 +118,3 @@ def covers(setting: str, path: str) -> bool:
 def is_gone(path: str) -> bool:
     """Whether a file that a listing does not show is gone: always of a store, locally unless something is there."""
     return is_remote(path) or not os.path.lexists(path)
-
-
-def identity(paths: list[str]) -> str:
-    """A text that changes when files are added, removed or rewritten: paths, local ones with sizes and times."""
-    known = [path.removeprefix("file:").replace("///", "/", 1) for path in paths]
-    return str([(path, _local(path)) if os.path.isfile(path) else path for path in known])
-
-
-def is_delta(path: str) -> bool:
-    """Whether a local folder holds a Delta table."""
-    return os.path.isdir(os.path.join(path.removeprefix("file://"), "_delta_log"))

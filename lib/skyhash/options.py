@@ -53,7 +53,10 @@ def description(name: str) -> str:
 def settings_help(name: str, config: Config) -> str:
     """The settings of a command, a line each: key, default, meaning; of the kinds that a profile names."""
     lines = ["settings (in the YAML of --config, or by --set KEY=VALUE); with --config, those of its kinds:"]
-    lines += [_line(config, key) for key in ("archive.path", "warehouse", "work", "format", "seed", "lease_seconds")]
+    lines += [
+        _line(config, key)
+        for key in ("archive.path", "warehouse", "work", "storage", "format", "seed", "lease_seconds")
+    ]
     for group in GROUPS.get(name, ()):
         lines += [_line(config, key) for key in _keys(config, group) if key != "archive.path"]
     for group, (registry, _) in KINDS.items():

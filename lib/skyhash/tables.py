@@ -77,10 +77,15 @@ OBSERVATIONS = _table(
         ("simulated", "boolean", "made by a model, not observed"),
         ("facts", "string", "further facts of the archive, as JSON; typed columns in the view observation_facts"),
         _RUN,
+        (
+            "read_key",
+            "string",
+            "fingerprint of the reader's version, its settings and the file's rows in tables beside it",
+        ),
         ("vanished_run", "string", "the run that found the file gone; null = the file was there at the last ingest"),
         ("retired_run", "string", "the run that took the image out of use: replaced or vanished; null = live"),
     ],
-    added="vanished_run retired_run",
+    added="vanished_run retired_run read_key",
 )
 
 QUARANTINE = _table(
@@ -99,7 +104,7 @@ QUARANTINE = _table(
         (
             "read_key",
             "string",
-            "fingerprint of the archive's settings and version; if it changes the file is tried again",
+            "as in observations, and of the limits of the settings: another one tries the file again",
         ),
         _RUN,
     ],
@@ -117,9 +122,11 @@ DESCRIPTORS = _table(
         ("dtype", "string", "of the array, numpy's name, little-endian: float32 or uint8"),
         ("shape", "array<int>", "of the array"),
         _RUN,
+        ("read_key", "string", "of the observation when it was described: another one describes it again"),
         ("data", "binary", "the array's numbers, row by row (C order)"),
         ("preview", "binary", "PNG of the image, up (or north) at the top, for pictures; null = none"),
     ],
+    added="read_key",
 )
 
 MODELS = _table(

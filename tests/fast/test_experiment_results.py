@@ -11,6 +11,7 @@ from PIL import Image
 
 from skyhash.config import load
 from skyhash.experiments import Experiment, Run
+from skyhash.locations import Location
 from skyhash.pages import plots, theme
 from skyhash.stages.chain import experiment_results
 from skyhash.stages.runs.report import Report
@@ -41,7 +42,7 @@ def rows():
 def shown(folder, rows):
     config = load(None, ["evaluations.labels={}"])
     report = Report("experiment")
-    store = SimpleNamespace(warehouse=folder)
+    store = SimpleNamespace(warehouse=Location(folder))
     experiment_results.show(store, config, report, BITS, ["bits_8", "bits_16"], rows)
     return report
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from skyhash.errors import LeaseLost
+from skyhash.locations import Location
 from skyhash.spark.storage import lease
+from skyhash.spark.storage.lease_records import records
 
 LIB = Path(__file__).resolve().parents[2] / "lib"
 
@@ -105,14 +107,16 @@ def test_a_killed_holder_of_this_machine_is_followed_at_once(tmp_path):
 def test_a_holder_that_works_long_is_renewed(tmp_path):
     with lease.hold(tmp_path, "long", seconds=0.6):
         time.sleep(1.5)
-        assert str(lease.Lease(tmp_path, "other").take()).startswith("long on")
+        assert str(lease.Lease(Location(tmp_path), "other").take()).startswith("long on")
         lease.check(tmp_path)
 
 
 def test_a_lost_lease_is_reported_by_the_check(tmp_path):
     with lease.hold(tmp_path, "mine", seconds=60.0):
-        mine = lease._held[tmp_path]
-        (mine.folder / f"{mine.number + 1:08d}.json").write_text('{"job": "other", "host": "far", "pid": 1}')
+        mine = lease._held[Location(tmp_path)]
+        (tmp_path / lease.FOLDER / f"{mine.number + 1:08d}.json").write_text(
+            '{"job": "other", "host": "far", "pid": 1}'
+        )
         with pytest.raises(LeaseLost, match="taken over by other on far"):
             lease.check(tmp_path)
 
@@ -123,7 +127,7 @@ def test_a_lease_within_a_lease_is_the_same_one(tmp_path):
             lease.check(tmp_path)
         lease.check(tmp_path)
     with lease.hold(tmp_path, "next"):
-        assert lease.newest(tmp_path / lease.FOLDER).facts["job"] == "next"
+        assert lease.newest(records(Location(tmp_path) / lease.FOLDER)).facts["job"] == "next"
 
 
 def test_files_of_old_leases_are_few(tmp_path):

@@ -8,6 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from skyhash.cli import main
+from skyhash.locations import Location
 from skyhash.scores.image_groups import groups, k_means, similarity_matrix
 from skyhash.scores.refine import NeighbourRow, combined
 from skyhash.stages.releases.released import NeighbourTable, neighbour_files
@@ -122,7 +123,7 @@ def warehouse(tmp_path):
 @pytest.mark.parametrize("memory_mb", [4096, 0])
 def test_rows_are_read_by_image_from_any_row_group(warehouse, memory_mb):
     folder, rows = warehouse
-    table = NeighbourTable(neighbour_files(folder), memory_mb)
+    table = NeighbourTable(neighbour_files(Location(folder)), memory_mb)
     wanted = [590, 0, 240, 250, 0, 7, 10_000, -5]
     found = table.rows(wanted)
     assert [row.query for row in found] == [590, 0, 240, 250, 0], "7 and the others have no row"

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "lib" / "skyhash"
 SPARK = {"pyspark", "delta", "petastorm", "horovod"}
-FOUNDATION = {"errors", "tables", "config", "settings", "job_settings", "registry", "files", "listing"}
+FOUNDATION = {"errors", "tables", "config", "settings", "job_settings", "registry", "files", "listing", "locations"}
 KINDS = {"archives", "pixels", "nets", "scores", "simulated", "splits"}  # rooms whose __init__ holds a registry
 BASE = {"errors", "settings", "registry"}
 
@@ -31,6 +31,7 @@ ROOMS = {
     "registry": ({"errors"}, SPARK | {"torch", "numpy", "yaml", "pydantic"}),
     "files": ({"errors"}, SPARK | {"torch", "numpy", "yaml", "pydantic"}),
     "listing": ({"errors", "files"}, SPARK | {"torch", "numpy", "yaml", "pydantic"}),
+    "locations": ({"errors", "files"}, SPARK | {"torch", "numpy", "yaml", "pydantic"}),
     "tables": ({"errors"}, SPARK | {"torch", "pydantic"}),
     "job_settings": ({"settings", "splits"}, SPARK | {"torch", "numpy", "yaml"}),
     "config": ({*KINDS, *BASE, "files", "job_settings"}, SPARK | {"torch", "numpy"}),
@@ -60,21 +61,26 @@ LAYERS = {
 OPENS_FILES = {
     "files.py": "the one way to a user's files",
     "listing.py": "lists an archive's files",
+    "locations.py": "the one way to what skyhash writes: the warehouse, models, reports",
     "compiled.py": "numba's cache, beside the package",
-    "spark/storage": "the warehouse, a folder that all nodes mount",
-    "spark/training": "snapshots, checkpoints and models, in the warehouse",
-    "spark/neighbours": "the work folder of a search, in the warehouse",
+    "spark/storage/lease.py": "this machine's processes, in /proc",
+    "spark/storage/lease_records.py": "a lease by links of a local file system",
+    "spark/storage/store.py": "the work folder",
     "spark/thrift_server.py": "a scratch folder of its own",
-    "spark/udfs/hashing.py": "a model's folder, in the warehouse",
-    "stages/models/train.py": "the training's folder, in the warehouse",
-    "stages/models/models.py": "models' folders, in this warehouse or another",
     "stages/neighbours/neighbour_methods.py": "the work folder of a search",
+    "spark/training/launcher.py": "the package's own archive",
+    "spark/training/loop.py": "the work folder of a training",
+    "spark/training/snapshot.py": "the work folder of a training",
+    "spark/neighbours/code_files.py": "the work folder of a search",
+    "spark/neighbours/code_layout.py": "the work folder of a search",
+    "spark/neighbours/code_staging.py": "the work folder of a search",
+    "spark/neighbours/extend_tasks.py": "the work folder of a search",
+    "spark/neighbours/hash_tables.py": "the work folder of a search",
+    "spark/neighbours/partial_lists.py": "the work folder of a search",
+    "spark/neighbours/tasks.py": "the work folder of a search",
+    "stages/models/train.py": "the work folder of a training",
     "stages/neighbours/neighbour_plan.py": "the work folder of a search",
     "stages/neighbours/neighbour_search.py": "the work folder of a search",
-    "stages/chain/experiment.py": "the tables of its runs, in the warehouse",
-    "stages/releases/released.py": "the tables of a release, in the warehouse",
-    "stages/releases/leftovers.py": "reports, models and work folders, in the warehouse",
-    "stages/evaluation": "reports, in the warehouse",
     "stages/images/simulate.py": "a simulated archive, written to a local folder",
     "simulated": "a simulated archive, written to a local folder",
 }

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from skyhash.errors import InputError
+from skyhash.locations import Location
 from skyhash.spark.training import checkpoints, loop, model_folder
 
 
@@ -52,8 +53,8 @@ def test_no_checkpoint_is_none_and_a_foreign_or_broken_one_is_refused(torch, tmp
 @pytest.fixture
 def model(torch, tmp_path):
     """A model of three inputs in a folder of its own, and its description."""
-    weights = tmp_path / "w.safetensors"
-    checkpoints.write(weights, {"thresholds/median": torch.zeros(2)}, {})
+    checkpoints.write(tmp_path / "w.safetensors", {"thresholds/median": torch.zeros(2)}, {})
+    weights = Location(tmp_path / "w.safetensors")
     checksum = model_folder.checksum(weights)
     made = model_folder.Model(
         model_id=model_folder.model_id(checksum, "grid-1", "median"),
@@ -75,19 +76,20 @@ def model(torch, tmp_path):
 
 def test_a_kept_model_is_read_as_it_was_described(model, tmp_path):
     made, weights = model
-    kept = model_folder.keep(tmp_path / "warehouse", made, weights)
+    kept = model_folder.keep(Location(tmp_path / "warehouse"), made, weights)
     assert model_folder.read(kept.parent) == made
-    assert model_folder.keep(tmp_path / "warehouse", made, weights) == kept
-    assert [path.name for path in kept.parent.parent.iterdir()] == [made.model_id], "no draft is left behind"
+    assert model_folder.keep(Location(tmp_path / "warehouse"), made, weights) == kept
+    assert kept.parent.parent.names() == [made.model_id]
+    assert sorted(kept.parent.names()) == [model_folder.DESCRIPTION, model_folder.WEIGHTS], "no draft is left behind"
 
 
 def test_changed_weights_are_refused(model, tmp_path):
     made, weights = model
-    kept = model_folder.keep(tmp_path / "warehouse", made, weights)
-    kept.write_bytes(kept.read_bytes() + b" ")
+    kept = model_folder.keep(Location(tmp_path / "warehouse"), made, weights)
+    kept.write(kept.read_bytes() + b" ")
     with pytest.raises(InputError, match="checksum"):
         model_folder.load(kept.parent)
-    kept.unlink()
+    kept.remove()
     with pytest.raises(InputError, match="no file"):
         model_folder.load(kept.parent)
 
@@ -103,4 +105,4 @@ def test_the_rule_of_bits_and_the_descriptor_make_another_model(model):
 
 def test_a_folder_without_a_description_is_no_model(tmp_path):
     with pytest.raises(InputError, match=r"a model's folder with model\.json"):
-        model_folder.read(tmp_path)
+        model_folder.read(Location(tmp_path))

@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from skyhash.config import load
+from skyhash.locations import Location
 from skyhash.scores.image_groups import groups
 from skyhash.scores.refine import combined
 from skyhash.spark.storage.store import Store
@@ -57,7 +58,7 @@ def test_the_whole_chain_on_a_simulated_archive(spark, tmp_path):
     assert report.facts["release"] == 1
 
     # refining and quick selection read the released table without Spark
-    table = NeighbourTable(neighbour_files(config.warehouse))
+    table = NeighbourTable(neighbour_files(Location(config.warehouse)))
     rows = table.rows(images)
     assert [row.query for row in rows] == list(images)
     assert all(row.ids.tolist() == lists[row.query] for row in rows)

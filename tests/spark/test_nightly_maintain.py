@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from pathlib import Path
 
 import pytest
 from test_nightly_store import hashes
@@ -29,7 +30,7 @@ def grown(spark, warehouse, request):
     job.note_inputs(store, "hashes")
     job.finish().record(store, config, "done")
     for name in ("hashes/.part-0.crc.tmp", "work/killed/x", "reports/a/report.html", "models_files/m-old/w"):
-        left = store.warehouse / name
+        left = Path(store.warehouse) / name
         left.parent.mkdir(parents=True, exist_ok=True)
         left.write_text("left")
         os.utime(left, (time.time() - 60,) * 2)
@@ -71,9 +72,10 @@ def test_the_number_of_files_does_not_grow_with_the_nights(spark, grown):
             store.append("hashes", hashes(spark, [night]), expected=1)
         releases.publish(store, Report("rebuild"), {"hashes": store.version("hashes")}, "m")
         maintain.run(spark, few)
-        log = next(store.folder("hashes") / name for name in upkeep.LOGS if (store.folder("hashes") / name).exists())
+        folder = Path(store.folder("hashes"))
+        log = next(folder / name for name in upkeep.LOGS if (folder / name).exists())
         assert store.version("hashes") >= nights and len(list(log.glob("*.json"))) <= 10
-        assert len(list(store.folder("hashes").rglob("part-*.parquet"))) == 1
+        assert len(list(folder.rglob("part-*.parquet"))) == 1
         kept = releases.newest(store)["versions"]["hashes"]
         assert ids(store) == ids(store, kept) == list(range(nights))
 

@@ -1,45 +1,34 @@
 """An archive that lies on an object store: ingest and describe read it from a local S3 server."""
 
+import json
+
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
+import object_store
+from object_store import BUCKET
 from skyhash.config import load
 from skyhash.errors import InputError
 from skyhash.simulated.solar import archive
 from skyhash.spark.storage.store import Store
 from skyhash.stages.images import describe, ingest
 
-BUCKET = "skyhash-test-object-store"
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A server with five simulated magnetograms; returns host:port."""
-    patch = pytest.MonkeyPatch()
-    for name, value in (("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"),
-                        ("AWS_DEFAULT_REGION", "us-east-1"), ("AWS_EC2_METADATA_DISABLED", "true")):  # fmt: skip
-        patch.setenv(name, value)
-    running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    client = boto3.client("s3", endpoint_url=f"http://{host}:{port}")
-    client.create_bucket(Bucket=BUCKET)
-    folder = tmp_path_factory.mktemp("archive")
-    archive.write(folder=folder, images=5, side_px=64, cadence_minutes=120, seed=5)
-    for file in sorted(folder.glob("*.fits")):
-        client.upload_file(str(file), BUCKET, f"hmi/2011/{file.name}")
-    client.put_object(Bucket=BUCKET, Key="hmi/2011/cut_short.fits", Body=b"SIMPLE")
-    yield f"{host}:{port}"
-    running.stop()
-    patch.undo()
+    """A server with five simulated magnetograms and a file that is none; returns its options."""
+    with object_store.server() as options:
+        client = boto3.client("s3", endpoint_url=f"http://{options['endpoint_override']}")
+        folder = tmp_path_factory.mktemp("archive")
+        archive.write(folder=folder, images=5, side_px=64, cadence_minutes=120, seed=5)
+        for file in sorted(folder.glob("*.fits")):
+            client.upload_file(str(file), BUCKET, f"hmi/2011/{file.name}")
+        client.put_object(Bucket=BUCKET, Key="hmi/2011/cut_short.fits", Body=b"SIMPLE")
+        yield options
 
 
 def settings(server, warehouse, path):
-    storage = f"archive.storage={{endpoint_override: '{server}', scheme: http, region: us-east-1}}"
-    # workers are forks of one daemon that other tests may have started: keys travel as options, too, in this test
-    keys = storage.replace("}", ", access_key: test, secret_key: test}")
-    return load(None, [f"archive.path={path}", f"warehouse={warehouse}", keys])
+    return load(None, [f"archive.path={path}", f"warehouse={warehouse}", f"archive.storage={json.dumps(server)}"])
 
 
 def test_an_archive_on_an_object_store_is_ingested_and_described(spark, server, warehouse):

@@ -1,5 +1,7 @@
 """The checked store, in both layouts, with DuckDB and delta-rs as second readers."""
 
+from pathlib import Path
+
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -90,7 +92,7 @@ def test_a_writer_that_comes_second_is_refused(spark, warehouse):
 
 def test_files_that_tasks_wrote_replace_all_rows_and_engines_pass_over_what_they_need_not_read(spark, store):
     store.overwrite("neighbours", lists(spark, 0, 3), expected=3)
-    folder, files = store.folder("neighbours"), []
+    folder, files = Path(store.folder("neighbours")), []
     for first in (10, 20):
         rows = pa.table(
             {"query_id": [first, first + 1], "model_id": ["m"] * 2, "run_id": ["r"] * 2,

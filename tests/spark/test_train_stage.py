@@ -1,6 +1,7 @@
 """The jobs train and hash: what they write, what they reuse, what they refuse."""
 
 import json
+from pathlib import Path
 
 import described
 import numpy as np
@@ -143,7 +144,7 @@ def test_what_is_no_model_is_reported(spark, trained, warehouse, tmp_path):
 
 def test_changed_weights_are_refused_before_anything_is_hashed(spark, trained, warehouse, tmp_path):
     config, store = trained
-    folder = store.warehouse / model_folder.FOLDER
+    folder = Path(store.warehouse) / model_folder.FOLDER
     model = tmp_path / "model"
     model.mkdir()
     for path in next(folder.iterdir()).iterdir():

@@ -69,6 +69,10 @@ class Allsky(Archive):
     settings: AllskySettings
     fact_columns = {"wavelength_nm": "double", "site": "string"}  # noqa: RUF012
 
+    def table_rows(self, source: Source) -> str:
+        """Rows of the manifest."""
+        return manifest.rows_of_file(source, self.settings.manifest)
+
     def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[_Member]:
         """One member per picture or FITS file; one per frame of a PGM file, ``0``, ``1``, ... where it has many."""
         data, found = self._opened(source)

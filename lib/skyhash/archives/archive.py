@@ -76,7 +76,9 @@ class Archive:
 
     Settings: ClassVar[type[ArchiveSettings]] = ArchiveSettings
     version: ClassVar[int] = 1
-    """Raised whenever facts or images change for equal files: quarantined files are then tried again."""
+    """Raised whenever facts or images change for equal files: every file is then read again."""
+    row_tables: ClassVar[tuple[str, ...]] = ()
+    """Settings that name a table of which a file's own rows alone matter: `table_rows` gives these."""
     fact_columns: ClassVar[dict[str, str]] = {}
     """Keys of ``facts`` that SQL shows as typed columns of the view observation_facts: name -> Spark SQL type."""
 
@@ -91,6 +93,14 @@ class Archive:
         UserError
             One of them cannot be used.
         """
+
+    def table_rows(self, source: Source) -> str:
+        """The rows that tables beside the images, or named by settings, have about a file, as text; '' = none.
+
+        When it changes, the file is read again. `source.path` and `source.beside` alone are used: it is asked of every
+        file in every ingest, and opens none.
+        """
+        return ""
 
     def is_image_file(self, path: str) -> bool:
         """Whether a file counts as one of the archive's, good or broken.

@@ -47,6 +47,10 @@ class Cifar10(Archive):
         name = PurePosixPath(path.replace("\\", "/")).name.lower()
         return name != META and not name.endswith(".html") and super().is_image_file(path)
 
+    def table_rows(self, source: Source) -> str:
+        """The names of the classes."""
+        return (source.beside(META) or b"").decode("utf-8", "replace")
+
     def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[_Record]:
         """One member per record."""
         data, names = self._opened(source)

@@ -49,6 +49,10 @@ class ImageFolder(Archive):
     settings: ImageFolderSettings
     fact_columns = {"notes": "string"}  # noqa: RUF012
 
+    def table_rows(self, source: Source) -> str:
+        """Rows of the manifest."""
+        return manifest.rows_of_file(source, self.settings.manifest)
+
     def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[Member]:
         """The picture itself, then its copies where the settings ask for some."""
         yield from copies.with_copies([_Picture(source, self.settings)], self.settings.copies, wanted)

@@ -86,6 +86,10 @@ class Interferometer(Archive):
         "beam_minor_arcsec": "double", "beam_angle_deg": "double", "frequency_ghz": "double", "pixel_arcsec": "double",
     }  # fmt: skip
 
+    def table_rows(self, source: Source) -> str:
+        """Rows of the manifest."""
+        return manifest.rows_of_file(source, self.settings.manifest)
+
     def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[Member]:
         """One member per file."""
         if wanted is None or "" in wanted:

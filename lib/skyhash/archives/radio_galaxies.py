@@ -69,6 +69,10 @@ class RadioGalaxies(Archive):
     settings: RadioGalaxiesSettings
     fact_columns = {"notes": "string", "pixel_arcsec": "double"}  # noqa: RUF012
 
+    def table_rows(self, source: Source) -> str:
+        """Rows of the manifest."""
+        return manifest.rows_of_file(source, self.settings.manifest)
+
     def members(self, source: Source, wanted: Collection[str] | None = None) -> Iterator[Member]:
         """One member per picture or FITS file; one per row of an npz file, called ``0``, ``1``, ..."""
         head = self._head(source)

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from skyhash.config import Config
+from skyhash.locations import hadoop_settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -59,7 +60,7 @@ def start(config: Config, job: str, more: dict[str, str] | None = None) -> Spark
             os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     # settings of spark-submit override our defaults, and the profile overrides both
     settings = {key: value for key, value in settings.items() if not submitted.contains(key)}
-    settings |= config.spark.conf
+    settings |= hadoop_settings(config.storage) | config.spark.conf
 
     builder = SparkSession.builder.appName(f"skyhash {job}").master(master)
     for key, value in settings.items():

@@ -11,6 +11,7 @@ import csv
 import datetime as dt
 import functools
 import io
+import json
 import math
 from pathlib import PurePosixPath
 from typing import Any
@@ -53,6 +54,25 @@ def row_of(source: Source, name: str, member: str = "") -> dict[str, str] | None
     return None
 
 
+def rows_of_file(source: Source, name: str) -> str:
+    """All rows that the nearest table has about a file and its images, as text; '' = none.
+
+    A table that cannot be read counts as one row that says so: mending it changes the text.
+    """
+    parts = PurePosixPath(source.path.replace("\\", "/")).parts
+    for level in range(min(LEVELS, len(parts))):
+        content = source.beside("../" * level + name)
+        if content is None:
+            continue
+        try:
+            rows = _rows_by_file(content, name).get("/".join(parts[len(parts) - 1 - level :]))
+        except BadFile as bad:
+            return bad.message
+        if rows:
+            return rows
+    return ""
+
+
 def facts_of(row: dict[str, str]) -> Facts:
     """A row as columns of observations; numbers and times that cannot be read are left out."""
     facts: dict[str, Any] = {"label": row.get("label") or None, "split": row.get("split") or None}
@@ -85,3 +105,13 @@ def _table(content: bytes, name: str) -> dict[str, dict[str, str]]:
     if rows and "file" not in rows[0]:
         raise BadFile("header", f"{name} has no column file: {', '.join(map(str, rows[0]))[:120]}")
     return {row["file"].replace("\\", "/").removeprefix("./"): row for row in rows if row["file"]}
+
+
+@functools.lru_cache(maxsize=8)
+def _rows_by_file(content: bytes, name: str) -> dict[str, str]:
+    """Rows of each file as JSON, those of its images by their number too."""
+    rows: dict[str, dict[str, dict[str, str]]] = {}
+    for key, row in _table(content, name).items():
+        file, bracket, _ = key.rpartition("[")
+        rows.setdefault(file if bracket and key.endswith("]") else key, {})[key] = row
+    return {file: json.dumps(found, sort_keys=True, default=str) for file, found in rows.items()}

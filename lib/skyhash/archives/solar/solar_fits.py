@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
@@ -44,6 +45,7 @@ class SolarFits(Archive):
     Settings = SolarSettings
     settings: SolarSettings
     fact_columns: ClassVar[dict[str, str]] = solar_header.FACT_COLUMNS
+    row_tables = ("keywords",)
 
     def is_image_file(self, path: str) -> bool:
         """Every file but obvious companions and the keyword table itself."""
@@ -60,6 +62,11 @@ class SolarFits(Archive):
             The table is missing or cannot be read.
         """
         return keywords.load(self.settings.keywords, self.settings.storage) if self.settings.keywords else None
+
+    def table_rows(self, source: Source) -> str:
+        """The file's keywords in the table."""
+        found = self.keyword_table.find(source.path) if self.keyword_table else {}
+        return json.dumps(found, sort_keys=True, default=str) if found else ""
 
     def check_settings(self) -> None:
         """Read the keyword table, so that a bad one is reported before any file is opened."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skyhash.locations import Location
 from skyhash.spark.neighbours.tasks import Search
 from skyhash.tables import NEIGHBOURS
 from skyhash.topk.candidates import merge
@@ -25,7 +24,7 @@ NEIGHBOURS_PER_GROUP = 1 << 20  # per Parquet row group: what a query for one im
 
 
 def files_of(
-    search: Search, lists_of: Callable[[int], merge.Lists], folder: str, model_id: str, run_id: str
+    search: Search, lists_of: Callable[[int], merge.Lists], folder: Location, model_id: str, run_id: str
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Function for `mapInArrow` over block numbers: writes each block's lists to a file and yields a row of `WRITTEN`.
 
@@ -37,7 +36,7 @@ def files_of(
     search : Search
     lists_of : callable
         The final lists of a block's queries, by its number.
-    folder : str
+    folder : Location
         Of the table.
     model_id, run_id : str
         Of every row.
@@ -52,7 +51,7 @@ def files_of(
                 # attempts of one task, and runs, may overlap: each writes a file of its own
                 name = f"part-{block:05d}-{run_id}-{secrets.token_hex(4)}.snappy.parquet"
                 lists = _batches(search, block, offsets, found, model_id, run_id)
-                rows, size = _write(Path(folder) / name, lists)
+                rows, size = _write(folder / name, lists)
                 ids = search.codes.rows().ids
                 start, stop = search.span(block)
                 row = {"name": name, "size": size, "rows": rows, "first": int(ids[start]), "last": int(ids[stop - 1])}
@@ -61,23 +60,23 @@ def files_of(
     return make
 
 
-def _write(path: Path, batches: Iterator[pa.RecordBatch]) -> tuple[int, int]:
-    """Write a file under a temporary name and rename it; returns the rows in its footer, and its size in bytes."""
+def _write(file: Location, batches: Iterator[pa.RecordBatch]) -> tuple[int, int]:
+    """Write a file that appears complete or not at all; returns the rows in its footer, and its size in bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    scratch = path.with_name(f".{path.name}")
-    first = next(batches)
-    with pq.ParquetWriter(
-        scratch, first.schema, compression="snappy", use_compliant_nested_type=True,
-        # ids and similarities hardly repeat, so dictionary encoding would save nothing
-        use_dictionary=["model_id", "run_id"], write_statistics=["query_id", "model_id", "run_id"],
-    ) as writer:  # fmt: skip
-        for batch in chain([first], batches):
-            writer.write_table(pa.Table.from_batches([batch]))
-    rows = pq.read_metadata(scratch).num_rows
-    os.replace(scratch, path)
-    return rows, path.stat().st_size
+    with file.drafted() as draft:
+        system, inner = draft.filesystem()
+        first = next(batches)
+        with pq.ParquetWriter(
+            inner, first.schema, filesystem=system, compression="snappy", use_compliant_nested_type=True,
+            # ids and similarities hardly repeat, so dictionary encoding would save nothing
+            use_dictionary=["model_id", "run_id"], write_statistics=["query_id", "model_id", "run_id"],
+        ) as writer:  # fmt: skip
+            for batch in chain([first], batches):
+                writer.write_table(pa.Table.from_batches([batch]))
+        with draft.open() as written:
+            return pq.ParquetFile(written).metadata.num_rows, written.size()
 
 
 def _shortfall(search: Search, block: int, offsets: np.ndarray) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skyhash.locations import Location
 from skyhash.topk.candidates import merge
 from skyhash.topk.candidates.stored import RowNumbers, StoredLists, decode_stored
 
@@ -17,7 +18,7 @@ COLUMNS = ("neighbour_ids", "similarities")
 class StoredFile:
     """A file of the table, and the least and greatest `query_id` in it; files do not overlap and are sorted within."""
 
-    path: str
+    path: Location
     first: int
     last: int
 
@@ -43,7 +44,7 @@ class StoredQueries:
     run_id: str
 
 
-def stored_queries(paths: Sequence[str]) -> StoredQueries | None:
+def stored_queries(paths: Sequence[Location]) -> StoredQueries | None:
     """The queries of some files of the table; None if they are not lists that can be extended.
 
     Those have fingerprints, of one run, and each query once and in order: as `list_files` writes them.
@@ -53,9 +54,11 @@ def stored_queries(paths: Sequence[str]) -> StoredQueries | None:
 
     files, ids, fingerprints, runs = [], [], [], set()
     for path in paths:
-        if "fingerprint" not in pq.read_schema(path).names:
-            return None
-        table = pq.read_table(path, columns=["query_id", "run_id", "fingerprint"])
+        with path.open() as content:
+            opened = pq.ParquetFile(content)
+            if "fingerprint" not in opened.schema_arrow.names:
+                return None
+            table = opened.read(columns=["query_id", "run_id", "fingerprint"])
         if table["fingerprint"].null_count:
             return None
         if table.num_rows:
@@ -100,7 +103,7 @@ def _read(files: Sequence[StoredFile], wanted: np.ndarray, k: int, numbers: RowN
     for file in files:
         if file.last < wanted[0] or file.first > wanted[-1]:
             continue
-        with pq.ParquetFile(file.path) as opened:
+        with file.path.open() as content, pq.ParquetFile(content) as opened:
             queries = opened.read(columns=["query_id"], use_threads=False)["query_id"].to_numpy()
             start = 0
             for group in range(opened.num_row_groups):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skyhash.locations import Entry, Location
 from skyhash.spark.storage.data_files import DataFile
 from skyhash.tables import Table
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 COMMITS_PER_CHECKPOINT = 10
 
 
-def _numbered(log: Path, kind: str = "") -> dict[int, list[Path]]:
+def _numbered(log: Location, kind: str = "") -> dict[int, list[Entry]]:
     """Version -> files of a log that bear its number, checksums too; those of one kind: ``.checkpoint``."""
-    found: dict[int, list[Path]] = {}
-    for file in log.iterdir():
-        if (match := re.fullmatch(r"\.?(\d{20})(\..+)", file.name)) and match[2].startswith(kind):
+    found: dict[int, list[Entry]] = {}
+    for file in log.entries():
+        if (match := re.fullmatch(r"\.?(\d{20})(\..+)", file.location.name)) and match[2].startswith(kind):
             found.setdefault(int(match[1]), []).append(file)
     return found
 
@@ -31,24 +31,33 @@ class DeltaLayout:
     def __init__(self, spark: SparkSession):
         self.spark = spark
 
-    def version(self, folder: Path) -> int | None:
+    def version(self, folder: Location) -> int | None:
         # a commit is a file whose name is the version number: listing is a thousand times faster than a Spark query
-        commits = [file.stem for file in (folder / "_delta_log").glob("*.json") if file.stem.isdigit()]
-        return int(max(commits)) if commits else None
+        names = (folder / "_delta_log").names()
+        commits = [name[: -len(".json")] for name in names if name.endswith(".json")]
+        numbers = [int(name) for name in commits if name.isdigit()]
+        return max(numbers) if numbers else None
 
-    def read(self, folder: Path, table: Table, version: int | None) -> DataFrame:
+    def read(self, folder: Location, table: Table, version: int | None) -> DataFrame:
         reader = self.spark.read.format("delta")
         if version is not None:
             reader = reader.option("versionAsOf", version)
-        return reader.load(str(folder))
+        return reader.load(folder.for_spark)
 
-    def write(self, folder: Path, table: Table, rows: DataFrame, mode: str) -> None:
+    def write(self, folder: Location, table: Table, rows: DataFrame, mode: str) -> None:
         writer = rows.write.format("delta").mode(mode)
         # adds columns that a table written by an older release lacks
         writer = writer.option("overwriteSchema" if mode == "overwrite" else "mergeSchema", "true")
-        writer.save(str(folder))
+        writer.save(folder.for_spark)
 
-    def replace(self, folder: Path, table: Table, files: Sequence[DataFile]) -> None:
+    def delete(self, folder: Location, table: Table, keys: DataFrame) -> None:
+        from delta.tables import DeltaTable
+
+        same = " AND ".join(f"t.`{name}` = k.`{name}`" for name in keys.columns)
+        rows = DeltaTable.forPath(self.spark, folder.for_spark).alias("t")
+        rows.merge(keys.alias("k"), same).whenMatchedDelete().execute()
+
+    def replace(self, folder: Location, table: Table, files: Sequence[DataFile]) -> None:
         # Delta for Spark can only commit files of its own writers; delta-rs writes the same log
         from deltalake import DeltaTable, PostCommitHookProperties, Schema
         from deltalake.transaction import AddAction, create_table_with_add_actions
@@ -58,13 +67,16 @@ class DeltaLayout:
         actions = [AddAction(file.name, file.size, {}, now, True, file.statistics) for file in files]
         # checkpoints of the log are left to Spark
         quiet = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+        options = folder.delta_rs_options() or None
         if self.version(folder) is None:
-            create_table_with_add_actions(str(folder), schema, actions, "error", post_commithook_properties=quiet)
+            create_table_with_add_actions(
+                folder.for_delta_rs, schema, actions, "error", post_commithook_properties=quiet, storage_options=options
+            )
         else:
-            known = DeltaTable(str(folder))
+            known = DeltaTable(folder.for_delta_rs, storage_options=options)
             known.create_write_transaction([*actions], "overwrite", schema, post_commithook_properties=quiet)
 
-    def trim(self, folder: Path, versions: set[int], latest: float) -> int:
+    def trim(self, folder: Location, versions: set[int], latest: float) -> int:
         # a version is read from the checkpoint before it and the commits since: what lies before the checkpoint of the
         # oldest version is needed by none. Delta would keep it for as long as its data, which is years (spark/session)
         log, newest = folder / "_delta_log", self.version(folder)
@@ -72,15 +84,15 @@ class DeltaLayout:
         if newest is not None and newest - max(checkpoints, default=0) >= COMMITS_PER_CHECKPOINT:
             # those of delta-rs (see replace) do not count towards Spark's own checkpoints
             jvm: Any = self.spark._jvm
-            jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, str(folder)).checkpoint()
+            jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, folder.for_spark).checkpoint()
         base = max((number for number in checkpoints if number <= min(versions)), default=0)
         deleted = 0
         for number, files in sorted(_numbered(log).items()):
             for file in files if number < base else ():
-                if file.stat().st_mtime < latest:
-                    file.unlink(missing_ok=True)
+                if file.modified < latest:
+                    file.location.remove()
                     deleted += 1
         return deleted
 
-    def files(self, folder: Path, table: Table, version: int | None) -> list[str]:
+    def files(self, folder: Location, table: Table, version: int | None) -> list[str]:
         return sorted(self.read(folder, table, version).inputFiles())

@@ -1,23 +1,22 @@
-"""The lease on a warehouse: one writer at a time, on any file system with hard links, including NFS.
+"""The lease on a warehouse: one writer at a time, on any file system with hard links (NFS too) and on object stores.
 
-The lease is the file ``_lease/NNNNNNNN.json`` with the highest number. A process takes it by hard-linking a complete
-draft to the next number, which succeeds for one process only; no process writes another's file. The holder renews the
-lease by touching its file. Ages are differences of two file times set by the file server, so clocks of different
-machines do not matter. Another process takes over when the lease was given back, was not renewed for its length, or
-belongs to a process of this machine that no longer runs. A holder that was suspended for longer notices in `check`,
-which `Store` calls before every write.
+A lease is a number with facts about its holder, kept in the folder ``_lease``; the highest number counts. A process
+takes it by claiming the next number, which succeeds for one process only; no process writes another's facts (see
+`lease_records`). The holder renews the lease. Ages are differences of two times set by the file server, so clocks of
+different machines do not matter. Another process takes over when the lease was given back, was not renewed for its
+length, or belongs to a process of this machine that no longer runs. A holder that was suspended for longer notices in
+`check`, which `Store` calls before every write.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,13 +24,15 @@ from pathlib import Path
 from typing import Any
 
 from skyhash.errors import LeaseLost, WarehouseBusy
+from skyhash.locations import Location
 from skyhash.spark.logs import say
+from skyhash.spark.storage.lease_records import Draft, Records, records
 
 FOLDER = "_lease"
 SECONDS = 120.0
 RENEWALS = 6  # per length of the lease
-KEPT = 16  # files of earlier leases that are kept
-_held: dict[Path, Lease] = {}
+KEPT = 16  # leases before the present one whose facts are kept
+_held: dict[Location, Lease] = {}
 
 
 def clock() -> float:
@@ -62,39 +63,38 @@ class Lease:
 
     Parameters
     ----------
-    warehouse : Path
+    warehouse : Location
     job : str
         Shown to processes that find the warehouse in use.
     seconds : float
         Length: a lease that is not renewed for so long is lost.
     """
 
-    def __init__(self, warehouse: Path, job: str, seconds: float = SECONDS):
-        self.warehouse, self.folder, self.seconds = warehouse, warehouse / FOLDER, seconds
+    def __init__(self, warehouse: Location, job: str, seconds: float = SECONDS):
+        self.warehouse, self.records, self.seconds = warehouse, records(warehouse / FOLDER), seconds
         self.job, self.number, self._renewed = job, 0, 0.0
         self._lock, self._ended = threading.Lock(), threading.Event()
 
     def take(self) -> Holder | None:
         """Take the lease; if another process holds it, return that holder."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        draft = self._draft()
+        draft = self.records.draft(self._facts())
         try:
             while True:
-                holder = newest(self.folder, draft)
+                holder = newest(self.records, draft)
                 if holder and not holder.free and holder.number != self.number:
                     return holder
                 number, taken = holder.number + 1 if holder else 1, clock()
-                if _linked(draft, self._file(number)) and max(_numbers(self.folder)) == number:
+                if self.records.claim(draft, number) and max(self.records.numbers()) == number:
                     self.number, self._renewed = number, taken
                     return None
         finally:
-            draft.unlink()
+            self.records.discard(draft)
 
     def start(self) -> None:
-        """Renew the lease in the background, and delete files of old leases."""
-        for number in _numbers(self.folder):
+        """Renew the lease in the background, and delete what is left of old leases."""
+        for number in self.records.numbers():
             if number < self.number - KEPT:
-                self._file(number).unlink(missing_ok=True)
+                self.records.delete(number)
         threading.Thread(target=self._keep_renewing, daemon=True).start()
 
     def check(self) -> None:
@@ -106,21 +106,20 @@ class Lease:
             Another process has taken it over.
         """
         with self._lock:
-            if max(_numbers(self.folder), default=0) == self.number:
+            if max(self.records.numbers(), default=0) == self.number:
                 if clock() - self._renewed <= self.seconds:
                     return
                 # not renewed for too long; if the next number can be taken, no other process has taken over
                 if self.take() is None:
                     return
-            holder = newest(self.folder)
+            holder = newest(self.records)
         raise LeaseLost(f"warehouse {self.warehouse}: the lease of this job was taken over by {holder}")
 
     def give_back(self) -> None:
         """Release the lease at once."""
         self._ended.set()
         with self._lock, contextlib.suppress(OSError):
-            draft = self._draft(given_back=True)
-            os.replace(draft, self._file(self.number))
+            self.records.replace(self.number, self._facts() | {"given_back": True})
 
     def _keep_renewing(self) -> None:
         while not self._ended.wait(self.seconds / RENEWALS):
@@ -128,45 +127,23 @@ class Lease:
                 now = clock()
                 # an expired lease is not renewed here, so that `check` notices that it expired
                 if not self._ended.is_set() and now - self._renewed <= self.seconds:
-                    os.utime(self._file(self.number))
+                    self.records.renew(self.number)
                     self._renewed = now
 
-    def _file(self, number: int) -> Path:
-        return self.folder / f"{number:08d}.json"
-
-    def _draft(self, **more: Any) -> Path:
-        facts = {
+    def _facts(self) -> dict[str, Any]:
+        return {
             "job": self.job, "host": socket.gethostname(), "pid": os.getpid(), "process": _process(os.getpid()),
-            "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}", "seconds": self.seconds,
+            "since": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}", "seconds": self.seconds, "claim": uuid.uuid4().hex,
         }  # fmt: skip
-        draft = self.folder / f".{uuid.uuid4().hex}"
-        draft.write_text(json.dumps(facts | more), encoding="utf-8")
-        return draft
 
 
-def _linked(draft: Path, file: Path) -> bool:
-    try:
-        os.link(draft, file)
-    except FileExistsError:
-        # NFS may repeat a request whose reply was lost: a link count of two says that the first succeeded
-        return draft.stat().st_nlink == 2
-    return True
-
-
-def _numbers(folder: Path) -> list[int]:
-    return [int(file.stem) for file in folder.glob("*.json") if file.stem.isdigit()]
-
-
-def newest(folder: Path, fresh: Path | None = None) -> Holder | None:
-    """The latest holder of the lease; `fresh` is a file just written, whose time is the file server's present time."""
-    number = max(_numbers(folder), default=0)
+def newest(kept: Records, fresh: Draft | None = None) -> Holder | None:
+    """The latest holder of the lease; `fresh` was written just now, at the file server's present time."""
+    number = max(kept.numbers(), default=0)
     if not number:
         return None
-    now = fresh.stat().st_mtime if fresh else time.time()
-    # opened, not only stat'ed: NFS clients update a file's time from the server when they open it
-    with open(folder / f"{number:08d}.json", encoding="utf-8") as file:
-        facts = json.load(file)
-        return Holder(number, facts, max(0.0, now - os.fstat(file.fileno()).st_mtime))
+    facts, renewed = kept.read(number)
+    return Holder(number, facts, max(0.0, (fresh.written if fresh else time.time()) - renewed))
 
 
 def _process(pid: int) -> str:
@@ -186,20 +163,28 @@ def _is_gone(facts: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def hold(warehouse: str | Path, job: str, wait: float = 0.0, seconds: float = SECONDS) -> Iterator[None]:
+def hold(
+    warehouse: str | Path,
+    job: str,
+    wait: float = 0.0,
+    seconds: float = SECONDS,
+    options: Mapping[str, str] | None = None,
+) -> Iterator[None]:
     """Hold the lease on a warehouse during a block; does nothing where this process holds it already.
 
     Parameters
     ----------
     wait : float
         Seconds to wait for another holder.
+    options : mapping, optional
+        Of the warehouse's object store.
 
     Raises
     ------
     WarehouseBusy
         Another process still holds it after `wait` seconds.
     """
-    folder = Path(warehouse).absolute()
+    folder = Location(warehouse, options)
     if folder in _held:
         yield
         return
@@ -220,7 +205,8 @@ def hold(warehouse: str | Path, job: str, wait: float = 0.0, seconds: float = SE
         lease.give_back()
 
 
-def check(warehouse: Path) -> None:
+def check(warehouse: str | Path | Location) -> None:
     """Before a write: raise LeaseLost if this process has lost its lease on the warehouse."""
-    if warehouse in _held:
-        _held[warehouse].check()
+    held = _held.get(warehouse if isinstance(warehouse, Location) else Location(warehouse))
+    if held is not None:
+        held.check()

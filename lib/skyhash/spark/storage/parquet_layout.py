@@ -7,13 +7,12 @@ another writer was first, so a reader sees a complete version or none.
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyhash.errors import DataLoss
+from skyhash.locations import Location
 from skyhash.spark.storage.data_files import DataFile
 from skyhash.tables import Table
 
@@ -25,18 +24,22 @@ class ParquetLayout:
     def __init__(self, spark: SparkSession):
         self.spark = spark
 
-    def version(self, folder: Path) -> int | None:
-        versions = sorted((folder / "_versions").glob("*.json"))
-        return int(versions[-1].stem) if versions else None
+    def version(self, folder: Location) -> int | None:
+        names = (name.partition(".") for name in (folder / "_versions").names())
+        numbers = [int(number) for number, _, suffix in names if number.isdigit() and suffix == "json"]
+        return max(numbers) if numbers else None
 
-    def files(self, folder: Path, table: Table, version: int | None) -> list[str]:
+    def files(self, folder: Location, table: Table, version: int | None) -> list[str]:
         newest = self.version(folder) if version is None else version
         if newest is None:
             return []
-        listed = json.loads((folder / "_versions" / f"{newest:08d}.json").read_text())["files"]
-        return [str(folder / name) for name in listed]
+        return [str(folder / name) for name in self._listed(folder, newest)]
 
-    def read(self, folder: Path, table: Table, version: int | None) -> DataFrame:
+    def _listed(self, folder: Location, version: int) -> list[str]:
+        names: list[str] = json.loads((folder / "_versions" / f"{version:08d}.json").read_text())["files"]
+        return names
+
+    def read(self, folder: Location, table: Table, version: int | None) -> DataFrame:
         files = self.files(folder, table, version)
         if not files:
             return self.spark.createDataFrame([], table.ddl)
@@ -48,33 +51,29 @@ class ParquetLayout:
         rows = self.spark.read.schema(table.ddl).parquet(*files)
         return rows.select(*[name for name in table.names if name in present])
 
-    def write(self, folder: Path, table: Table, rows: DataFrame, mode: str) -> None:
+    def write(self, folder: Location, table: Table, rows: DataFrame, mode: str) -> None:
         newest = self.version(folder)
         part = f"data-{uuid.uuid4().hex}"
         rows.write.mode("error").parquet(str(folder / part))
-        new = sorted(f"{part}/{file.name}" for file in (folder / part).glob("*.parquet"))
-        kept = [] if mode == "overwrite" else [os.path.relpath(f, folder) for f in self.files(folder, table, newest)]
+        new = sorted(f"{part}/{name}" for name in (folder / part).names() if name.endswith(".parquet"))
+        kept = [] if mode == "overwrite" or newest is None else self._listed(folder, newest)
         self._commit(folder, 0 if newest is None else newest + 1, kept + new)
 
-    def replace(self, folder: Path, table: Table, files: Sequence[DataFile]) -> None:
+    def delete(self, folder: Location, table: Table, keys: DataFrame) -> None:
+        kept = self.read(folder, table, None).join(keys, keys.columns, "left_anti")
+        self.write(folder, table, kept.select(*table.names), "overwrite")
+
+    def replace(self, folder: Location, table: Table, files: Sequence[DataFile]) -> None:
         newest = self.version(folder)
         self._commit(folder, 0 if newest is None else newest + 1, sorted(file.name for file in files))
 
-    def trim(self, folder: Path, versions: set[int], latest: float) -> int:
-        lists = [file for file in (folder / "_versions").glob("*.json") if int(file.stem) not in versions]
-        old = [file for file in lists if file.stat().st_mtime < latest]
-        for file in old:
-            file.unlink(missing_ok=True)
+    def trim(self, folder: Location, versions: set[int], latest: float) -> int:
+        lists = [one for one in (folder / "_versions").entries() if one.location.name.endswith(".json")]
+        old = [one for one in lists if int(one.location.name[:-5]) not in versions and one.modified < latest]
+        for one in old:
+            one.location.remove()
         return len(old)
 
-    def _commit(self, folder: Path, version: int, files: list[str]) -> None:
-        versions = folder / "_versions"
-        versions.mkdir(exist_ok=True)
-        draft = versions / f".{uuid.uuid4().hex}"
-        draft.write_text(json.dumps({"files": files}))
-        try:
-            os.link(draft, versions / f"{version:08d}.json")
-        except FileExistsError:
-            raise DataLoss(f"{folder}: version {version} was written by another job meanwhile") from None
-        finally:
-            draft.unlink()
+    def _commit(self, folder: Location, version: int, files: list[str]) -> None:
+        if not (folder / "_versions" / f"{version:08d}.json").create(json.dumps({"files": files})):
+            raise DataLoss(f"{folder}: version {version} was written by another job meanwhile")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from skyhash.config import Config, check_warehouse
 from skyhash.errors import DataLoss, InputError
-from skyhash.files import is_remote
+from skyhash.locations import Location
 from skyhash.spark.storage import lease
 from skyhash.spark.storage.data_files import DataFile
 from skyhash.tables import BY_NAME, Table
@@ -37,12 +38,13 @@ class Written:
 class Layout(Protocol):
     """Format of a table on disk: `delta_layout` or `parquet_layout`."""
 
-    def version(self, folder: Path) -> int | None: ...
-    def read(self, folder: Path, table: Table, version: int | None) -> DataFrame: ...
-    def write(self, folder: Path, table: Table, rows: DataFrame, mode: Mode) -> None: ...
-    def replace(self, folder: Path, table: Table, files: Sequence[DataFile]) -> None: ...
-    def files(self, folder: Path, table: Table, version: int | None) -> list[str]: ...
-    def trim(self, folder: Path, versions: set[int], latest: float) -> int: ...
+    def version(self, folder: Location) -> int | None: ...
+    def read(self, folder: Location, table: Table, version: int | None) -> DataFrame: ...
+    def write(self, folder: Location, table: Table, rows: DataFrame, mode: Mode) -> None: ...
+    def delete(self, folder: Location, table: Table, keys: DataFrame) -> None: ...
+    def replace(self, folder: Location, table: Table, files: Sequence[DataFile]) -> None: ...
+    def files(self, folder: Location, table: Table, version: int | None) -> list[str]: ...
+    def trim(self, folder: Location, versions: set[int], latest: float) -> int: ...
 
 
 class Store:
@@ -52,32 +54,46 @@ class Store:
     ----------
     spark : SparkSession
     warehouse : str
-        Folder that the driver and every executor mount under this path.
+        Folder that the driver and every executor mount under this path, or URI of an object store.
     layout : {"delta", "parquet"}
     work : str
-        Folder for work in progress, mounted likewise; '' = the folder ``work`` of the warehouse.
+        Folder for work in progress, mounted likewise; '' = the folder ``work`` of a local warehouse.
+    storage : mapping, optional
+        Options of the warehouse's object store.
 
     Raises
     ------
     InputError
         The warehouse is no folder.
+    ConfigError
+        See `skyhash.config.check_warehouse`.
     """
 
-    def __init__(self, spark: SparkSession, warehouse: str, layout: str = "delta", work: str = ""):
+    def __init__(
+        self,
+        spark: SparkSession,
+        warehouse: str,
+        layout: str = "delta",
+        work: str = "",
+        storage: Mapping[str, str] | None = None,
+    ):
         from skyhash.spark.storage.delta_layout import DeltaLayout
         from skyhash.spark.storage.parquet_layout import ParquetLayout
 
         self.spark = spark
-        for setting, path in (("warehouse", warehouse), ("work", work)):
-            if is_remote(path):
-                raise InputError(setting, path, "a folder that the driver and every executor mount")
-        self.warehouse = Path(warehouse.removeprefix("file://")).absolute()
+        self.warehouse = Location(warehouse, storage)
+        check_warehouse(str(self.warehouse), work, layout)
         # a folder that serves other purposes and other warehouses too: what is ours lies below one name
         name = f"skyhash-{hashlib.sha256(str(self.warehouse).encode()).hexdigest()[:12]}"
-        self.work = Path(work.removeprefix("file://")).absolute() / name if work else self.warehouse / "work"
-        if self.warehouse.exists() and not self.warehouse.is_dir():
+        self.work = Path(Location(work) / name if work else self.warehouse / "work")
+        if self.warehouse.local and self.warehouse.exists() and not self.warehouse.is_folder():
             raise InputError("warehouse", f"{self.warehouse}, a file", "a folder")
         self.layout: Layout = DeltaLayout(spark) if layout == "delta" else ParquetLayout(spark)
+
+    @classmethod
+    def of(cls, spark: SparkSession, config: Config) -> Store:
+        """The warehouse that the settings name."""
+        return cls(spark, config.warehouse, config.format, config.work, config.storage)
 
     @contextmanager
     def work_folder(self, name: str) -> Iterator[Path]:
@@ -94,7 +110,7 @@ class Store:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def folder(self, name: str) -> Path:
+    def folder(self, name: str) -> Location:
         """Folder of a table."""
         return self.warehouse / name
 
@@ -139,8 +155,12 @@ class Store:
         return rows
 
     def files(self, name: str, version: int | None = None) -> list[str]:
-        """Parquet files of one version of a table."""
+        """Parquet files of one version of a table, as Spark names them: see `Location.of_spark`."""
         return self.layout.files(self.folder(name), BY_NAME[name], version)
+
+    def locations(self, name: str, version: int | None = None) -> list[Location]:
+        """The same as locations."""
+        return [Location.of_spark(file, self.warehouse.options) for file in self.files(name, version)]
 
     def trim(self, name: str, versions: set[int], latest: float) -> int:
         """Delete what a table's log says of versions that neither `versions` nor the newest one rest on.
@@ -168,6 +188,15 @@ class Store:
     def overwrite(self, name: str, rows: DataFrame, expected: int | None = None) -> Written:
         """Replace all rows in one step; readers of older versions are not affected."""
         return self._write(name, rows, "overwrite", expected)
+
+    def delete(self, name: str, keys: DataFrame) -> Written:
+        """Delete the rows whose values in the columns of `keys` are those of one of its rows."""
+        lease.check(self.warehouse)
+        self.layout.delete(self.folder(name), BY_NAME[name], keys)
+        version = self.version(name)
+        if version is None:
+            raise DataLoss(f"table {name}: gone after rows were deleted from it")
+        return Written(name, version, 0)
 
     def replace(self, name: str, files: Sequence[DataFile], expected: int) -> Written:
         """Replace all rows, in one step, by files that tasks have written into the table's folder."""

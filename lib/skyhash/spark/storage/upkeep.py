@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlparse
 
 from skyhash.errors import DataLoss
+from skyhash.locations import Location
 from skyhash.spark.storage import lease
 
 if TYPE_CHECKING:
@@ -19,23 +17,23 @@ LOGS = ("_delta_log", "_versions")
 COMPACT_FROM = 8  # number of small files from which a table is compacted
 
 
-def size(folder: Path) -> tuple[int, int]:
+def size(folder: Location) -> tuple[int, int]:
     """Number and total bytes of all files below a folder, including old versions and files of killed tasks."""
-    sizes = [file.stat().st_size for file in folder.rglob("*") if file.is_file()]
+    sizes = [file.size for file in folder.files()]
     return len(sizes), sum(sizes)
 
 
-def local(file: str) -> Path:
-    """The local path of a file as Spark names it."""
-    return Path(unquote(urlparse(file).path)) if file.startswith("file:") else Path(file)
+def _sizes(store: Store, name: str) -> list[int]:
+    """Bytes of the files of a table's newest version."""
+    there = {file.location: file.size for file in store.folder(name).files()}
+    return [there.get(file, 0) for file in store.locations(name)]
 
 
 def is_scattered(store: Store, name: str, small_bytes: int) -> bool:
     """Whether a table's newest version consists of many small files; never `neighbours`, a file per range of ids."""
     if name == "neighbours":
         return False
-    files = [local(file) for file in store.files(name)]
-    return sum(file.stat().st_size < small_bytes for file in files) >= COMPACT_FROM
+    return sum(size < small_bytes for size in _sizes(store, name)) >= COMPACT_FROM
 
 
 def compact(store: Store, name: str) -> Written:
@@ -44,7 +42,7 @@ def compact(store: Store, name: str) -> Written:
 
     rows = store.read(name)
     key = list(BY_NAME[name].key)
-    total = sum(local(file).stat().st_size for file in store.files(name))
+    total = sum(_sizes(store, name))
     parts = max(1, total >> 28)
     ordered = rows.coalesce(1).sortWithinPartitions(*key) if parts == 1 else rows.repartitionByRange(parts, *key)
     return store.overwrite(name, ordered, expected=rows.count())
@@ -64,28 +62,28 @@ def vacuum(store: Store, name: str, versions: set[int], seconds: float) -> int:
         A kept version can no longer be read; nothing is deleted then.
     """
     folder, newest = store.folder(name), store.version(name)
-    needed = set()
+    needed: set[Location] = set()
+    files = [file for file in folder.files() if file.location.relative_to(folder).split("/")[0] not in LOGS]
+    there = {file.location for file in files}
     for version in {*versions, newest}:
-        files = [local(file) for file in store.files(name, version)]
-        missing = [file for file in files if not file.exists()]
+        of_version = store.locations(name, version)
+        missing = [file for file in of_version if file not in there]
         if missing:
             raise DataLoss(f"table {name}: version {version} lacks its file {missing[0]}")
-        needed |= {os.path.realpath(file) for file in files}
+        needed |= set(of_version)
     lease.check(store.warehouse)
     latest, deleted = time.time() - seconds, 0
-    for file in sorted(folder.rglob("*")):
-        if file.relative_to(folder).parts[0] in LOGS or not file.is_file():
-            continue
-        if os.path.realpath(file) not in needed and file.stat().st_mtime < latest:
-            file.unlink(missing_ok=True)
+    for file in files:
+        if file.location not in needed and file.modified < latest:
+            file.location.remove()
             deleted += 1
-    for inner in sorted((f for f in folder.rglob("*") if f.is_dir()), reverse=True):
-        if inner.relative_to(folder).parts[0] not in LOGS and not any(inner.iterdir()):
-            inner.rmdir()
+    for inner in reversed(folder.entries(below=True)):
+        if inner.is_folder and inner.location.relative_to(folder).split("/")[0] not in LOGS:
+            inner.location.remove_if_empty()
     return deleted
 
 
-def newest_change(path: Path) -> float:
+def newest_change(location: Location) -> float:
     """Time of the last change of a file, or of anything in a folder."""
-    inside = path.rglob("*") if path.is_dir() else ()
-    return max([path.stat().st_mtime, *(file.stat().st_mtime for file in inside)])
+    own = location.entry()
+    return max([own.modified if own else 0.0, *(one.modified for one in location.entries(below=True))])

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import uuid
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skyhash.errors import InputError
+from skyhash.files import CHUNK_BYTES
+from skyhash.locations import Location
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,10 +67,13 @@ class Model:
     facts: dict[str, Any]
 
 
-def checksum(path: Path) -> str:
+def checksum(file: Location) -> str:
     """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    with file.open() as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def model_id(weights_checksum: str, descriptor_id: str, threshold: str) -> str:
@@ -80,24 +82,19 @@ def model_id(weights_checksum: str, descriptor_id: str, threshold: str) -> str:
     return "model-" + hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def keep(warehouse: Path, model: Model, weights: Path) -> Path:
-    """Copy weights and description into the warehouse, unless they are there; returns the path of the weights there."""
+def keep(warehouse: Location, model: Model, weights: Location) -> Location:
+    """Copy weights and description into the warehouse, unless they are there; returns the weights there."""
     folder = warehouse / FOLDER / model.model_id
     if not (folder / DESCRIPTION).exists():
-        draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-        draft.mkdir(parents=True)
-        try:
-            shutil.copyfile(weights, draft / WEIGHTS)
-            (draft / DESCRIPTION).write_text(json.dumps(asdict(model), indent=1, sort_keys=True), encoding="utf-8")
-            shutil.rmtree(folder, ignore_errors=True)
-            draft.replace(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+        (folder / WEIGHTS).copy_from(weights)
+        verify(folder / WEIGHTS, model.weights_checksum)
+        # last: a folder with a description is whole
+        (folder / DESCRIPTION).write(json.dumps(asdict(model), indent=1, sort_keys=True))
     verify(folder / WEIGHTS, model.weights_checksum)
     return folder / WEIGHTS
 
 
-def read(folder: Path) -> Model:
+def read(folder: Location) -> Model:
     """The description of a model's folder.
 
     Raises
@@ -107,12 +104,12 @@ def read(folder: Path) -> Model:
     """
     path = folder / DESCRIPTION
     try:
-        return Model(**json.loads(path.read_text(encoding="utf-8")))
+        return Model(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError) as error:
         raise InputError(str(folder), f"{type(error).__name__}", f"a model's folder with {DESCRIPTION}") from None
 
 
-def verify(weights: Path, expected: str) -> None:
+def verify(weights: Location, expected: str) -> None:
     """Compare a weights file with its checksum.
 
     Raises
@@ -120,14 +117,14 @@ def verify(weights: Path, expected: str) -> None:
     InputError
         It is missing or was changed.
     """
-    if not weights.is_file():
+    if not weights.exists():
         raise InputError(str(weights), "no file", "the model's weights")
     found = checksum(weights)
     if found != expected:
         raise InputError(str(weights), f"checksum {found[:12]}", f"{expected[:12]}, as the model was written")
 
 
-def load(folder: Path) -> tuple[Encoder, np.ndarray]:
+def load(folder: Location) -> tuple[Encoder, np.ndarray]:
     """The encoder, ready to encode, and the thresholds of its bits, float32, shape (code_size,).
 
     Raises
@@ -135,13 +132,13 @@ def load(folder: Path) -> tuple[Encoder, np.ndarray]:
     InputError
         No model, changed weights, or weights that do not fit the encoder.
     """
-    from safetensors.torch import load_file
+    from safetensors.torch import load as load_tensors
 
     from skyhash.nets import train_loop
 
     model = read(folder)
     verify(folder / WEIGHTS, model.weights_checksum)
-    tensors = load_file(folder / WEIGHTS)
+    tensors = load_tensors((folder / WEIGHTS).read_bytes())
     encoder = train_loop.make(model.encoder_settings, tuple(model.shape), tuple(model.classes))
     weights = {name.removeprefix("encoder/"): t for name, t in tensors.items() if name.startswith("encoder/")}
     try:

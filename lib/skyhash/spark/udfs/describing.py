@@ -86,11 +86,14 @@ def describer(
         archive = ARCHIVES.make(archive_settings)
         describe_one = Describer(descriptor_id, settings)
         source: FileSource | None = None
+        companions: dict[str, bytes | None] = {}
         for batch in batches:
             rows = []
             for path, group in batch.groupby("path", sort=False):
                 if source is None or source.path != path:
-                    source = FileSource(str(path), archive_settings.storage, archive_settings.max_file_mb << 20)
+                    source = FileSource(
+                        str(path), archive_settings.storage, archive_settings.max_file_mb << 20, companions
+                    )
                 rows += _describe_file(archive, source, group, describe_one)
             # dtype object with None: pandas would convert columns with missing bytes or shapes to floats
             frame = pd.DataFrame(rows, columns=_COLUMNS, dtype=object)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyhash.errors import DataLoss
+from skyhash.locations import Location
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,14 +22,14 @@ def rows_per_batch(batch: int, row_bytes: int) -> int:
 
 
 def hasher(
-    folder: str, dtype: str, shape: tuple[int, ...], device: str = "auto"
+    folder: Location, dtype: str, shape: tuple[int, ...], device: str = "auto"
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Function for `mapInArrow` over (image_id, data): rows of `HASHED`.
 
     Parameters
     ----------
-    folder : str
-        The model's folder, mounted by the executors.
+    folder : Location
+        The model's.
     dtype, shape
         Of a descriptor's array.
     device : {'auto', 'cpu', 'cuda'}
@@ -47,7 +47,7 @@ def hasher(
 
         # Spark runs one worker per core
         torch.set_num_threads(1)
-        encoder, thresholds = model_folder.load(Path(folder))
+        encoder, thresholds = model_folder.load(folder)
         task = TaskContext.get()
         at = device_of("hash.device", device, task.partitionId() if task else 0)
         encoder.to(at)

@@ -21,7 +21,7 @@ from skyhash.tables import OBSERVATIONS
 if TYPE_CHECKING:
     import pandas as pd
 
-_NOT_READ = ("image_id", "run_id", "modified", "vanished_run", "retired_run")
+_NOT_READ = ("image_id", "run_id", "modified", "read_key", "vanished_run", "retired_run")
 TIMES = ("obs_time", "slot_time", "release_time")
 ROWS_PER_BATCH = 256
 
@@ -33,21 +33,19 @@ def read_schema(described: bool) -> str:
     return f"reason string, message string, read_key string, modified_us bigint, {facts}{more}"
 
 
-def source_of(settings: ArchiveSettings, path: str) -> FileSource:
-    """A file of the archive, within the settings' limits."""
-    return FileSource(path, settings.storage, settings.max_file_mb << 20)
+def source_of(settings: ArchiveSettings, path: str, companions: dict[str, bytes | None] | None = None) -> FileSource:
+    """A file of the archive, within the settings' limits; `companions` as of `FileSource`."""
+    return FileSource(path, settings.storage, settings.max_file_mb << 20, companions)
 
 
 def reader_of_files(
-    settings: ArchiveSettings, read_key: str, describe: list[tuple[str, DescriptorSettings]]
+    settings: ArchiveSettings, describe: list[tuple[str, DescriptorSettings]]
 ) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
-    """Function for `mapInPandas` over (path, modified_us): a row of `read_schema` for every image and every bad file.
+    """Function for `mapInPandas` over (path, modified_us, read_key): a row of `read_schema` for each image or bad file.
 
     Parameters
     ----------
     settings : ArchiveSettings
-    read_key : str
-        Fingerprint of those settings and the archive's version, stored with rejected files.
     describe : list of (descriptor_id, DescriptorSettings)
         Descriptors to compute in the same reading.
     """
@@ -57,6 +55,7 @@ def reader_of_files(
 
         archive = ARCHIVES.make(settings)
         describers = [Describer(descriptor_id, one) for descriptor_id, one in describe]
+        companions: dict[str, bytes | None] = {}
         names = [part.split()[0].strip("`") for part in read_schema(False).split(", ")]
         names += ["described"] if describe else []
 
@@ -69,8 +68,8 @@ def reader_of_files(
 
         for batch in batches:
             rows: list[dict[str, Any]] = []
-            for path, modified in zip(batch["path"], batch["modified_us"], strict=True):
-                for row in _file_rows(archive, settings, path, describers):
+            for path, modified, read_key in batch[["path", "modified_us", "read_key"]].itertuples(index=False):
+                for row in _file_rows(archive, settings, source_of(settings, path, companions), describers):
                     rows.append(row | {"modified_us": modified, "read_key": read_key})
                     if len(rows) >= ROWS_PER_BATCH:
                         yield frame(rows)
@@ -82,12 +81,12 @@ def reader_of_files(
 
 
 def _file_rows(
-    archive: Any, settings: ArchiveSettings, path: str, describers: list[Describer]
+    archive: Any, settings: ArchiveSettings, source: FileSource, describers: list[Describer]
 ) -> Iterator[dict[str, Any]]:
+    path = source.path
     row: dict[str, Any] = {"path": path, "member": "", "archive": settings.kind, "checksum": "", "size_bytes": 0}
     found = 0
     try:
-        source = source_of(settings, path)
         checksum, size = source.checksum()
         row |= {"checksum": checksum, "size_bytes": size}
         if not size:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from skyhash.locations import Location
 from skyhash.spark.udfs.hashing import decoded
 
 # larger arrays are averaged down to about 32 x 32
@@ -15,11 +16,12 @@ MOST_NUMBERS = 4096
 BLOCK_ROWS = 512
 
 
-def _scanner(files: Sequence[str], columns: list[str], where: tuple[str, str]) -> Iterator[Any]:
+def _scanner(files: Sequence[Location], columns: list[str], where: tuple[str, str]) -> Iterator[Any]:
     import pyarrow.dataset as dataset
     import pyarrow_hotfix  # noqa: F401  (CVE-2023-47248: a Parquet file must not be able to run code)
 
-    source = dataset.dataset([file.removeprefix("file:") for file in sorted(files)], format="parquet")
+    opened = [file.filesystem() for file in sorted(files, key=str)]
+    source = dataset.dataset([inner for _, inner in opened], filesystem=opened[0][0], format="parquet")
     scan = source.scanner(columns=columns, filter=dataset.field(where[0]) == where[1], batch_size=BLOCK_ROWS,
                           batch_readahead=1, fragment_readahead=1)  # fmt: skip
     return (batch for batch in scan.to_batches() if batch.num_rows)
@@ -39,12 +41,12 @@ class DescriptorArrays:
 
     Attributes
     ----------
-    files : sequence of str
+    files : sequence of Location
         Of one version of `descriptors`.
     descriptor_id : str
     """
 
-    files: Sequence[str]
+    files: Sequence[Location]
     descriptor_id: str
 
     def of(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -67,13 +69,13 @@ class CodeArrays:
 
     Attributes
     ----------
-    files : sequence of str
+    files : sequence of Location
         Of one version of `hashes`.
     model_id : str
     column : {'code', 'bits'}
     """
 
-    files: Sequence[str]
+    files: Sequence[Location]
     model_id: str
     column: str
 

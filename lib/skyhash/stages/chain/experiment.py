@@ -22,12 +22,12 @@ writes  experiments (the rows of its runs); NAME.csv, NAME.png and the runs' war
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skyhash.config import Config, overlaid
 from skyhash.errors import ConfigError
 from skyhash.experiments import Experiment, Run
+from skyhash.locations import Location
 from skyhash.spark.logs import say
 from skyhash.spark.storage.store import Store
 from skyhash.stages.chain import experiment_results
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 ORDER = ("ingest", "describe", "train", "hash", "neighbours", "evaluate")
 # settings that do not change the results
-_NOT_IN_KEY = {"warehouse", "work", "format", "lease_seconds", "spark", "maintain", "release"}
+_NOT_IN_KEY = {"warehouse", "work", "storage", "format", "lease_seconds", "spark", "maintain", "release"}
 
 
 def run(spark: SparkSession, config: Config, experiment: Experiment, only: tuple[str, ...] = ()) -> Report:
@@ -70,7 +70,7 @@ def run(spark: SparkSession, config: Config, experiment: Experiment, only: tuple
     # settings of all runs are validated before the first one starts
     chosen = [(one, of_run(config, one)) for one in experiment.runs if not only or one.name in only]
     report = Report("experiment")
-    store = Store(spark, config.warehouse, config.format, config.work)
+    store = Store.of(spark, config)
     facts = {"experiment": name, "what": experiment.description, "runs": len(chosen), "run before": 0}
     report.facts |= facts
     for number, (one, settings) in enumerate(chosen, 1):
@@ -107,7 +107,7 @@ def in_own_warehouse(config: Config, settings: Config) -> Config:
     described = [descriptor_id(settings.describe), *(descriptor_id(d) for d in settings.evaluate.descriptors)]
     facts = [settings.archive.path, read_key(settings.archive), described, settings.simulate.model_dump(mode="json"),
              settings.seed]  # fmt: skip
-    folder = Path(config.warehouse) / experiment_results.FOLDER / f"tables-{digest(facts)}"
+    folder = Location(config.warehouse) / experiment_results.FOLDER / f"tables-{digest(facts)}"
     return settings.model_copy(update={"warehouse": str(folder)})
 
 
@@ -126,7 +126,7 @@ def results_of(spark: SparkSession, settings: Config) -> pd.DataFrame:
         simulate.write(settings, settings.archive.path)
     for job in ORDER:
         done = run_job(spark, settings, job, **({"describe": True} if job == "ingest" else {}))
-    store = Store(spark, settings.warehouse, settings.format, settings.work)
+    store = Store.of(spark, settings)
     rows = store.read("evaluation_summary").where(f"run_id = '{done.run_id}'").toPandas()
     model_id = done.facts["model"]
     model = store.read("models").where(f"model_id = '{model_id}'").first()

@@ -38,13 +38,12 @@ def show(
     # a column of NULLs has the dtype object
     rows = rows.astype(dict.fromkeys(NUMBERS, "float64"))
     folder = store.warehouse / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    rows.sort_values(KEY).to_csv(folder / f"{name}.csv", index=False)
+    (folder / f"{name}.csv").write(rows.sort_values(KEY).to_csv(index=False))
     evaluation = EVALUATIONS.get("labels")(config.evaluations["labels"])
     labels = rows[(rows["evaluation"] == "labels") & ~rows["method"].str.startswith(summary.PAIRED)]
     parameters = summary.headline_parameters(evaluation, labels)
     shown = labels[(labels["parameters"] == parameters) & (labels["metric"] == evaluation.headline)]
-    (folder / f"{name}.png").write_bytes(plots.experiment(shown, order, experiment.description))
+    (folder / f"{name}.png").write(plots.experiment(shown, order, experiment.description))
     report.facts |= {"table": str(folder / f"{name}.csv"), "picture": str(folder / f"{name}.png")}
     report.rows_out = len(rows)
     accuracies = rows[rows["evaluation"] == "classification"].set_index("run")

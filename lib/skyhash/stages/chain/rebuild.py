@@ -55,7 +55,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
 
         simulated = simulate.write(config, config.archive.path)
         report.facts |= {name: value for name, value in simulated.facts.items()}
-    store = Store(spark, config.warehouse, config.format, config.work)
+    store = Store.of(spark, config)
     runs = Runs(store)
     _mend(store, runs, report)
     rows = []

@@ -53,14 +53,14 @@ def run_job(spark: SparkSession, config: Config, job: str, announce: bool = True
     """
     from skyhash.spark.storage import lease
 
-    with lease.hold(config.warehouse, job, seconds=config.lease_seconds):
+    with lease.hold(config.warehouse, job, seconds=config.lease_seconds, options=config.storage):
         return _recorded(spark, config, job, announce, options)
 
 
 def _recorded(spark: SparkSession, config: Config, job: str, announce: bool, options: dict[str, Any]) -> Report:
     from skyhash.spark.storage.store import Store
 
-    store = Store(spark, config.warehouse, config.format, config.work)
+    store = Store.of(spark, config)
     begun = Report(job)
     if announce:
         begun.record(store, config, "started")

@@ -57,7 +57,7 @@ def run(spark: SparkSession, config: Config, study: Study, trials: int = 0) -> R
     """
     _check(config, study)
     report = Report("study")
-    store = Store(spark, config.warehouse, config.format, config.work)
+    store = Store.of(spark, config)
     key = study_key(config, study)
     wanted = trials or study.trials
     done = _done(store, study, key)

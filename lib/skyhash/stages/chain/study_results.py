@@ -26,15 +26,14 @@ def show(store: Store, report: Report, study: Study, rows: pd.DataFrame) -> None
         Of the table `trials`: all of this study.
     """
     folder = store.warehouse / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    rows.to_csv(folder / f"{study.name}.csv", index=False)
+    (folder / f"{study.name}.csv").write(rows.to_csv(index=False))
     report.rows_out = len(rows)
     report.facts |= {"failed": int(rows["value"].isna().sum()), "table": str(folder / f"{study.name}.csv")}
     good = rows[rows["value"].notna()]
     if good.empty:
         return
     goal = study.objective
-    (folder / f"{study.name}.png").write_bytes(plots.study(good, study.description, goal.metric, goal.direction))
+    (folder / f"{study.name}.png").write(plots.study(good, study.description, goal.metric, goal.direction))
     report.facts["picture"] = str(folder / f"{study.name}.png")
     ordered = good.sort_values(["value", "trial"], ascending=[goal.direction == "minimize", True]).head(SHOWN)
     cells = []

@@ -71,7 +71,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     if not config.evaluations:
         raise ConfigError("evaluations", "none", "one or more of " + ", ".join(EVALUATIONS.names()))
     report = Report("evaluate", run_id)
-    store = Store(spark, config.warehouse, config.format, config.work)
+    store = Store.of(spark, config)
     report.note_inputs(store, "observations", "descriptors", "hashes", "models", "neighbours")
     evaluations = {kind: EVALUATIONS.get(kind)(settings) for kind, settings in config.evaluations.items()}
     subject = subjects.find(store, config, evaluations)
@@ -142,7 +142,7 @@ def _judge(
 
 def _hashes(config: Config, store: Store, subject: Subject) -> dict[str, Method]:
     """The learned codes as search methods: by the metric of the neighbours, and by cosine."""
-    files, model_id = store.files("hashes"), subject.model["model_id"]
+    files, model_id = store.locations("hashes"), subject.model["model_id"]
     metric = subject.build.get("metric") or config.neighbours.metric
     column = "bits" if metric == "hamming" else "code"
     recorded_weights = json.loads(subject.build.get("parameters") or "{}").get("blend_weights")
@@ -156,7 +156,7 @@ def _hashes(config: Config, store: Store, subject: Subject) -> dict[str, Method]
 
 
 def _baselines(config: Config, store: Store, report: Report, subject: Subject) -> list[Method]:
-    settings, files = config.evaluate, store.files("descriptors")
+    settings, files = config.evaluate, store.locations("descriptors")
     source = DescriptorArrays(files, subject.model["descriptor_id"])
     rows, fitted_on = baselines.training_rows(source, subject.trained, subject.images.ids, config.seed)
     report.facts["baselines fitted on"] = fitted_on

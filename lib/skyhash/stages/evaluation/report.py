@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyhash import __version__
@@ -42,8 +39,6 @@ def write(
         ``picture`` and ``report``: their paths.
     """
     folder = store.warehouse / "reports" / report.run_id
-    draft = folder.with_name(f".{report.run_id}")
-    draft.mkdir(parents=True, exist_ok=True)
     from pyspark.sql import functions as f
 
     queries = store.read("evaluation_queries", report.outputs["evaluation_queries"])
@@ -62,7 +57,7 @@ def write(
         sections += findings.sections(Findings(evaluation, own, own_blocks, own_queries, pictures))
     sections += lineage.sections(store, subject, pictures)
     for name, png in pictures.items():
-        (draft / f"{name}.png").write_bytes(png)
+        (folder / f"{name}.png").write(png)
     kind_of_images = "simulated images" if subject.simulated else "images"
     page = Page(
         title=f"Evaluation of {len(subject.queries):,} {kind_of_images}",
@@ -72,17 +67,10 @@ def write(
         sections=sections,
         footer=f"skyhash {__version__}, run {report.run_id}, {report.started:%Y-%m-%d %H:%M} UTC.",
     )
-    (draft / "report.html").write_text(render(page), encoding="utf-8")
-    os.replace(draft, folder)
-    _copy(folder / "report.html", folder.parent / "latest.html")
+    # last: a folder with its page is whole. A reader of latest.html sees the old page or the new one
+    for file in (folder / "report.html", folder.parent / "latest.html"):
+        file.write(render(page))
     return {"picture": str(folder / "retrieved.png"), "report": str(folder / "report.html")}
-
-
-def _copy(page: Path, latest: Path) -> None:
-    # atomic: a reader of latest.html sees the old page or the new one
-    draft = latest.with_name(f".{latest.name}")
-    shutil.copyfile(page, draft)
-    os.replace(draft, latest)
 
 
 def _retrieved(png: bytes, subject: Subject, evaluation: Evaluation) -> Section:

@@ -38,7 +38,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     from pyspark.sql import functions as f
 
     report = Report("describe", run_id)
-    store = Store(spark, config.warehouse, config.format, config.work)
+    store = Store.of(spark, config)
     report.note_inputs(store, "observations", "descriptors", "quarantine")
     store.require("observations", made_by="ingest")
     main = descriptor_id(config.describe)

@@ -27,18 +27,26 @@ def wanted(config: Config) -> dict[str, DescriptorSettings]:
 
 
 def missing(store: Store, config: Config, wanted_id: str) -> DataFrame:
-    """Observations without that descriptor: image_id, archive, path, member, checksum, size_bytes, modified.
+    """Observations without that descriptor: image_id, archive, path, member, checksum, size_bytes, modified, read_key.
 
-    Images are left out if their file is gone, or if quarantine says that they cannot be described with these settings.
+    `again` is true of those with a descriptor that was made when their file was read in another way. Images are left
+    out whose file is gone, and those in quarantine because they could not be described with these settings.
     """
     from pyspark.sql import functions as f
 
-    done = store.read("descriptors").where(f.col("descriptor_id") == wanted_id).select("image_id")
+    # of one version: these rows are asked for again after some were deleted
+    done = store.read("descriptors", store.version("descriptors")).where(f.col("descriptor_id") == wanted_id)
+    done = done.select("image_id", f.col("read_key").alias("described_key"), f.lit(True).alias("again"))
     key = describe_key(config.archive, wanted(config))
     failed = store.read("quarantine").where(f.col("read_key") == key).select("path", "member", "checksum")
-    rows = store.live().where("vanished_run IS NULL").join(done, "image_id", "left_anti")
+    rows = store.live().where("vanished_run IS NULL").join(done, "image_id", "left")
+    rows = rows.where("again IS NULL OR NOT read_key <=> described_key").withColumn(
+        "again", f.expr("again IS NOT NULL")
+    )
     rows = rows.join(failed, ["path", "member", "checksum"], "left_anti")
-    return rows.select("image_id", "archive", "path", "member", "checksum", "size_bytes", "modified")
+    return rows.select(
+        "image_id", "archive", "path", "member", "checksum", "size_bytes", "modified", "read_key", "again"
+    )
 
 
 def describe(
@@ -72,7 +80,11 @@ def describe(
             refused = refused.withColumn("read_key", f.lit(describe_key(config.archive, wanted(config))))
             refused = refused.withColumn("run_id", f.lit(report.run_id))
             report.note_output(store.append("quarantine", refused, expected=failures))
-        _append(store, report, made.where("reason IS NULL"), count - failures - passing)
+        good = made.where("reason IS NULL").join(rows.select("image_id", "read_key"), "image_id")
+        again = rows.where("again").select("image_id", f.lit(wanted_id).alias("descriptor_id"))
+        if not again.isEmpty():
+            _forget_described(store, report, again.join(good.select("image_id"), "image_id", "left_semi"))
+        _append(store, report, good, count - failures - passing)
     return failures + passing
 
 
@@ -89,12 +101,43 @@ def _forget(store: Store, report: Report, rows: DataFrame) -> None:
 
 
 def take_from_ingest(store: Store, report: Report, rows: DataFrame) -> None:
-    """Write the descriptors that ingest computed: rows with image_id and the array `described`."""
+    """Write the descriptors that ingest computed: rows with image_id, read_key and the array `described`."""
+    made = _exploded(rows)
+    _append(store, report, made, made.count())
+
+
+def take_again(store: Store, report: Report, rows: DataFrame) -> None:
+    """As `take_from_ingest`, of known images: descriptors made when files were read in another way are replaced."""
+    key = ["image_id", "descriptor_id"]
+    # of one version: these rows are asked for again after some were deleted
+    old = store.read("descriptors", store.version("descriptors")).select(*key, "read_key")
+    made = _exploded(rows).join(old, [*key, "read_key"], "left_anti").cache()
+    try:
+        stale = old.select(*key).join(made.select(*key), key, "left_semi")
+        if not stale.isEmpty():
+            _forget_described(store, report, stale)
+        count = made.count()
+        if count:
+            _append(store, report, made, count)
+            report.facts["described again"] = count
+    finally:
+        made.unpersist()
+
+
+def _exploded(rows: DataFrame) -> DataFrame:
     from pyspark.sql import functions as f
 
-    made = rows.select("image_id", f.explode("described").alias("d")).select("image_id", "d.*")
-    made = made.where("data IS NOT NULL")
-    _append(store, report, made, made.count())
+    made = rows.select("image_id", "read_key", f.explode("described").alias("d"))
+    return made.select("image_id", "read_key", "d.*").where("data IS NOT NULL")
+
+
+def _forget_described(store: Store, report: Report, keys: DataFrame) -> None:
+    """Delete descriptors, by image_id and descriptor_id, and the hashes that were made of them."""
+    # hashes first: a run killed in between describes and hashes these images anew
+    for name in ("hashes", "descriptors"):
+        if store.version(name) is not None:
+            columns = ["image_id"] if name == "hashes" else ["image_id", "descriptor_id"]
+            report.note_output(store.delete(name, keys.select(*columns).distinct()))
 
 
 def _append(store: Store, report: Report, made: DataFrame, expected: int) -> None:

@@ -1,10 +1,12 @@
 """Comparison of a listing of the archive with the tables: files that are new, changed, gone, or there again.
 
-Path, size and modification time decide which files are read; checksums then decide whether their content has changed.
+Path, size, modification time and the fingerprint of the reading decide which files are read; checksums then decide
+whether their content has changed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from skyhash.listing import FileInfo, covers, is_gone
@@ -19,7 +21,8 @@ class Changes:
     Attributes
     ----------
     read : list of FileInfo
-        Files to read: new ones, changed ones, and rejected ones that may be readable now.
+        Files to read: new ones, changed ones, those read by another version or under other settings, and rejected ones
+        that may be readable now.
     touched : list of str
         Paths of live observations whose file is to be read again, stays rejected, or is gone.
     gone : set of str
@@ -32,6 +35,8 @@ class Changes:
         All paths of the listing.
     setting : str
         archive.path.
+    reread : int
+        Number of unchanged files that are read again: by another version, under other settings or table rows.
     none : bool
         Nothing is to be read or written.
     """
@@ -43,6 +48,7 @@ class Changes:
     spent: list[str]
     listed: set[str]
     setting: str
+    reread: int = 0
     none: bool = False
 
     def has_lost(self, path: str) -> bool:
@@ -51,8 +57,20 @@ class Changes:
         return path not in self.listed and covers(self.setting, path) and is_gone(path)
 
 
-def compare(store: Store, settings: ArchiveSettings, files: list[FileInfo], key: str) -> Changes:
-    """Compare a listing with observations and quarantine; `key` is the reader's fingerprint."""
+def compare(
+    store: Store,
+    settings: ArchiveSettings,
+    files: list[FileInfo],
+    key_of: Callable[[str], str],
+    refusal_key_of: Callable[[str], str],
+) -> Changes:
+    """Compare a listing with observations and quarantine.
+
+    Parameters
+    ----------
+    key_of, refusal_key_of : callable
+        Path -> fingerprint of its reading today, as observations and quarantine hold it.
+    """
     from pyspark.sql import functions as f
 
     as_listed = ["path", "size_bytes", f.unix_micros("modified").alias("modified")]
@@ -63,32 +81,40 @@ def compare(store: Store, settings: ArchiveSettings, files: list[FileInfo], key:
     back: set[str] = set()
     marked: set[str] = set()
     changes = Changes([], [], gone, [], [], set(there), settings.path)
-    live = store.live().groupBy(*as_listed).agg(f.max("vanished_run"))
-    for path, size, modified, vanished in live.toLocalIterator():
+    reread = 0
+    one_key = f.expr("if(count(read_key) = count(*) AND min(read_key) = max(read_key), min(read_key), NULL)")
+    live = store.live().groupBy(*as_listed).agg(f.max("vanished_run"), one_key)
+    for path, size, modified, vanished, key in live.toLocalIterator():
         if path not in there:
             if changes.has_lost(path):
                 gone.add(path)
                 if vanished is not None and settings.vanished == "keep":
                     marked.add(path)
+        elif there[path] == (size, modified) and key != key_of(path):
+            outdated.add(path)
+            reread += 1
         elif there[path] == (size, modified):
             standing.add(path)
             if vanished is not None:
                 back.add(path)
         else:
             outdated.add(path)
-    refused, again, paths = _refused(store, as_listed, there, standing, gone, key)
+    refused, again, paths = _refused(store, as_listed, there, standing, gone, refusal_key_of)
+    known, again = standing | outdated, again | outdated
     read = [file for file in files if file.path in again or file.path not in standing | refused]
-    known = standing | outdated
     touched = outdated | gone | {file.path for file in read if file.path in known}
     reading = {file.path for file in read}
     spent = sorted(path for path in paths if path in reading or changes.has_lost(path))
     none = not (read or touched - marked or back or spent)
-    return replace(changes, read=read, touched=sorted(touched), back=sorted(back), spent=spent, none=none)
+    return replace(
+        changes, read=read, touched=sorted(touched), back=sorted(back), spent=spent, reread=reread, none=none
+    )
 
 
 def _refused(
-    store: Store, as_listed: list, there: dict[str, tuple[int, int]], standing: set[str], gone: set[str], key: str
-) -> tuple[set[str], set[str], set[str]]:
+    store: Store, as_listed: list, there: dict[str, tuple[int, int]], standing: set[str], gone: set[str],
+    key_of: Callable[[str], str],
+) -> tuple[set[str], set[str], set[str]]:  # fmt: skip
     """Paths in quarantine whose file is unchanged, those among them to be tried again, and all paths in quarantine."""
     refused, again, paths, copies = set(), set(), set(), {}
     rows = store.read("quarantine")
@@ -101,7 +127,7 @@ def _refused(
             continue
         refused.add(path)
         # another version or other settings may read it; an I/O error may be over
-        if read_key != key or reason == "io_error":
+        if read_key != key_of(path) or reason == "io_error":
             again.add(path)
         elif reason == "duplicate":
             copies[path] = checksum

@@ -4,9 +4,10 @@ Every file is read once on an executor: checksum, header facts, and with archive
 truncated files are found here. A file may hold many images (members), each of which is an observation. Files known by
 path, size and modification time are skipped, so a further run reads only new files. A changed file is read again: if
 its content is equal it keeps its image, else it is a new image and the old one is retired. A file that is gone is
-counted and marked; with archive.vanished = retire its image is retired. A file in quarantine is tried again if the
-archive's settings, its keyword table or the version of its reader changed, and after a transient I/O error. In every
-run, files seen = files used + files in quarantine.
+counted and marked; with archive.vanished = retire its image is retired. A file is also read again if the archive's
+settings, the version of its reader, or the file's rows in a table beside it changed: its image keeps its id and gets
+new facts and a new descriptor. A file in quarantine is tried again in the same cases, and after a transient I/O error.
+In every run, files seen = files used + files in quarantine.
 
 In a rebuild the descriptors are computed in the same pass.
 
@@ -19,19 +20,22 @@ writes  observations, quarantine, runs (in a rebuild: descriptors)
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from skyhash.archives import ARCHIVES
+from skyhash.archives.archive import Archive
 from skyhash.config import Config
 from skyhash.errors import DataLoss
 from skyhash.listing import list_files
 from skyhash.spark.progress import progress
 from skyhash.spark.storage.store import Store
-from skyhash.spark.udfs.reading import read_schema, reader_of_files
+from skyhash.spark.udfs.reading import read_schema, reader_of_files, source_of
 from skyhash.stages.images import descriptors, ingest_rows
 from skyhash.stages.images.file_changes import Changes, compare
-from skyhash.stages.images.ingest_rows import UPDATES, Settled, Update
-from skyhash.stages.runs.fingerprint import read_key
+from skyhash.stages.images.ingest_rows import FACTS, UPDATES, Settled, Update
+from skyhash.stages.runs.fingerprint import content_key, file_key, refusal_key
 from skyhash.stages.runs.report import Report
 from skyhash.tables import BY_NAME
 
@@ -42,7 +46,7 @@ FILES_PER_TASK = 32
 
 # lines of the closing table for observations known before
 STATES = {
-    "same": "touched, content unchanged",
+    "same": "read again, content unchanged",
     "moved": "found under another name",
     "changed": "replaced or no longer usable: retired",
     "vanished": "newly gone",
@@ -69,31 +73,47 @@ def run(spark: SparkSession, config: Config, run_id: str = "", describe: bool = 
     archive = ARCHIVES.make(config.archive)
     archive.check_settings()
     listed = list_files(config.archive.path, archive.is_image_file, config.archive.storage)
-    store = Store(spark, config.warehouse, config.format, config.work)
+    store = Store.of(spark, config)
     report.note_inputs(store, "observations", "quarantine")
-    changes = compare(store, config.archive, listed, read_key(config.archive))
+    key_of = _keys(archive, config)
+    changes = compare(store, config.archive, listed, key_of, lambda path: refusal_key(key_of(path), config.archive))
     report.rows_in = len(changes.read)
     report.facts["files seen"] = len(listed)
     report.facts["known before"] = len(listed) - len(changes.read)
+    if changes.reread:
+        report.facts["read again: other reader, settings or table"] = changes.reread
     if changes.none and store.version("observations") is not None:
         report.facts |= {"new observations": 0, "new in quarantine": 0}
         report.idle = True
     else:
-        _take_in(spark, config, store, report, changes, describe)
+        _take_in(spark, config, store, report, changes, key_of, describe)
     return report
 
 
+def _keys(archive: Archive, config: Config) -> Callable[[str], str]:
+    """The fingerprint of how a file is read, by its path."""
+    content = content_key(config.archive)
+    companions: dict[str, bytes | None] = {}
+
+    def key_of(path: str) -> str:
+        return file_key(content, archive.table_rows(source_of(config.archive, path, companions)))
+
+    return key_of
+
+
 def _take_in(
-    spark: SparkSession, config: Config, store: Store, report: Report, changes: Changes, describe: bool
-) -> None:
+    spark: SparkSession, config: Config, store: Store, report: Report, changes: Changes, key_of: Callable[[str], str],
+    describe: bool,
+) -> None:  # fmt: skip
     from pyspark.sql import functions as f
 
     new = changes.read
     tasks = max(spark.sparkContext.defaultParallelism, len(new) // FILES_PER_TASK)
     described = descriptors.wanted(config) if describe else {}
-    read = reader_of_files(config.archive, read_key(config.archive), list(described.items()))
+    read = reader_of_files(config.archive, list(described.items()))
     schema = read_schema(bool(described))
-    rows = spark.createDataFrame([(one.path, one.modified_us) for one in new], "path string, modified_us bigint")
+    listed = [(one.path, one.modified_us, key_of(one.path)) for one in new]
+    rows = spark.createDataFrame(listed, "path string, modified_us bigint, read_key string")
     # decoding dominates the cost: it is done once, its results go to a work folder before rows are split and numbered
     with store.work_folder(report.run_id) as work:
         if new:
@@ -107,16 +127,22 @@ def _take_in(
         # arrays stay in the work folder; only facts are sorted
         facts = made.drop("described").cache()
         try:
-            settled = ingest_rows.settle(store, facts, changes, config.archive.vanished, report.run_id)
+            settled = ingest_rows.settle(store, facts, changes, config.archive, report.run_id)
             _write(store, report, settled, changes)
         finally:
             facts.unpersist()
         if described and new:
             # numbers as they were written: numbering again could differ if the work folder were read in another order
+            good = made.where("reason IS NULL")
             ours = store.read("observations").where(f.col("run_id") == report.run_id)
-            ids = ours.select("image_id", "path", "member")
-            good = made.where("reason IS NULL").join(ids, ["path", "member"])
-            descriptors.take_from_ingest(store, report, good)
+            descriptors.take_from_ingest(store, report, _with_ids(good, ours))
+            if settled.reread is not None:
+                known = store.live().where(f.col("run_id") != report.run_id)
+                descriptors.take_again(store, report, _with_ids(good, known))
+
+
+def _with_ids(rows: DataFrame, images: DataFrame) -> DataFrame:
+    return rows.join(images.select("image_id", "path", "member", "read_key"), ["path", "member", "read_key"])
 
 
 def _write(store: Store, report: Report, settled: Settled, changes: Changes) -> None:
@@ -124,7 +150,7 @@ def _write(store: Store, report: Report, settled: Settled, changes: Changes) -> 
     from pyspark.sql import Window
     from pyspark.sql import functions as f
 
-    settled = Settled(settled.good.cache(), settled.bad.cache(), settled.updates)
+    settled = replace(settled, good=settled.good.cache(), bad=settled.bad.cache())
     try:
         usable, refused = settled.good.count(), settled.bad.count()
         highest = store.read("observations").agg(f.max("image_id")).first()[0]
@@ -136,7 +162,7 @@ def _write(store: Store, report: Report, settled: Settled, changes: Changes) -> 
         # quarantine first: if the run is killed between the two writes, the next one reads the good files again
         _write_quarantine(store, report, settled.bad, refused, changes)
         if settled.updates:
-            _write_changes(store, report, numbered, settled.updates, usable)
+            _write_changes(store, report, numbered, settled, usable)
         elif usable or store.version("observations") is None:
             report.note_output(store.append("observations", numbered, expected=usable))
         report.facts["new observations"] = usable
@@ -163,19 +189,25 @@ def _write_quarantine(store: Store, report: Report, bad: DataFrame, refused: int
         report.note_output(store.append("quarantine", bad, expected=refused))
 
 
-def _write_changes(store: Store, report: Report, new: DataFrame, updates: list[Update], usable: int) -> None:
+def _write_changes(store: Store, report: Report, new: DataFrame, settled: Settled, usable: int) -> None:
     from pyspark.sql import functions as f
 
     names = BY_NAME["observations"].names
     old = store.read("observations")
-    changed = [name for name in Update._fields if name not in ("image_id", "state")]
-    newer = store.spark.createDataFrame(updates, UPDATES).select(
-        "image_id", "state", *[f.col(name).alias(f"new_{name}") for name in changed]
+    states = [name for name in Update._fields if name not in ("image_id", "state")]
+    newer = store.spark.createDataFrame(settled.updates, UPDATES).select(
+        "image_id", "state", *[f.col(name).alias(f"new_{name}") for name in states]
     )
+    rows = old.join(newer, "image_id", "left")
+    changed = dict.fromkeys(states, "state")
+    if settled.reread is not None:
+        facts = settled.reread.select("image_id", *[f.col(name).alias(f"new_{name}") for name in FACTS])
+        rows = rows.join(facts, "image_id", "left")
+        changed |= dict.fromkeys(FACTS, "new_archive")
     columns = [
-        f.when(f.col("state").isNotNull(), f.col(f"new_{name}")).otherwise(f.col(name)).alias(name)
+        f.when(f.col(changed[name]).isNotNull(), f.col(f"new_{name}")).otherwise(f.col(name)).alias(name)
         if name in changed else f.col(name)
         for name in names
     ]  # fmt: skip
-    rows = old.join(newer, "image_id", "left").select(*columns).unionByName(new.select(*names))
+    rows = rows.select(*columns).unionByName(new.select(*names))
     report.note_output(store.overwrite("observations", rows, expected=old.count() + usable))

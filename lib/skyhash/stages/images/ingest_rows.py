@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from skyhash.settings import ArchiveSettings
 from skyhash.spark.storage.store import Store
 from skyhash.stages.images.file_changes import Changes
+from skyhash.stages.runs.fingerprint import refusal_key
+from skyhash.tables import OBSERVATIONS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -55,13 +58,27 @@ UPDATES = (
 )
 
 
+# columns of observations that reading a file anew may change
+FACTS = [c.name for c in OBSERVATIONS.columns
+         if c.name not in ("image_id", "member", "checksum", "run_id", *Update._fields)]  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Settled:
-    """New observations, new rows of quarantine, and updates of known observations."""
+    """New observations, new rows of quarantine, and updates of known observations.
+
+    Attributes
+    ----------
+    good, bad : DataFrame
+    updates : list of Update
+    reread : DataFrame or None
+        image_id and `FACTS` of known observations that were read again.
+    """
 
     good: DataFrame
     bad: DataFrame
     updates: list[Update]
+    reread: DataFrame | None = None
 
 
 def sort_out(
@@ -96,18 +113,19 @@ def sort_out(
     return updates, taken
 
 
-def settle(store: Store, rows: DataFrame, changes: Changes, vanished: str, run_id: str) -> Settled:
+def settle(store: Store, rows: DataFrame, changes: Changes, settings: ArchiveSettings, run_id: str) -> Settled:
     """Sort the rows of the files that were read; the same content under a second name is quarantined.
 
     Parameters
     ----------
     rows : DataFrame
         Of `reading.read_schema`, with `modified`.
-    vanished : {"keep", "retire"}
+    settings : ArchiveSettings
     """
     from pyspark.sql import functions as f
 
     updates: list[Update] = []
+    reread = None
     if changes.touched or changes.back:
         # after a transient error a file's rows stay as they are
         touched = set(changes.touched)
@@ -116,15 +134,25 @@ def settle(store: Store, rows: DataFrame, changes: Changes, vanished: str, run_i
         known = [Known(*row) for row in old.select(*Known._fields).collect()]
         usable = rows.where("reason IS NULL").join(f.broadcast(old.select("checksum").distinct()), "checksum")
         read = [Read(*row) for row in usable.select(*Read._fields).collect()]
-        updates, taken = sort_out(known, read, changes.gone, vanished == "retire", run_id)
+        updates, taken = sort_out(known, read, changes.gone, settings.vanished == "retire", run_id)
         done = {update.image_id for update in updates}
         back = [Known(*row) for row in _of_paths(store, changes.back).select(*Known._fields).collect()]
         updates += [Update(one.image_id, one.path, one.size_bytes, one.modified, None, None, "back")
                     for one in back if one.image_id not in done]  # fmt: skip
+        if taken:
+            ids = [(one.image_id, one.path) for one in updates if one.state in ("same", "moved")]
+            members = {one.image_id: one.member for one in known}
+            named = [(image_id, path, members[image_id]) for image_id, path in ids]
+            reread = rows.join(
+                store.spark.createDataFrame(named, "image_id bigint, path string, member string"), ["path", "member"]
+            )
         left_out = store.spark.createDataFrame(sorted(taken), "path string, member string")
         passed = store.spark.createDataFrame([(path,) for path in sorted(unread)], "path string")
         rows = rows.join(left_out, ["path", "member"], "left_anti").join(passed, "path", "left_anti")
-    return _without_copies(store, rows, updates)
+    settled = _without_copies(store, rows, updates)
+    # quarantine holds the limits of the settings, too: others may let the file in
+    bad = settled.bad.withColumn("read_key", f.concat("read_key", f.lit(refusal_key("", settings))))
+    return replace(settled, bad=bad, reread=reread)
 
 
 def _of_paths(store: Store, paths: list[str]) -> DataFrame:

@@ -46,7 +46,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     from pyspark.sql import functions as f
 
     report = Report("hash", run_id)
-    store = Store(spark, config.warehouse, config.format, config.work)
+    store = Store.of(spark, config)
     store.require("descriptors", made_by="describe")
     model = models.current(store, config, report)
     report.note_inputs(store, "descriptors", "models", "hashes", "observations")
@@ -82,7 +82,7 @@ def _hash(store: Store, config: Config, report: Report, todo: DataFrame, model: 
     batch = rows_per_batch(config.hash.batch, row_bytes(model.dtype, shape))
     spark = store.spark
     with arrow_batches(spark, batch), progress(spark, f"hash: {report.rows_in:,} images"):
-        encode = hasher(str(folder), model.dtype, shape, config.hash.device)
+        encode = hasher(folder, model.dtype, shape, config.hash.device)
         rows = todo.select("image_id", "data").mapInArrow(encode, HASHED)
         rows = rows.withColumn("model_id", f.lit(model.model_id)).withColumn("run_id", f.lit(report.run_id))
         return store.append("hashes", rows, expected=report.rows_in)

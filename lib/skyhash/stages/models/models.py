@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skyhash.config import Config
 from skyhash.errors import InputError, ModelMismatch
+from skyhash.locations import Location
 from skyhash.nets import ENCODERS
 from skyhash.spark.training import model_folder
 from skyhash.spark.training.model_folder import Model
@@ -17,6 +17,8 @@ from skyhash.stages.runs.fingerprint import descriptor_id
 from skyhash.tables import MODELS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from skyhash.spark.storage.store import Store
     from skyhash.spark.training.shards import Manifest
     from skyhash.stages.runs.report import Report
@@ -28,7 +30,7 @@ def described(config: Config, weights: Path, manifest: Manifest, facts: dict[str
 
     with safe_open(weights, framework="numpy") as file:
         code_size = file.get_slice("thresholds/zero").get_shape()[0]
-    checksum = model_folder.checksum(weights)
+    checksum = model_folder.checksum(Location(weights))
     wanted, threshold = descriptor_id(config.describe), threshold_of(config, config.encoder.kind)
     return Model(
         model_id=model_folder.model_id(checksum, wanted, threshold),
@@ -55,7 +57,7 @@ def threshold_of(config: Config, encoder: str) -> str:
     return rule
 
 
-def add(store: Store, report: Report, model: Model, weights: Path) -> None:
+def add(store: Store, report: Report, model: Model, weights: Location) -> None:
     """Store a model's files, then its row of `models`; an existing model is left as it is."""
     kept = model_folder.keep(store.warehouse, model, weights)
     if not store.read("models").where(f"model_id = '{model.model_id}'").isEmpty():
@@ -66,7 +68,7 @@ def add(store: Store, report: Report, model: Model, weights: Path) -> None:
         "model_id": model.model_id,
         "encoder": model.encoder,
         "descriptor_id": model.descriptor_id,
-        "weights_path": str(kept.relative_to(store.warehouse)),
+        "weights_path": kept.relative_to(store.warehouse),
         "weights_checksum": model.weights_checksum,
         "parameters": sum(parameter.numel() for parameter in encoder.parameters()),
         "settings": json.dumps({"encoder": model.encoder_settings, "train": model.train}, sort_keys=True),
@@ -114,7 +116,7 @@ def take_in(store: Store, config: Config, report: Report) -> Model:
     ModelMismatch
         It reads another descriptor than describe makes here.
     """
-    folder = find(Path(config.hash.model), store)
+    folder = find(Location(config.hash.model, config.storage), store)
     model = model_folder.read(folder)
     wanted = descriptor_id(config.describe)
     if model.descriptor_id != wanted:
@@ -123,20 +125,21 @@ def take_in(store: Store, config: Config, report: Report) -> Model:
     return _take(store, config, report, model, folder)
 
 
-def find(path: Path, store: Store) -> Path:
+def find(path: Location, store: Store) -> Location:
     """A model's folder: the path itself, or the latest model of the warehouse there."""
     from skyhash.spark.storage.store import Store as Warehouse
 
-    if (path / model_folder.DESCRIPTION).is_file():
+    if (path / model_folder.DESCRIPTION).exists():
         return path
-    for layout in ("delta", "parquet") if path.is_dir() else ():
-        other = Warehouse(store.spark, str(path), layout)
+    layouts = () if not path.is_folder() else ("delta", "parquet") if path.local else ("delta",)
+    for layout in layouts:
+        other = Warehouse(store.spark, str(path), layout, str(store.work), path.options)
         if other.version("models") is None:
             continue
         latest = other.read("models").orderBy("run_id", ascending=False).select("model_id").first()
         if latest is not None:
             return path / model_folder.FOLDER / latest["model_id"]
-    found = "no such folder" if not path.is_dir() else "neither a model nor a table of models"
+    found = "no such folder" if not path.is_folder() else "neither a model nor a table of models"
     raise InputError("hash.model", f"{path}: {found}", "a model's folder, or a warehouse that holds one")
 
 
@@ -173,7 +176,7 @@ def current(store: Store, config: Config, report: Report) -> Model:
     return _take(store, config, report, model_folder.read(folder), folder)
 
 
-def _take(store: Store, config: Config, report: Report, model: Model, folder: Path) -> Model:
+def _take(store: Store, config: Config, report: Report, model: Model, folder: Location) -> Model:
     """Add a model with the threshold rule of the settings; an existing one is left as it is."""
     rule = threshold_of(config, model.encoder)
     model_id = model_folder.model_id(model.weights_checksum, model.descriptor_id, rule)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from skyhash.config import Config
 from skyhash.errors import SkyhashError
+from skyhash.locations import Location
 from skyhash.spark.storage.store import Store
 from skyhash.spark.training import launcher, loop, reader, snapshot, training_part
 from skyhash.spark.training.progress import shown
@@ -57,7 +58,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
         Rows were lost between the table and the ranks.
     """
     report = Report("train", run_id)
-    store = Store(spark, config.warehouse, config.format, config.work)
+    store = Store.of(spark, config)
     if config.hash.model:
         models.take_in(store, config, report)
         return report
@@ -136,7 +137,7 @@ def _keep(
         "metrics": trained.metrics,
     }
     model = models.described(config, weights, manifest, facts)
-    models.add(store, report, model, weights)
+    models.add(store, report, model, Location(weights))
     report.facts |= {
         "model": model.model_id,
         "ranks": f"{config.train.ranks} by {config.train.launcher}, reading through {config.train.reader}",

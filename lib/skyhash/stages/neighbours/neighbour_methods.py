@@ -18,7 +18,6 @@ from skyhash.spark.neighbours.extend_tasks import ExtendSearch
 from skyhash.spark.neighbours.stored_lists import StoredQueries, stored_queries
 from skyhash.spark.neighbours.tasks import Search
 from skyhash.spark.storage.store import Store
-from skyhash.spark.storage.upkeep import local
 from skyhash.stages.neighbours.neighbour_plan import Decision, arithmetic_of, block_rows, decide, method_of
 from skyhash.topk.blocked import tune
 from skyhash.topk.candidates import merge
@@ -95,7 +94,7 @@ def extended(store: Store, codes: CodeFiles, settings: NeighbourSettings, seed: 
     version = store.version("neighbours")
     if version is None:
         return "there are no lists yet"
-    stored = stored_queries([str(local(file)) for file in store.files("neighbours", version)])
+    stored = stored_queries(store.locations("neighbours", version))
     if stored is None:
         return "the stored lists were found by blocking or by an older skyhash"
     ids, fingerprints = codes.rows().ids, codes.fingerprints()

@@ -12,6 +12,7 @@ import numpy as np
 
 from skyhash import topk
 from skyhash.job_settings import NeighbourSettings
+from skyhash.locations import Location
 from skyhash.spark.arrow_batches import arrow_batches
 from skyhash.spark.neighbours import code_files, code_layout, jobs, list_files
 from skyhash.spark.neighbours.code_files import CodeFiles
@@ -96,7 +97,7 @@ def search(store: Store, report: Report, given: Input, settings: NeighbourSettin
     shutil.rmtree(folder, ignore_errors=True)
     # those of interrupted searches, whose input or settings have changed since; a running one touches its folder
     for other in folder.parent.glob("neighbours-*"):
-        if time.time() - newest_change(other) > ABANDONED_SECONDS:
+        if time.time() - newest_change(Location(other)) > ABANDONED_SECONDS:
             shutil.rmtree(other, ignore_errors=True)
     neighbour_record.summarise(report, row, found, clock)
 
@@ -144,8 +145,7 @@ def _keep_pairs(store: Store, report: Report, settings: NeighbourSettings) -> No
 def files_frame(store: Store, found: Found, model_id: str, run_id: str) -> DataFrame:
     """A row per file of `neighbours`, which a task per block writes when the frame is collected; without a shuffle."""
     folder = store.folder("neighbours")
-    folder.mkdir(parents=True, exist_ok=True)
-    write = list_files.files_of(found.search, found.lists_of, str(folder), model_id, run_id)
+    write = list_files.files_of(found.search, found.lists_of, folder, model_id, run_id)
     blocks = found.search.blocks
     return store.spark.range(0, blocks, 1, blocks).mapInArrow(write, list_files.WRITTEN)
 

@@ -18,12 +18,13 @@ writes  neighbours, neighbour_runs, runs
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from skyhash.config import Config
 from skyhash.errors import InputError
 from skyhash.job_settings import NeighbourSettings
-from skyhash.listing import identity, is_delta
+from skyhash.locations import Location
 from skyhash.spark.storage.store import Store
 from skyhash.stages.models import models
 from skyhash.stages.neighbours.neighbour_search import Input, search
@@ -47,7 +48,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     from pyspark.sql import functions as f
 
     report = Report("neighbours", run_id)
-    store = Store(spark, config.warehouse, config.format, config.work)
+    store = Store.of(spark, config)
     store.require("hashes", made_by="hash")
     model = models.current(store, config, report)
     report.note_inputs(store, "hashes", "models", "observations")
@@ -65,20 +66,25 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
 
 
 def run_vectors(
-    spark: SparkSession, vectors: str, out: str, settings: NeighbourSettings, seed: int, format: str = "delta"
-) -> Report:
+    spark: SparkSession, vectors: str, out: str, settings: NeighbourSettings, seed: int, format: str = "delta",
+    work: str = "", storage: Mapping[str, str] | None = None,
+) -> Report:  # fmt: skip
     """Search the vectors of any table.
 
     Parameters
     ----------
     vectors : str
-        Parquet file or folder, or Delta table, with image_id and code.
+        Parquet file or folder, or Delta table, with image_id and code; by path or URI.
     out : str
-        Folder that the tables `neighbours` and `neighbour_runs` are written to.
+        Folder, or URI, that the tables `neighbours` and `neighbour_runs` are written to.
     settings : NeighbourSettings
     seed : int
     format : {"delta", "parquet"}
         Of the tables written.
+    work : str
+        See `Store`.
+    storage : mapping, optional
+        Options of the object store of vectors and tables.
 
     Raises
     ------
@@ -86,8 +92,8 @@ def run_vectors(
         There is no such table, it lacks a column, or its codes cannot be compared.
     """
     report = Report("neighbours")
-    table, content = _open(spark, vectors)
-    store = Store(spark, out, format)
+    table, content = _open(spark, Location(vectors, storage))
+    store = Store(spark, out, format, work, storage)
     if "code" in table.columns and dict(table.dtypes)["code"] == "binary" and settings.metric != "hamming":
         raise InputError("--vectors", "packed bits", f"arrays of floats for --metric {settings.metric}, or hamming")
     codes = table.select(*[c for c in ("image_id", "code") if c in table.columns])
@@ -95,15 +101,16 @@ def run_vectors(
     return report
 
 
-def _open(spark: SparkSession, path: str) -> tuple[DataFrame, str]:
+def _open(spark: SparkSession, path: Location) -> tuple[DataFrame, str]:
     """The table at a path, and a text that changes with its content."""
     from pyspark.errors import AnalysisException
 
-    kind = "delta" if is_delta(path) else "parquet"
+    kind = "delta" if (path / "_delta_log").is_folder() else "parquet"
     try:
-        table = spark.read.format(kind).load(path)
+        table = spark.read.format(kind).load(path.for_spark)
         files = sorted(table.inputFiles())
     except AnalysisException as error:
         found = "no such file or folder" if "PATH_NOT_FOUND" in str(error) else " ".join(str(error).split())[:160]
         raise InputError("--vectors", f"{path}: {found}", "a Parquet or Delta table") from None
-    return table, identity(files)
+    entries = [Location.of_spark(file, path.options).entry() for file in files]
+    return table, str([(str(one.location), one.size, one.modified) for one in entries if one])

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 from skyhash.config import Config
+from skyhash.locations import Location
 from skyhash.scores.image_groups import groups
 from skyhash.stages.releases.refine import chosen
 from skyhash.stages.releases.released import NeighbourTable, neighbour_files
@@ -30,7 +31,7 @@ def of_image(config: Config, image: int, count: int, select: int) -> list[list[A
     InputError
         No release, or the image is not in its neighbours.
     """
-    table = NeighbourTable(neighbour_files(config.warehouse))
+    table = NeighbourTable(neighbour_files(Location(config.warehouse, config.storage)))
     (query,) = chosen(table, [image])
     found = groups(query, table.rows(query.ids.tolist()), count, select, config.seed)
     return [[n, len(one.members), one.representative, one.selected.tolist()] for n, one in enumerate(found, 1)]

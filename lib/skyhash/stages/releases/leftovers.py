@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from pathlib import Path
 from typing import Any
 
 from skyhash.config import Config
+from skyhash.locations import Location
 from skyhash.spark.storage.store import Store
 from skyhash.spark.storage.upkeep import newest_change
 from skyhash.spark.training import model_folder
@@ -16,19 +15,20 @@ from skyhash.spark.training import model_folder
 def sweep(store: Store, config: Config, seconds: float) -> dict[str, Any]:
     """Delete what is older than `seconds` and no longer needed; returns counts for the closing table."""
     latest = time.time() - seconds
-    reports = [folder for folder in _folders(store.warehouse / "reports") if not folder.name.startswith(".")]
-    reports = sorted(reports, key=lambda folder: folder.stat().st_mtime)[: -config.maintain.keep_reports or None]
-    models = store.warehouse / model_folder.FOLDER
+    warehouse, work = store.warehouse, Location(store.work)
+    reports = [one for one in _folders(warehouse / "reports") if not one.name.startswith(".")]
+    reports = sorted(reports, key=newest_change)[: -config.maintain.keep_reports or None]
+    models = warehouse / model_folder.FOLDER
     in_use = _models_in_use(store, config)
     unused = [f for f in _folders(models) if f.name not in in_use and not f.name.startswith(".")]
     unused = [folder for folder in unused if newest_change(folder) < latest]
     _forget_models(store, [folder.name for folder in unused])
-    drafts = [f for folder in (store.warehouse, models, store.warehouse / "reports", store.work / "training")
-              if folder.is_dir() for f in folder.iterdir() if f.name.startswith(".")]  # fmt: skip
+    places = (warehouse, models, warehouse / "reports", work / "training")
+    drafts = [entry.location for place in places for entry in place.entries() if entry.location.name.startswith(".")]
     return {
         "reports deleted": _delete(reports, latest),
         "models deleted": _delete(unused, latest),
-        "work folders deleted": _delete(_folders(store.work), latest),
+        "work folders deleted": _delete(_folders(work), latest),
         "half-written files deleted": _delete(drafts, latest),
     }
 
@@ -50,14 +50,14 @@ def _forget_models(store: Store, names: list[str]) -> None:
         store.overwrite("models", rows.where(~f.col("model_id").isin(names)))
 
 
-def _folders(folder: Path) -> list[Path]:
-    return sorted(f for f in folder.iterdir() if f.is_dir()) if folder.is_dir() else []
+def _folders(place: Location) -> list[Location]:
+    return [entry.location for entry in place.entries() if entry.is_folder]
 
 
-def _delete(paths: list[Path], latest: float) -> int:
+def _delete(locations: list[Location], latest: float) -> int:
     deleted = 0
-    for path in paths:
-        if path.exists() and newest_change(path) < latest:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for location in locations:
+        if location.exists() and newest_change(location) < latest:
+            location.remove()
             deleted += 1
     return deleted

@@ -39,7 +39,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
         A compacted table does not hold the rows it held.
     """
     report = Report("maintain", run_id)
-    store = Store(spark, config.warehouse, config.format, config.work)
+    store = Store.of(spark, config)
     names = [table.name for table in ALL if store.version(table.name) is not None]
     before = {name: upkeep.size(store.folder(name)) for name in names}
     compacted = _compact(store, config, report, names)

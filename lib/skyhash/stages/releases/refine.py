@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from skyhash.config import Config
 from skyhash.errors import InputError
+from skyhash.locations import Location
 from skyhash.scores.refine import NeighbourRow, Rule, combined
 from skyhash.stages.releases.released import NeighbourTable, neighbour_files
 
@@ -31,7 +32,7 @@ def rank(config: Config, images: Sequence[int], k: int, rule: Rule) -> list[list
     InputError
         No release, or a chosen image is not in its neighbours.
     """
-    rows = chosen(NeighbourTable(neighbour_files(config.warehouse)), images)
+    rows = chosen(NeighbourTable(neighbour_files(Location(config.warehouse, config.storage))), images)
     ids, scores = combined(rows, rule)
     listed = [sum(image in row.ids for row in rows) for image in ids[:k]]
     return [[n, int(i), float(s), c] for n, (i, s, c) in enumerate(zip(ids[:k], scores[:k], listed, strict=True), 1)]

@@ -1,6 +1,6 @@
 """Rows of the released tables without Spark, for interactive commands.
 
-    table = NeighbourTable(neighbour_files("/data/tables"))
+    table = NeighbourTable(neighbour_files(Location("/data/tables")))
     rows = table.rows([12, 99])
 
 The files of the released version come from the table's log: Delta's by delta-rs, plain Parquet's from its list of
@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from skyhash.errors import InputError
+from skyhash.locations import Location
 from skyhash.scores.refine import NeighbourRow
 
 
-def neighbour_files(warehouse: str | Path) -> list[str]:
+def neighbour_files(warehouse: Location) -> list[Location]:
     """Files of the table of neighbours as the newest release shows it.
 
     Raises
@@ -29,37 +29,38 @@ def neighbour_files(warehouse: str | Path) -> list[str]:
     InputError
         There is no release, or it names no neighbours.
     """
-    folder = Path(warehouse)
-    rows = _newest_release(folder)
+    rows = _newest_release(warehouse)
     if not rows:
-        raise InputError("warehouse", f"{folder} without a release", "released tables; run rebuild first")
+        raise InputError("warehouse", f"{warehouse} without a release", "released tables; run rebuild first")
     versions = json.loads(max(rows, key=lambda row: int(row["release_id"]))["versions"])
     if "neighbours" not in versions:
-        raise InputError("warehouse", f"{folder}, a release without neighbours", "a release with neighbours")
-    return _files(folder / "neighbours", int(versions["neighbours"]))
+        raise InputError("warehouse", f"{warehouse}, a release without neighbours", "a release with neighbours")
+    return _files(warehouse / "neighbours", int(versions["neighbours"]))
 
 
-def _newest_release(folder: Path) -> list[dict[str, Any]]:
+def _newest_release(warehouse: Location) -> list[dict[str, Any]]:
     import pyarrow.parquet
     import pyarrow_hotfix  # noqa: F401  (CVE-2023-47248: a Parquet file must not be able to run code)
 
-    files = _files(folder / "releases", None)
+    files = _files(warehouse / "releases", None)
     rows: list[dict[str, Any]] = []
     for file in files:
-        rows += pyarrow.parquet.read_table(file, columns=["release_id", "versions"], partitioning=None).to_pylist()
+        with file.open() as opened:
+            rows += pyarrow.parquet.ParquetFile(opened).read(columns=["release_id", "versions"]).to_pylist()
     return rows
 
 
-def _files(table: Path, version: int | None) -> list[str]:
-    if (table / "_delta_log").is_dir():
+def _files(table: Location, version: int | None) -> list[Location]:
+    if (table / "_delta_log").is_folder():
         from deltalake import DeltaTable
 
-        return [uri.removeprefix("file://") for uri in DeltaTable(str(table), version=version).file_uris()]
-    listed = sorted((table / "_versions").glob("*.json"))
+        found = DeltaTable(table.for_delta_rs, version=version, storage_options=table.delta_rs_options())
+        return [Location(uri, table.options) for uri in found.file_uris()]
+    listed = sorted(name for name in (table / "_versions").names() if name.endswith(".json") and name[0] != ".")
     if not listed:
         return []
-    chosen = listed[-1] if version is None else table / "_versions" / f"{version:08d}.json"
-    return [str(table / name) for name in json.loads(chosen.read_text())["files"]]
+    chosen = listed[-1] if version is None else f"{version:08d}.json"
+    return [table / name for name in json.loads((table / "_versions" / chosen).read_text())["files"]]
 
 
 class NeighbourTable:
@@ -67,16 +68,16 @@ class NeighbourTable:
 
     Parameters
     ----------
-    files : sequence of str
+    files : sequence of Location
     memory_mb : int
         Bound of the cached row groups; 100,000 images with lists of 1000 take 1200.
     """
 
-    def __init__(self, files: Sequence[str], memory_mb: int = 4096):
+    def __init__(self, files: Sequence[Location], memory_mb: int = 4096):
         import pyarrow.parquet
         import pyarrow_hotfix  # noqa: F401  (CVE-2023-47248: a Parquet file must not be able to run code)
 
-        self.files = [pyarrow.parquet.ParquetFile(file, memory_map=True) for file in files]
+        self.files = [pyarrow.parquet.ParquetFile(file.local or file.open(), memory_map=True) for file in files]
         spans = []
         for number, file in enumerate(self.files):
             column = file.schema_arrow.names.index("query_id")

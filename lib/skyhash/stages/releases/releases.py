@@ -57,7 +57,7 @@ def list_or_go_back(spark: SparkSession, config: Config, back: int | None) -> Re
         There is no such release.
     """
     report = Report("releases")
-    store = Store(spark, config.warehouse, config.format, config.work)
+    store = Store.of(spark, config)
     if back is not None:
         old = store.read("releases").where(f"release_id = {back}").first()
         if old is None:

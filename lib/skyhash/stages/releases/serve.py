@@ -60,7 +60,7 @@ def run(config: Config, host: str, port: int) -> Report:
         say("serve: starting Spark")
         spark = start(config, "serve", thrift_server.conf(host, port, scratch))
         try:
-            return _serve(Store(spark, config.warehouse, config.format, config.work), config, host, scratch)
+            return _serve(Store.of(spark, config), config, host, scratch)
         finally:
             spark.stop()
 

@@ -40,7 +40,7 @@ def query(spark: SparkSession, config: Config, text: str, limit: int) -> tuple[l
 
     if text.startswith("@"):
         text = read_text(text[1:], "query", expected="a file with one SQL statement")
-    views = register(Store(spark, config.warehouse, config.format, config.work), config)
+    views = register(Store.of(spark, config), config)
     try:
         frame = spark.sql(text.strip().rstrip(";"))
     except (AnalysisException, ParseException) as error:

@@ -15,6 +15,8 @@ from skyhash.settings import ArchiveSettings, DescriptorSettings, EncoderSetting
 
 # settings of where files are and how they are opened, which do not change their content
 _NOT_READING = {"path", "storage", "vanished"}
+# settings that decide which files are refused, and change nothing of those that are read
+_LIMITS = {"verify", "max_file_mb", "max_unpacked_mb", "max_pixels"}
 
 
 def digest(facts: Any, length: int = 12) -> str:
@@ -28,13 +30,40 @@ def descriptor_id(settings: DescriptorSettings) -> str:
     return f"{settings.kind}-" + digest([version, settings.model_dump(mode="json", exclude={"preview_px"})])
 
 
-def read_key(settings: ArchiveSettings) -> str:
-    """Fingerprint of how files are read: the archive's version, its settings and the content of files they name."""
-    version = ARCHIVES.get(settings.kind).version
-    values = settings.model_dump(mode="json", exclude=_NOT_READING)
+def content_key(settings: ArchiveSettings) -> str:
+    """Fingerprint of what decides an image's facts and pixels beside the file: the archive's version and settings.
+
+    The content of files that settings name counts too, but of `Archive.row_tables` only a file's own rows do: see
+    `file_key`.
+    """
+    archive = ARCHIVES.get(settings.kind)
+    values = settings.model_dump(mode="json", exclude={*_NOT_READING, *_LIMITS, *archive.row_tables})
     digests = {name: content_digest(value, settings.storage) for name, value in values.items()
                if isinstance(value, str) and value}  # fmt: skip
-    return digest([version, values, {name: found for name, found in digests.items() if found}])
+    return digest([archive.version, values, {name: found for name, found in digests.items() if found}])
+
+
+def file_key(content: str, rows: str) -> str:
+    """Fingerprint of what decides the facts and pixels of one file's images.
+
+    Parameters
+    ----------
+    content : str
+        `content_key`.
+    rows : str
+        `Archive.table_rows` of the file.
+    """
+    return digest([content, rows]) if rows else content
+
+
+def refusal_key(content: str, settings: ArchiveSettings) -> str:
+    """Fingerprint of what decides whether a file is refused: its `file_key`, and the limits of the settings."""
+    return f"{content}-{digest(settings.model_dump(mode='json', include=_LIMITS), 6)}"
+
+
+def read_key(settings: ArchiveSettings) -> str:
+    """Fingerprint of how an archive is read, tables beside its images aside."""
+    return refusal_key(content_key(settings), settings)
 
 
 def describe_key(archive: ArchiveSettings, descriptor_ids: Iterable[str]) -> str:
