@@ -75,7 +75,8 @@ def test_a_second_rebuild_finds_nothing_to_do(spark, built):
 def test_a_setting_that_changed_is_noticed_by_every_job_that_reads_it(spark, built, setting, done):
     config, _ = built
     runs = Runs(store_of(spark, config))
-    other = overlaid(config, [setting])
+    name, _, text = setting.partition("=")
+    other = overlaid(config, {name: text})
     stands = [job for job in rebuild.ORDER[1:] if rebuild._stands(runs.store, other, job, runs)]
     # jobs that read only what those before them write are found out when these have written
     assert set(stands).isdisjoint(done[:1]) and set(rebuild.ORDER[1:]) - set(stands) <= set(done)
