@@ -32,14 +32,14 @@ def run(size: str, machine: dict[str, Any], folder: Path, tell: Callable[[str], 
     part = Part()
     images, nights = IMAGES[size], NIGHTS[size]
     new = 4
-    place = folder / f"nights-{size}"
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
-    whole = settings(place, images + new * nights)
-    skyhash("simulate", [str(place / "all"), *whole])
-    arrivals = sorted((place / "all").glob("*.fits*"))
-    (place / "archive").mkdir()
-    take(arrivals[: len(arrivals) - new * nights], place)
+    root = folder / f"nights-{size}"
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
+    whole = settings(root, images + new * nights)
+    skyhash("simulate", [str(root / "all"), *whole])
+    arrivals = sorted((root / "all").glob("*.fits*"))
+    (root / "archive").mkdir()
+    take(arrivals[: len(arrivals) - new * nights], root)
     skyhash("rebuild", whole)
 
     work = f"nothing new, {images:,} images"
@@ -53,7 +53,7 @@ def run(size: str, machine: dict[str, Any], folder: Path, tell: Callable[[str], 
     tell(f"{work}: {min(idle):.1f} s, an empty session {min(empty):.1f} s")
 
     counts, took = [], []
-    for night, (count, lasted) in enumerate(of_nights(place, whole, arrivals[len(arrivals) - new * nights :], new), 1):
+    for night, (count, lasted) in enumerate(of_nights(root, whole, arrivals[len(arrivals) - new * nights :], new), 1):
         counts.append(count)
         took.append(lasted)
         tell(f"night {night}: {lasted:.1f} s, {count:,} files")
@@ -65,7 +65,7 @@ def run(size: str, machine: dict[str, Any], folder: Path, tell: Callable[[str], 
     return part
 
 
-def of_nights(place: Path, whole: list[str], arrivals: list[Path], new: int) -> Iterator[tuple[int, float]]:
+def of_nights(root: Path, whole: list[str], arrivals: list[Path], new: int) -> Iterator[tuple[int, float]]:
     """Number of files after each night, and seconds of its rebuild."""
     from skyhash.config import load
     from skyhash.spark.session import start
@@ -74,29 +74,29 @@ def of_nights(place: Path, whole: list[str], arrivals: list[Path], new: int) -> 
     config = load(str(ROOT / "conf" / "demo.yaml"), [value for value in whole if value != "--set"] + NOT_SIMULATED)
     spark = start(config, "nights")
     for begin in range(0, len(arrivals), new):
-        take(arrivals[begin : begin + new], place)
+        take(arrivals[begin : begin + new], root)
         began = time.monotonic()
         run_job(spark, config, "rebuild")
         lasted = time.monotonic() - began
         run_job(spark, config, "maintain")
-        yield sum(1 for file in (place / "tables").rglob("*") if file.is_file()), lasted
+        yield sum(1 for file in (root / "tables").rglob("*") if file.is_file()), lasted
     spark.stop()
 
 
-def settings(place: Path, images: int) -> list[str]:
+def settings(root: Path, images: int) -> list[str]:
     """The demo's; a week of releases is kept, and a night counts as over when it ends."""
     values = [
-        f"archive.path={place / 'archive'}", f"warehouse={place / 'tables'}", f"simulate.images={images}",
+        f"archive.path={root / 'archive'}", f"warehouse={root / 'tables'}", f"simulate.images={images}",
         "simulate.with_sample=false", "train.epochs=3", "maintain.keep_hours=0", "maintain.keep_releases=7",
         "maintain.keep_reports=7", "release.most_fall=1",
     ]  # fmt: skip
     return [part for value in values for part in ("--set", value)]
 
 
-def take(files: list[Path], place: Path) -> None:
+def take(files: list[Path], root: Path) -> None:
     """Let files arrive in the archive."""
     for file in files:
-        shutil.copy2(file, place / "archive" / file.name)
+        shutil.copy2(file, root / "archive" / file.name)
 
 
 def command(job: str, more: list[str]) -> list[str]:

@@ -30,19 +30,19 @@ class Operator:
         return self.folder / "tables"
 
     def run(self, commands: str, *settings: str) -> subprocess.CompletedProcess:
-        """Run README's lines, with the places of this machine, and settings added to the last one."""
-        places = {"spark://head:7077": self.cluster.url, "/data/skyhash": str(self.folder / "skyhash"),
+        """Run README's lines, with the paths of this machine, and settings added to the last one."""
+        replacements = {"spark://head:7077": self.cluster.url, "/data/skyhash": str(self.folder / "skyhash"),
                   "/data/hmi": str(self.folder / "hmi"), "/data/tables": str(self.warehouse)}  # fmt: skip
-        for written, here in places.items():
+        for written, here in replacements.items():
             commands = commands.replace(written, here)
         commands += " " + " ".join(f"--set {setting}" for setting in settings)
         environment = self.cluster.environment() | {"SPARK_HOME": str(self.spark_home), "TMPDIR": str(self.tmp)}
         environment["PATH"] = f"{self.spark_home / 'bin'}:/usr/local/bin:/usr/bin:/bin"
         before, _, job = commands.rpartition("spark-submit")
-        place = {"cwd": self.folder / "skyhash", "env": environment}
-        subprocess.run(["bash", "-ec", before], **place, check=True)
+        options = {"cwd": self.folder / "skyhash", "env": environment}
+        subprocess.run(["bash", "-ec", before], **options, check=True)
         self.began = datetime.now(UTC)
-        return subprocess.run(["bash", "-ec", f"spark-submit {job}"], **place, timeout=900, stdout=subprocess.PIPE,
+        return subprocess.run(["bash", "-ec", f"spark-submit {job}"], **options, timeout=900, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, check=False)  # fmt: skip
 
     @property

@@ -1,9 +1,8 @@
-"""Simulated pictures in CIFAR-10's binary format, where CIFAR-10 itself is not at hand.
+"""Simulated pictures in CIFAR-10's binary format, for demos and tests without CIFAR-10 itself.
 
-Ten classes of coloured drawings, no photographs: nothing that is measured on them says anything about CIFAR-10. A
-picture is one figure of its class on a background that changes from one colour to another; place, size, direction and
-colours are drawn, then blur and noise are added. A triangle differs from a square by its outline alone, checks differ
-from stripes by their second direction.
+Ten classes of coloured drawings, no photographs: results on them do not hold for CIFAR-10. A picture is one figure of
+its class on a background with a colour gradient; position, size, direction and colours are random, then blur and noise
+are added. A triangle differs from a square by its outline alone, checks differ from stripes by their second direction.
 
 ``simulated_data_batch_1.bin``, ... hold the training part and ``simulated_test_batch.bin`` every `test_every`-th
 picture, at most 10,000 in a file, ``batches.meta.txt`` the names of the classes. Picture i depends on the seed and i
@@ -12,7 +11,6 @@ alone; files that are there and equal are kept.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +20,7 @@ from pydantic import Field
 from scipy import ndimage
 
 from skyhash.settings import NotNegative, SimulatorSettings
-from skyhash.simulated.simulator import Simulator
+from skyhash.simulated.simulator import Simulator, put
 
 SIDE, RECORDS = 32, 10_000
 CLASSES = ("disk", "ring", "square", "frame", "triangle", "cross", "star", "crescent", "stripes", "checks")
@@ -48,15 +46,15 @@ class Cifar10Simulator(Simulator):
         folder.mkdir(parents=True, exist_ok=True)
         parts: dict[str, list[bytes]] = {"train": [], "test": []}
         for number in range(self.settings.images):
-            turn, place = divmod(number, self.settings.test_every)
-            test = place == self.settings.test_every - 1
+            turn, position = divmod(number, self.settings.test_every)
+            test = position == self.settings.test_every - 1
             parts["test" if test else "train"].append(self.record(turn if test else number - turn, seed, number))
         files = {NAMES_FILE: "".join(f"{name}\n" for name in CLASSES).encode()}
         for first in range(0, len(parts["train"]), RECORDS):
             name = f"simulated_data_batch_{first // RECORDS + 1}.bin"
             files[name] = b"".join(parts["train"][first : first + RECORDS])
         files["simulated_test_batch.bin"] = b"".join(parts["test"])
-        written = sum(_put(folder / name, content) for name, content in files.items() if content)
+        written = sum(put(folder / name, content) for name, content in files.items() if content)
         return {"files written": written, "pictures": self.settings.images, "classes": ", ".join(CLASSES)}
 
     def record(self, label: int, seed: int, number: int) -> bytes:
@@ -113,13 +111,3 @@ def figure(name: str, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) ->
         "checks": (edge < 0.95) & (np.cos(2.5 * np.pi * x / 0.95) * np.cos(2.5 * np.pi * y / 0.95) > 0),
     }
     return figures[name]
-
-
-def _put(target: Path, content: bytes) -> bool:
-    """Write a file whole, unless it is there and equal; True if it was written."""
-    if target.is_file() and target.read_bytes() == content:
-        return False
-    part = target.with_name(f".{target.name}.part")
-    part.write_bytes(content)
-    os.replace(part, target)
-    return True

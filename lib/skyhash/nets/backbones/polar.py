@@ -1,14 +1,14 @@
-"""A small network on the picture in polar coordinates; as in `skyhash.nets.galaxy_polar`, trained from scratch.
+"""A small network on the picture in polar coordinates, trained from scratch, as `skyhash.nets.galaxy_polar`.
 
 ::
 
     picture -> polar (rings x angles) -> square root -> 6 convolutions 3 x 3, batch normalisation, ReLU
             -> mean and maximum over the angles, per ring = features
 
-Rings close at their ends, so that a turn of the picture is a shift along the rings, which neither the convolutions nor
-mean and maximum notice: turned by a multiple of 4 angles, a picture has equal features up to rounding. The middle of
-the picture must be the source's. Of a picture of several cut-outs as channels (``describe.crops_px``), every channel is
-read around its own middle. With 16 channels first it has 0.1 million weights.
+Padding is circular along the rings, so that a rotation of the picture is a shift along them, and mean and maximum over
+the angles do not change: features are invariant to rotations by multiples of 4 angles, up to rounding. The source must
+be in the middle of the picture. If the channels are several cut-outs (``describe.crops_px``), each is read around its
+own middle. With 16 channels in the first layer it has 0.1 million weights.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from skyhash.nets.layers.rings import over_angles, ring_convs, rings_left
 from skyhash.nets.views.polar import polar_grid
 
 STRIDES = ((1, 1), (2, 2), (1, 1), (2, 2), (1, 1), (2, 1))
-REACH, CROWDING = 1.0, 1.3  # outermost ring, of half the side; more rings inside
+OUTER_RADIUS, CROWDING = 1.0, 1.3  # radius of the outermost ring as a share of half the side; exponent of the radii
 
 
 class Polar(Backbone):
@@ -40,14 +40,14 @@ class Polar(Backbone):
 
     def __init__(self, radii: int = 24, angles: int = 64, width: int = 16):
         super().__init__()
-        self.register_buffer("grid", polar_grid(radii, angles, REACH, CROWDING), persistent=False)
+        self.register_buffer("grid", polar_grid(radii, angles, OUTER_RADIUS, CROWDING), persistent=False)
         widths = [3, *(width * factor for factor in (1, 2, 2, 4, 4, 4))]
         self.layers = ring_convs(widths, STRIDES)
         self.features = 2 * rings_left(radii, STRIDES) * widths[-1]
         self.stages = list(self.layers)
 
     def load_pretrained(self) -> None:
-        """There are no such weights.
+        """Raise, as there are no pretrained weights.
 
         Raises
         ------

@@ -1,10 +1,10 @@
-"""Codes from class probabilities: a sure image lies at its class's corner of the cube, an unsure one beside it.
+"""Binary codes from class probabilities: the codeword of the likeliest class, with one bit flipped if uncertain.
 
-Were every image at the corner of its likeliest class, whole classes would tie, and the wrongly classified images would
-be as near as the others: where a share p at a corner is of the query's class, the average precision is near p^2. Here
-an image whose likeliest class leads the second by less than `SURE` has one bit of its class's codeword flipped, which
-one says by how much it leads. Sure images, of which few are wrong, then tie with each other alone; for an unsure one
-come first the few that are as unsure, then the sure ones of its class.
+If every image had the codeword of its likeliest class, whole classes would be tied, wrongly classified images included:
+with a share p of an image's codeword from the query's class the average precision is near p^2. Therefore an image whose
+likeliest class leads the second by less than `SURE` gets its codeword with one bit flipped; the size of the lead
+determines which bit. Certain images, of which few are wrong, are then tied only with each other. For an uncertain query
+the images of equal lead come first, then the certain images of its class.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def class_code(probabilities: Tensor, words: Tensor) -> Tensor:
     probabilities : Tensor of float, shape (n, classes)
         Rows sum to 1; two classes or more.
     words : Tensor of float, 0 or 1, shape (classes, bits)
-        Far from each other (`losses.centres.codewords`).
+        Codewords of large mutual distance (`losses.centres.codewords`).
 
     Returns
     -------

@@ -28,7 +28,7 @@ def ring_convs(widths: Sequence[int], strides: Sequence[tuple[int, int]]) -> nn.
 
 
 def rings_left(rings: int, strides: Sequence[tuple[int, int]]) -> int:
-    """Rings after layers of these strides."""
+    """Number of rings after layers of these strides."""
     for stride, _ in strides:
         rings = -(-rings // stride)
     return rings
