@@ -76,6 +76,17 @@ class DeltaLayout:
             known = DeltaTable(folder.for_delta_rs, storage_options=options)
             known.create_write_transaction([*actions], "overwrite", schema, post_commithook_properties=quiet)
 
+    def count(self, folder: Location, table: Table, version: int | None) -> int:
+        # the log's statistics of the version's files, which Spark's own count of a Delta table sums up too
+        from deltalake import DeltaTable
+
+        options = folder.delta_rs_options() or None
+        found = DeltaTable(folder.for_delta_rs, version=version, storage_options=options)
+        column: Any = found.get_add_actions(flatten=True).column("num_records")
+        rows = [value.as_py() for value in column]
+        # files of a writer that took no statistics are counted by reading them
+        return self.read(folder, table, version).count() if None in rows else sum(rows)
+
     def trim(self, folder: Location, versions: set[int], latest: float) -> int:
         # a version is read from the checkpoint before it and the commits since: what lies before the checkpoint of the
         # oldest version is needed by none. Delta would keep it for as long as its data, which is years (spark/session)

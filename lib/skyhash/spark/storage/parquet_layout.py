@@ -67,6 +67,13 @@ class ParquetLayout:
         newest = self.version(folder)
         self._commit(folder, 0 if newest is None else newest + 1, sorted(file.name for file in files))
 
+    def count(self, folder: Location, table: Table, version: int | None) -> int:
+        import pyarrow.parquet
+        import pyarrow_hotfix  # noqa: F401  (CVE-2023-47248: a Parquet file must not be able to run code)
+
+        files = self.files(folder, table, version)
+        return sum(pyarrow.parquet.read_metadata(file.removeprefix("file://")).num_rows for file in files)
+
     def trim(self, folder: Location, versions: set[int], latest: float) -> int:
         lists = [one for one in (folder / "_versions").entries() if one.location.name.endswith(".json")]
         old = [one for one in lists if int(one.location.name[:-5]) not in versions and one.modified < latest]

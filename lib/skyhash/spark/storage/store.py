@@ -44,6 +44,7 @@ class Layout(Protocol):
     def delete(self, folder: Location, table: Table, keys: DataFrame) -> None: ...
     def replace(self, folder: Location, table: Table, files: Sequence[DataFile]) -> None: ...
     def files(self, folder: Location, table: Table, version: int | None) -> list[str]: ...
+    def count(self, folder: Location, table: Table, version: int | None) -> int: ...
     def trim(self, folder: Location, versions: set[int], latest: float) -> int: ...
 
 
@@ -154,6 +155,12 @@ class Store:
             raise InputError(f"table {name} in {self.warehouse}", "no rows", f"rows; run the job {made_by} first")
         return rows
 
+    def count(self, name: str, version: int | None = None) -> int:
+        """Number of rows of a table's newest or given version, without a Spark job; 0 if it does not exist."""
+        if self.version(name) is None:
+            return 0
+        return self.layout.count(self.folder(name), BY_NAME[name], version)
+
     def files(self, name: str, version: int | None = None) -> list[str]:
         """Parquet files of one version of a table, as Spark names them: see `Location.of_spark`."""
         return self.layout.files(self.folder(name), BY_NAME[name], version)
@@ -210,7 +217,7 @@ class Store:
     def _write(self, name: str, rows: DataFrame, mode: Mode, expected: int | None) -> Written:
         table = BY_NAME[name]
         version = self.version(name)
-        before = self.read(name, version).count() if mode == "append" else 0
+        before = self.count(name, version) if mode == "append" else 0
         # rows without a key are dropped by the join; Spark's own null check names the column
         shaped = rows.selectExpr(*[f"cast(`{c.name}` as {c.type}) as `{c.name}`" for c in table.columns])
         once = mode == "append" and name in WRITTEN_ONCE and before > 0
@@ -220,14 +227,14 @@ class Store:
         self.layout.write(self.folder(name), table, new, mode)
         if known is not None and self.version(name) != (version or 0) + 1:
             self.mend(name)  # another writer was first: it may have written the same rows
-        if known is not None and expected is not None and self.read(name).count() - before < expected:
+        if known is not None and expected is not None and self.count(name) - before < expected:
             # counted only if rows are missing, because counting recomputes them
             expected -= shaped.join(known, list(table.key), "left_semi").count()
         return self._read_back(name, before, expected)
 
     def _read_back(self, name: str, before: int, expected: int | None) -> Written:
         version = self.version(name)
-        written = self.read(name, version).count() - before
+        written = self.count(name, version) - before
         if version is None or (expected is not None and written != expected):
             raise DataLoss(f"table {name}: {written} rows read back after the write, {expected} were to be written")
         return Written(name, version, written)
