@@ -82,39 +82,45 @@ def decode_stored(
         Length that lists were cut at; a shorter one contains all permitted rows.
     numbers : RowNumbers
     """
-    offsets, found, bounds = _entries(begins, ends, neighbour_ids, similarities, k, *numbers)
+    rows = _rows_of(neighbour_ids, numbers)
+    offsets, found, bounds = _entries(begins, ends, rows, neighbour_ids, similarities, k, numbers.ids)
     return StoredLists((offsets, found), bounds)
 
 
+def _rows_of(ids: NDArray[np.int64], numbers: RowNumbers) -> NDArray[np.int64]:
+    """Row number of each id; -1 for those that are absent or new."""
+    if len(numbers.table):
+        return np.asarray(_by_table(ids, int(numbers.ids[0]), numbers.table))
+    rows = np.minimum(np.searchsorted(numbers.ids, ids), len(numbers.ids) - 1)
+    rows[(numbers.ids[rows] != ids) | numbers.is_new[rows]] = -1
+    return rows
+
+
 @compiled
-def _entries(begins, ends, neighbour_ids, similarities, k, ids, is_new, table):
+def _by_table(ids, first, table):
+    rows = np.empty(len(ids), np.int64)
+    for at in range(len(ids)):
+        place = ids[at] - first
+        rows[at] = table[place] if 0 <= place < len(table) else -1
+    return rows
+
+
+@compiled
+def _entries(begins, ends, rows, neighbour_ids, similarities, k, ids):
     offsets = np.zeros(len(begins) + 1, np.int64)
     found = np.empty((ends - begins).sum(), np.uint64)
     bounds = np.empty(len(begins), np.uint64)
     count = 0
-    for row in range(len(begins)):
-        for at in range(begins[row], ends[row]):
-            number = _number_of(neighbour_ids[at], ids, is_new, table)
-            if number >= 0:
-                found[count] = _keys.key(similarities[at], number)
+    for one in range(len(begins)):
+        for at in range(begins[one], ends[one]):
+            if rows[at] >= 0:
+                found[count] = _keys.key(similarities[at], rows[at])
                 count += 1
-        offsets[row + 1] = count
-        bounds[row] = _keys.NO_LIMIT
-        if ends[row] - begins[row] >= k:
-            at = ends[row] - 1
+        offsets[one + 1] = count
+        bounds[one] = _keys.NO_LIMIT
+        if ends[one] - begins[one] >= k:
+            at = ends[one] - 1
             # rows that were cut off come after the last entry: less similar, or equally similar with a greater id
             greater = np.searchsorted(ids, neighbour_ids[at], side="right")
-            bounds[row] = _keys.key(similarities[at], 0) + np.uint64(greater) - np.uint64(1)
+            bounds[one] = _keys.key(similarities[at], 0) + np.uint64(greater) - np.uint64(1)
     return offsets, found[:count], bounds
-
-
-@compiled
-def _number_of(one, ids, is_new, table):
-    """Row number of an unchanged id, else -1."""
-    if len(table):
-        offset = one - ids[0]
-        return table[offset] if 0 <= offset < len(table) else -1
-    number = np.searchsorted(ids, one)
-    if number == len(ids) or ids[number] != one or is_new[number]:
-        return -1
-    return number
