@@ -1,5 +1,7 @@
 """The checked store, in both layouts, with DuckDB and delta-rs as second readers."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -114,6 +116,41 @@ def test_files_that_tasks_wrote_replace_all_rows_and_engines_pass_over_what_they
     assert before.count() == 3
     store.append("neighbours", lists(spark, 30, 31), expected=1)
     assert store.read("neighbours").count() == 5
+    # rows are counted by footers: a log that claims others is not believed
+    copies = [replace(file, name=f"copy-{file.name}", rows=3) for file in files]
+    for file, copy in zip(files, copies, strict=True):
+        shutil.copyfile(Path(folder / file.name), Path(folder / copy.name))
+    with pytest.raises(DataLoss, match=r"version 3 has 4 rows in 2 files, not the 6 in 2 just written"):
+        store.replace("neighbours", copies, expected=6)
+
+
+def test_files_of_a_writer_that_comes_second_are_refused_in_one_line(spark, store, warehouse, monkeypatch):
+    """Another job replaces the table while this one commits: its rows stay, and no row stands twice."""
+    other = Store(spark, str(warehouse), "delta" if "Delta" in type(store.layout).__name__ else "parquet")
+    store.overwrite("neighbours", lists(spark, 0, 3), expected=3)
+    folder, files = warehouse / "neighbours", {}
+    for name, first in (("ours", 10), ("theirs", 20)):
+        lists(spark, first, first + 2).coalesce(1).write.parquet(str(warehouse / name))
+        (part,) = (warehouse / name).glob("*.parquet")
+        part.rename(folder / f"{name}.parquet")
+        files[name] = [DataFile(f"{name}.parquet", (folder / f"{name}.parquet").stat().st_size, 2)]
+    version, raced = store.layout.version, []
+
+    def race(where):
+        known = version(where)
+        if not raced:
+            raced.append(other.replace("neighbours", files["theirs"], 2))
+        return known
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.layout, "version", race)
+        with pytest.raises(DataLoss, match="written by another job meanwhile") as error:
+            store.replace("neighbours", files["ours"], expected=2)
+    assert "\n" not in str(error.value)
+    assert sorted(row["query_id"] for row in store.read("neighbours").collect()) == [20, 21]
+    # run again, it replaces what the other one wrote
+    assert store.replace("neighbours", files["ours"], expected=2).rows == 2
+    assert sorted(row["query_id"] for row in store.read("neighbours").collect()) == [10, 11]
 
 
 def lists(spark, first, last):

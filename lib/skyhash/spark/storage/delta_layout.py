@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from skyhash.errors import DataLoss
 from skyhash.locations import Entry, Location
 from skyhash.spark.storage.data_files import DataFile
 from skyhash.tables import Table
@@ -57,9 +58,10 @@ class DeltaLayout:
         rows = DeltaTable.forPath(self.spark, folder.for_spark).alias("t")
         rows.merge(keys.alias("k"), same).whenMatchedDelete().execute()
 
-    def replace(self, folder: Location, table: Table, files: Sequence[DataFile]) -> None:
+    def replace(self, folder: Location, table: Table, files: Sequence[DataFile]) -> int:
         # Delta for Spark can only commit files of its own writers; delta-rs writes the same log
         from deltalake import DeltaTable, PostCommitHookProperties, Schema
+        from deltalake.exceptions import DeltaError
         from deltalake.transaction import AddAction, create_table_with_add_actions
 
         schema = Schema.from_json(self.spark.createDataFrame([], table.ddl).schema.json())
@@ -68,13 +70,30 @@ class DeltaLayout:
         # checkpoints of the log are left to Spark
         quiet = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
         options = folder.delta_rs_options() or None
-        if self.version(folder) is None:
-            create_table_with_add_actions(
-                folder.for_delta_rs, schema, actions, "error", post_commithook_properties=quiet, storage_options=options
-            )
-        else:
-            known = DeltaTable(folder.for_delta_rs, storage_options=options)
-            known.create_write_transaction([*actions], "overwrite", schema, post_commithook_properties=quiet)
+        before, path = self.version(folder), folder.for_delta_rs
+        try:
+            if before is None:
+                create_table_with_add_actions(
+                    path, schema, actions, "error", post_commithook_properties=quiet, storage_options=options
+                )
+            else:
+                known = DeltaTable(path, before, options)
+                known.create_write_transaction([*actions], "overwrite", schema, post_commithook_properties=quiet)
+        except DeltaError as error:
+            newest = self.version(folder)
+            if newest == before:
+                raise
+            line = f"{folder}: version {newest} was written by another job meanwhile, and nothing by this one"
+            raise DataLoss(line) from error
+        return self._version_of(folder, files[0].name, 0 if before is None else before + 1)
+
+    def _version_of(self, folder: Location, file: str, first: int) -> int:
+        """The version from `first` on whose commit added a file; another job may have written since."""
+        newest = self.version(folder)
+        for version in range(first, -1 if newest is None else newest + 1):
+            if file in (folder / "_delta_log" / f"{version:020d}.json").read_text():
+                return version
+        raise DataLoss(f"{folder}: no version from {first} on holds the file {file}, which was just written")
 
     def count(self, folder: Location, table: Table, version: int | None) -> int:
         # the log's statistics of the version's files, which Spark's own count of a Delta table sums up too

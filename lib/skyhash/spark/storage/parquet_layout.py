@@ -63,9 +63,11 @@ class ParquetLayout:
         kept = self.read(folder, table, None).join(keys, keys.columns, "left_anti")
         self.write(folder, table, kept.select(*table.names), "overwrite")
 
-    def replace(self, folder: Location, table: Table, files: Sequence[DataFile]) -> None:
+    def replace(self, folder: Location, table: Table, files: Sequence[DataFile]) -> int:
         newest = self.version(folder)
-        self._commit(folder, 0 if newest is None else newest + 1, sorted(file.name for file in files))
+        version = 0 if newest is None else newest + 1
+        self._commit(folder, version, sorted(file.name for file in files))
+        return version
 
     def count(self, folder: Location, table: Table, version: int | None) -> int:
         import pyarrow.parquet

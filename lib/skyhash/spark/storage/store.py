@@ -14,7 +14,7 @@ from skyhash.config import Config, check_warehouse
 from skyhash.errors import DataLoss, InputError
 from skyhash.locations import Location
 from skyhash.spark.storage import lease
-from skyhash.spark.storage.data_files import DataFile
+from skyhash.spark.storage.data_files import DataFile, rows_of
 from skyhash.tables import BY_NAME, Table
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Layout(Protocol):
     def read(self, folder: Location, table: Table, version: int | None) -> DataFrame: ...
     def write(self, folder: Location, table: Table, rows: DataFrame, mode: Mode) -> None: ...
     def delete(self, folder: Location, table: Table, keys: DataFrame) -> None: ...
-    def replace(self, folder: Location, table: Table, files: Sequence[DataFile]) -> None: ...
+    def replace(self, folder: Location, table: Table, files: Sequence[DataFile]) -> int: ...
     def files(self, folder: Location, table: Table, version: int | None) -> list[str]: ...
     def count(self, folder: Location, table: Table, version: int | None) -> int: ...
     def trim(self, folder: Location, versions: set[int], latest: float) -> int: ...
@@ -206,13 +206,27 @@ class Store:
         return Written(name, version, 0)
 
     def replace(self, name: str, files: Sequence[DataFile], expected: int) -> Written:
-        """Replace all rows, in one step, by files that tasks have written into the table's folder."""
+        """Replace all rows, in one step, by files that tasks have written into the table's folder.
+
+        Raises
+        ------
+        DataLoss
+            The version that was written does not consist of these files, or their footers tell of another number of
+            rows; or another job wrote a version meanwhile.
+        """
         table = BY_NAME[name]
         if sum(file.rows for file in files) != expected:
             raise DataLoss(f"table {name}: {sum(file.rows for file in files)} rows in its new files, not {expected}")
         lease.check(self.warehouse)
-        self.layout.replace(self.folder(name), table, files)
-        return self._read_back(name, 0, expected)
+        version = self.layout.replace(self.folder(name), table, files)
+        listed = self.locations(name, version)
+        rows = sum(rows_of(file) for file in listed)
+        if {file.name for file in listed} != {file.name for file in files} or rows != expected:
+            found = f"{rows} rows in {len(listed)} files"
+            raise DataLoss(
+                f"table {name}: version {version} has {found}, not the {expected} in {len(files)} just written"
+            )
+        return Written(name, version, rows)
 
     def _write(self, name: str, rows: DataFrame, mode: Mode, expected: int | None) -> Written:
         table = BY_NAME[name]
