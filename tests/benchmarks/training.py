@@ -1,0 +1,209 @@
+"""Training and hashing through Petastorm, Horovod and Spark, beside plain loops over tensors in memory.
+
+Both sides run the same encoder's `loss` and `encode` on the same rows with the same number of rows per step: ours as
+one rank of one thread per core, the plain loop as one process with a thread per core. Data are random bytes; what is
+timed does not depend on them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from measure import Clock, alone, cores
+from ours import scratch, session
+from results import Part, Row
+
+NAME, ORDER, TITLE = "training", 50, "Training and hashing, beside plain torch"
+EPOCHS = 3  # the first one warms up and is not counted
+CLASSES = ("a", "b", "c", "d")
+
+
+@dataclass(frozen=True)
+class Case:
+    """An encoder on made-up images.
+
+    Attributes
+    ----------
+    name : str
+    encoder : dict
+        Settings.
+    describe : dict
+        Settings of a descriptor whose arrays have that shape.
+    shape, dtype
+        Of a row.
+    batch : int
+        Rows of a step, all ranks together.
+    steps : int
+        Steps of an epoch at full size.
+    """
+
+    name: str
+    encoder: dict[str, Any]
+    describe: dict[str, Any]
+    shape: tuple[int, ...]
+    dtype: str
+    batch: int
+    steps: int
+
+    def rows(self, size: str) -> int:
+        return self.batch * (self.steps if size == "full" else 2)
+
+
+CASES = (
+    Case(
+        "EfficientNet-lite0, triplets",
+        {"kind": "triplet_hash", "frozen_stages": 3, "orientations": 1},
+        {"kind": "grey_cutout", "side_px": 96, "crops_px": [40, 80, 160]},
+        (96, 96, 3), "uint8", 16, 32,
+    ),
+    Case(
+        "polar network, triplets",
+        {"kind": "triplet_hash", "backbone": "polar", "weights": "random", "orientations": 2},
+        {"kind": "grey_cutout", "side_px": 96, "crops_px": [40, 80, 160]},
+        (96, 96, 3), "uint8", 32, 32,
+    ),
+    Case(
+        "ResNet-50, SimCLR", {"kind": "simclr"}, {"kind": "brightest_cutout", "side_px": 64},
+        (64, 64), "float32", 32, 4,
+    ),
+    Case(
+        "vision transformer, pairs", {"kind": "galaxy_vit"}, {"kind": "colour_image", "side_px": 224},
+        (224, 224, 3), "uint8", 16, 4,
+    ),
+)  # fmt: skip
+
+
+def data_of(case: Case, n: int) -> np.ndarray:
+    """Random rows of the case's shape and type, values from 0 to 255 or from 0 to 1."""
+    bytes_ = np.random.default_rng(1).integers(0, 256, (n, *case.shape), dtype=np.uint8)
+    return bytes_ if case.dtype == "uint8" else (bytes_ / 255).astype(case.dtype)
+
+
+def recipe(batch: int) -> dict[str, Any]:
+    """Settings of `train` for a loop of that many rows a step."""
+    from skyhash.config import TrainSettings
+
+    return TrainSettings(epochs=EPOCHS, batch=batch).model_dump(mode="json")
+
+
+def plain(clock: Clock, case: Case, n: int) -> dict[str, float]:
+    """Seconds of an epoch, and of encoding all rows, over tensors in memory."""
+    import time
+
+    import torch
+
+    from skyhash.nets import train_loop
+    from skyhash.nets.encoder import Alone, Batch
+
+    torch.set_num_threads(cores())
+    torch.manual_seed(1)
+    settings = recipe(case.batch)
+    encoder = train_loop.make(case.encoder, case.shape, CLASSES)
+    nowhere = torch.full((n,), -1, dtype=torch.int64)
+    hours = torch.full((n,), torch.nan, dtype=torch.float64)
+    every = Batch(torch.from_numpy(data_of(case, n)), hours, torch.arange(n) % len(CLASSES), torch.arange(n), nowhere)
+
+    def batches(order: torch.Tensor) -> Iterator[Batch]:
+        for rows in order.split(case.batch):
+            yield Batch(*(column[rows] for column in every))
+
+    encoder.fit(lambda: batches(torch.arange(n)), Alone())
+    optimiser = train_loop.optimiser_of(encoder, settings)
+    epochs = []
+    for epoch in range(EPOCHS):
+        encoder.train()
+        begun = time.perf_counter()
+        train_loop.train_epoch(encoder, optimiser, batches(torch.randperm(n)), epoch, settings, Alone())
+        epochs.append(time.perf_counter() - begun)
+    encoder.eval()
+    with torch.inference_mode():
+        encoder.encode(every.data[: case.batch])
+        begun = time.perf_counter()
+        for rows in every.data.split(case.batch):
+            encoder.encode(rows)
+    return {"epoch": float(np.median(epochs[1:])), "encode": time.perf_counter() - begun}
+
+
+def on_spark(clock: Clock, case: Case, n: int) -> dict[str, float]:
+    """The same by the jobs train and hash: seconds of an epoch as rank 0 counts them, and of the whole job hash."""
+    import json
+    import time
+
+    from skyhash.config import load
+    from skyhash.spark.storage.store import Store
+    from skyhash.stages.models import hashes, train
+
+    with scratch() as folder:
+        spark = session(folder)
+        config = load(None, [
+            f"warehouse={folder / 'tables'}", f"encoder={json.dumps(case.encoder)}",
+            f"describe={json.dumps(case.describe)}", f"train.epochs={EPOCHS}", f"train.ranks={cores()}",
+            f"train.batch={case.batch // cores()}", "train.threads=1", "train.split={by: official}",
+            f"hash.batch={case.batch}",
+        ])  # fmt: skip
+        store = Store(spark, config.warehouse, config.format)
+        _write(store, config, case, n)
+        train.run(spark, config)
+        metrics = json.loads(store.read("models").first()["metrics"])
+        begun = time.perf_counter()
+        hashes.run(spark, config)
+        took = time.perf_counter() - begun
+        spark.stop()
+    return {"epoch": float(np.median([epoch["seconds"] for epoch in metrics[1:]])), "encode": took}
+
+
+def _write(store: Any, config: Any, case: Case, n: int) -> None:
+    """Observations and descriptors of n images, all of the training part."""
+    from skyhash.stages.runs.fingerprint import descriptor_id
+    from skyhash.tables import DESCRIPTORS, OBSERVATIONS
+
+    wanted = descriptor_id(config.describe)
+    observed, described = [], []
+    for number, row in enumerate(data_of(case, n)):
+        facts: dict[str, Any] = {
+            "image_id": number, "obs_time": dt.datetime(2011, 1, 1) + dt.timedelta(hours=number), "member": "",
+            "archive": "benchmark", "natural_key": str(number), "path": f"/{number}", "checksum": str(number),
+            "label": CLASSES[number % len(CLASSES)], "split": "train", "simulated": True,
+        }  # fmt: skip
+        observed.append(tuple(facts.get(name) for name in OBSERVATIONS.names))
+        facts = {
+            "image_id": number, "descriptor_id": wanted, "is_zero": False, "dtype": case.dtype,
+            "shape": list(case.shape), "data": row.tobytes(),
+        }  # fmt: skip
+        described.append(tuple(facts.get(name) for name in DESCRIPTORS.names))
+    spark = store.spark
+    store.append("observations", spark.createDataFrame(observed, OBSERVATIONS.ddl), expected=n)
+    store.append("descriptors", spark.createDataFrame(described, DESCRIPTORS.ddl), expected=n)
+
+
+def run(size: str, machine: dict[str, Any], folder: Path, tell: Callable[[str], None]) -> Iterator[Part]:
+    """Every case, plain and ours."""
+    rows: list[Row] = []
+    for case in CASES:
+        n = case.rows(size)
+        theirs = alone(plain, case, n)
+        mine = alone(on_spark, case, n)
+        tell(f"{case.name}: an epoch {theirs.found['epoch']:.2f} s plain, {mine.found['epoch']:.2f} s ours; "
+             f"encoding {theirs.found['encode']:.2f} s, {mine.found['encode']:.2f} s")  # fmt: skip
+        shape = " x ".join(map(str, case.shape))
+        for part, what, note in (
+            ("epoch", f"train {case.name}", "Horovod ranks, Petastorm"),
+            ("encode", f"encode {case.name}", "the whole job hash, tables written"),
+        ):
+            work = f"{what}: {n:,} x {shape}, {case.batch} a step"
+            rows += [
+                Row(work, "plain torch", theirs.found[part], peak_mb=theirs.peak_mb),
+                Row(work, "skyhash", mine.found[part], theirs.found[part], "<= 1.11", None, None, mine.peak_mb, note),
+            ]
+        yield Part(rows, text=TEXT)
+
+
+TEXT = (
+    "Seconds of one epoch (median of all but the first), and of encoding all rows. The job hash has fixed costs of some"
+    " seconds (reading the model, two commits), which small sizes show and large ones hide. Data are random."
+)
