@@ -153,8 +153,9 @@ class Autoencoder(Encoder):
 
     def _views(self, rows: Tensor, suns: int, frames: int) -> tuple[Tensor, Tensor]:
         """Virtual Suns of scaled rows, shape (suns, frames, input_size), and the frames' hours."""
-        hours = (torch.rand(suns, frames) - 0.5) * self.settings.span_hours
-        longitude = torch.rand(suns) * 2 * math.pi
+        # drawn on the CPU, so that a seed means the same on any device
+        hours = ((torch.rand(suns, frames) - 0.5) * self.settings.span_hours).to(rows.device)
+        longitude = (torch.rand(suns) * 2 * math.pi).to(rows.device)
         return self.rotation(*sides(rows, suns, self.rotation.n), longitude, hours), hours
 
     def parameter_groups(self, learning_rate: float) -> list[dict]:

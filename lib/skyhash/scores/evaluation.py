@@ -148,3 +148,25 @@ class Evaluation:
     def adds_something(self, images: SearchSet, shown: list[int], image: int) -> bool:
         """Whether a retrieved image is worth showing beside those `shown` already (the first of which is the query)."""
         return True
+
+
+def numbered(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Labels or sources as numbers.
+
+    Parameters
+    ----------
+    values : ndarray of object, shape (n,)
+        Texts; None, NaN and '' stand for none.
+
+    Returns
+    -------
+    numbers : ndarray of int64, shape (n,)
+        -1 = none.
+    names : list of str
+        Sorted; a number is a position in it.
+    """
+    known = np.array([value is not None and value == value and value != "" for value in values], dtype=bool)
+    names, found = np.unique(values[known].astype(str), return_inverse=True)
+    numbers = np.full(len(values), -1, dtype=np.int64)
+    numbers[known] = found
+    return numbers, names.tolist()

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from skyhash.scores.evaluation import Evaluation, QueryScores, SearchSet
+from skyhash.scores.evaluation import Evaluation, QueryScores, SearchSet, numbered
 from skyhash.scores.ranking import average_precision, share_within
 from skyhash.settings import EvaluationSettings, Natural, Positive
 
@@ -101,7 +101,7 @@ class Labels(Evaluation):
 
     def _numbers(self, images: SearchSet) -> tuple[np.ndarray, list[str]]:
         if self._numbered[0] is not images:
-            self._numbered = (images, _numbers(images))
+            self._numbered = (images, numbered(images.facts["label"]))
         return self._numbered[1]
 
     def _judge_rows(
@@ -147,13 +147,3 @@ def _won(labels: np.ndarray, inside: np.ndarray, own: np.ndarray, classes: int) 
     # fractions of a group at the cut sum up to rounding errors
     winners = (votes >= most - 1e-9) & (most > 0)
     return winners[np.arange(m), own] / np.maximum(winners.sum(axis=1), 1)
-
-
-def _numbers(images: SearchSet) -> tuple[np.ndarray, list[str]]:
-    """Labels as numbers, (n,) int64, -1 = none; and the labels, sorted."""
-    labels = images.facts["label"]
-    known = np.array([label is not None and label == label for label in labels], dtype=bool)
-    names, found = np.unique(labels[known].astype(str), return_inverse=True)
-    numbers = np.full(len(labels), -1, dtype=np.int64)
-    numbers[known] = found
-    return numbers, names.tolist()

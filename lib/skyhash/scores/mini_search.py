@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import Field
 from scipy.special import gammaln
 
-from skyhash.scores.evaluation import Evaluation, QueryScores, SearchSet
+from skyhash.scores.evaluation import Evaluation, QueryScores, SearchSet, numbered
 from skyhash.settings import EvaluationSettings, Positive
 
 NOWHERE = -1
@@ -51,7 +51,7 @@ class MiniSearch(Evaluation):
 
     def judgeable(self, images: SearchSet) -> np.ndarray:
         """Images whose source has another image that may be retrieved."""
-        numbers = _numbers(images)
+        numbers = numbered(images.facts["source_id"])[0]
         searched = images.retrievable & (numbers != NOWHERE)
         count = np.bincount(numbers[searched], minlength=numbers.max(initial=0) + 1)
         return (numbers != NOWHERE) & (count[numbers] - searched > 0)
@@ -61,12 +61,12 @@ class MiniSearch(Evaluation):
 
     def blocks(self, images: SearchSet, queries: np.ndarray) -> np.ndarray:
         """Images of one source are drawn together."""
-        return _numbers(images)[queries]
+        return numbered(images.facts["source_id"])[0][queries]
 
     def judge(
         self, images: SearchSet, queries: np.ndarray, lists: np.ndarray, similarities: np.ndarray
     ) -> list[QueryScores]:
-        numbers = _numbers(images)
+        numbers = numbered(images.facts["source_id"])[0]
         own = numbers[queries]
         searched = images.retrievable & (numbers != NOWHERE)
         total = np.count_nonzero(images.retrievable)
@@ -114,12 +114,3 @@ def _log_choose(n: np.ndarray | int, k: int) -> np.ndarray:
     n = np.asarray(n, dtype=np.float64)
     sound = np.where(n >= k, n, k)
     return np.where(n >= k, gammaln(sound + 1) - gammaln(k + 1) - gammaln(sound - k + 1), -np.inf)
-
-
-def _numbers(images: SearchSet) -> np.ndarray:
-    """Sources as numbers, (n,) int64; `NOWHERE` = none."""
-    sources = images.facts["source_id"]
-    known = np.array([source is not None and source == source for source in sources], dtype=bool)
-    numbers = np.full(len(sources), NOWHERE, dtype=np.int64)
-    numbers[known] = np.unique(sources[known].astype(str), return_inverse=True)[1]
-    return numbers

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from skyhash.scores.evaluation import Evaluation, QueryScores, SearchSet
+from skyhash.scores.evaluation import Evaluation, QueryScores, SearchSet, numbered
 from skyhash.scores.ranking import average_precision, share_within
 from skyhash.settings import EvaluationSettings, Positive
 
@@ -44,12 +44,12 @@ class SameSource(Evaluation):
         return min(len(images) - 1, self.settings.depth)
 
     def blocks(self, images: SearchSet, queries: np.ndarray) -> np.ndarray:
-        return self._numbers(images)[queries]
+        return numbered(images.facts["source_id"])[0][queries]
 
     def judge(
         self, images: SearchSet, queries: np.ndarray, lists: np.ndarray, similarities: np.ndarray
     ) -> list[QueryScores]:
-        numbers, others = self._numbers(images), self._others(images)[queries]
+        numbers, others = numbered(images.facts["source_id"])[0], self._others(images)[queries]
         width = min(lists.shape[1], self.settings.depth)
         lists, values = lists[:, :width], np.asarray(similarities[:, :width], dtype=np.float64)
         values = np.where((lists >= 0) & ~np.isnan(values), values, -np.inf)
@@ -73,18 +73,9 @@ class SameSource(Evaluation):
         own, other = images.facts["source_id"][query], images.facts["source_id"][image]
         return f"{other or ''}\n{similarity:.3f}", bool(own == other) if own and other else None
 
-    def _numbers(self, images: SearchSet) -> np.ndarray:
-        """(n,) int64: sources as numbers, -1 = unknown."""
-        sources = images.facts["source_id"]
-        known = np.array([one is not None and one == one and one != "" for one in sources], dtype=bool)
-        found = np.full(len(sources), -1, dtype=np.int64)
-        if known.any():
-            found[known] = np.unique(sources[known].astype(str), return_inverse=True)[1]
-        return found
-
     def _others(self, images: SearchSet) -> np.ndarray:
         """(n,) int64: other images of the same source that may be retrieved."""
-        numbers = self._numbers(images)
+        numbers = numbered(images.facts["source_id"])[0]
         counts = np.bincount(numbers[(numbers >= 0) & images.retrievable], minlength=int(numbers.max(initial=0)) + 1)
         return np.where(numbers >= 0, counts[np.maximum(numbers, 0)] - images.retrievable, 0)
 

@@ -81,7 +81,7 @@ def read(data: bytes, decode: bool = True, max_pixels: int = MAX_PIXELS, max_unp
         raise BadFile("unreadable", "the file is empty")
     if not data.startswith(b"SIMPLE"):
         raise BadFile("unreadable", f"not FITS: starts with {data[:16]!r}")
-    _check_counts(data)
+    check_counts(data)
     with fits.open(
         io.BytesIO(data), memmap=False, lazy_load_hdus=True, do_not_scale_image_data=True, ignore_missing_simple=False
     ) as hdus:
@@ -100,7 +100,7 @@ def read(data: bytes, decode: bool = True, max_pixels: int = MAX_PIXELS, max_unp
     raise BadFile("not_an_image", f"none of its {index} parts is a two-dimensional image")
 
 
-def _check_counts(data: bytes) -> None:
+def check_counts(data: bytes) -> None:
     """Refuse more axes or columns than FITS allows: astropy would loop over the 10**9 of a damaged card."""
     starts = [0, *(block for block in range(BLOCK, len(data), BLOCK) if data.startswith(b"XTENSION", block))]
     for start in starts:

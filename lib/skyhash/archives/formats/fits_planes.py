@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
 
-from skyhash.archives.formats.fits import MAX_UNPACKED, unzipped
+from skyhash.archives.formats.fits import MAX_UNPACKED, check_counts, unzipped
 from skyhash.errors import BadFile
 
 Reduction = Literal["plane", "peak", "moment0", "moment1"]
@@ -45,6 +45,7 @@ def read(
     data = unzipped(data, max_unpacked)
     if not data.startswith(b"SIMPLE"):
         raise BadFile("unreadable", f"not FITS: starts with {data[:16]!r}")
+    check_counts(data)
     with fits.open(io.BytesIO(data), memmap=False, lazy_load_hdus=True) as hdus:
         for hdu in hdus:
             shape = _shape(hdu)

@@ -37,7 +37,7 @@ def temporal_sne(codes: Tensor, hours: Tensor, width_hours: float = 14.0, temper
     -------
     Tensor, scalar
     """
-    itself = torch.eye(codes.shape[1], dtype=torch.bool)
+    itself = torch.eye(codes.shape[1], dtype=torch.bool, device=codes.device)
     apart = (hours[:, :, None] - hours[:, None, :]) / width_hours
     # a finite value instead of -inf keeps the gradients of masked entries finite
     by_time = torch.log_softmax((-0.5 * apart.square()).masked_fill(itself, -1e9), dim=-1)

@@ -115,10 +115,10 @@ def sides(vectors: Tensor, suns: int, n: int) -> Tensor:
         Belt by belt from rows drawn at random; both sides of a Sun are mirrored alike.
     """
     belts = math.gcd(BELTS, n)
-    drawn = torch.randint(len(vectors), (2, suns, belts))
+    drawn = torch.randint(len(vectors), (2, suns, belts)).to(vectors.device)
     parts = vectors.view(len(vectors), belts, n // belts * n)
-    made = parts[drawn, torch.arange(belts)].view(2, suns, n, n)
+    made = parts[drawn, torch.arange(belts, device=vectors.device)].view(2, suns, n, n)
     for axis in (2, 3):
-        mirrored = (torch.rand(suns) < 0.5)[None, :, None, None]
+        mirrored = (torch.rand(suns) < 0.5).to(vectors.device)[None, :, None, None]
         made = torch.where(mirrored, made.flip(axis), made)
     return made

@@ -13,7 +13,7 @@ class _AllGather(torch.autograd.Function):
     def forward(ctx: Any, rows: torch.Tensor, rank: int, counts: list[int]) -> torch.Tensor:
         ctx.rank, ctx.counts = rank, counts
         most = max(counts)
-        padded = torch.zeros((most, *rows.shape[1:]), dtype=rows.dtype)
+        padded = torch.zeros((most, *rows.shape[1:]), dtype=rows.dtype, device=rows.device)
         padded[: len(rows)] = rows
         parts = [torch.zeros_like(padded) for _ in counts]
         dist.all_gather(parts, padded)

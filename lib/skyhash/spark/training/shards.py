@@ -65,10 +65,6 @@ class Manifest:
     def shard_rows(self, rank: int) -> int:
         return sum(self.group_rows[group] for group in self.groups_of(rank))
 
-    def steps(self, batch: int) -> int:
-        """Steps of an epoch: the same on every rank, none of more than `batch` rows."""
-        return -(-max(self.shard_rows(rank) for rank in range(self.ranks)) // batch)
-
 
 def row_bytes(dtype: str, shape: tuple[int, ...]) -> int:
     """Bytes of a descriptor."""
@@ -90,7 +86,7 @@ def group_count(rows: int, ranks: int, row_bytes: int) -> int:
 
 
 def rows_per_group(rows: int, ranks: int, groups: int) -> tuple[int, ...]:
-    """Rows of every group when row ``i`` goes to the group that `group_of_row` says."""
+    """Rows of every group when rank ``i % ranks`` gets row i, and its row groups take turns."""
     counts = [0] * groups
     per_rank = groups // ranks
     for rank in range(ranks):

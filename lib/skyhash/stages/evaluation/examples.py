@@ -15,6 +15,7 @@ from skyhash.stages.evaluation.subject import Subject
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+MOST_CANDIDATES = 256  # queries from which those of the picture are chosen
 SHOWN = 6
 
 
@@ -69,10 +70,10 @@ def _queries(config: Config, subject: Subject, described: DataFrame) -> list[int
     times = subject.images.facts["obs_time"][subject.images.positions(subject.queries)]
     in_order = subject.queries[np.argsort(times, kind="stable")]
     # a descriptor of zeros (nothing found in the image) makes a poor example: its code is all zeros
-    rows = described.where("NOT is_zero").select("image_id").toLocalIterator()
-    usable = np.array([r[0] for r in rows], np.int64)
-    candidates = in_order[np.isin(in_order, usable)]
-    candidates = candidates if len(candidates) else in_order
+    candidates = in_order[spread(len(in_order), MOST_CANDIDATES)]
+    zero = described.where(described["image_id"].isin(candidates.tolist())).where("is_zero").select("image_id")
+    usable = candidates[~np.isin(candidates, np.array([row[0] for row in zero.collect()], np.int64))]
+    candidates = usable if len(usable) else candidates
     return [int(i) for i in candidates[spread(len(candidates), config.evaluate.gallery)]]
 
 
