@@ -17,7 +17,7 @@ ROOMS = {
     "simulated": ({"archives", "pixels", "tables", "compiled", "solar_rotation", *BASE}, SPARK | {"torch"}),
     "pixels": ({"compiled", *BASE}, SPARK | {"torch", "sunpy", "pathlib", "os"}),
     # a descriptor of a pretrained network lives in nets: it takes an image and the checks of pixels
-    "nets": ({"pixels", "solar_rotation", *BASE}, SPARK | {"pathlib", "os"}),
+    "nets": ({"pixels", "solar_rotation", "files", *BASE}, SPARK | {"pathlib", "os"}),
     "coders": ({"errors"}, SPARK | {"torch", "pathlib", "os"}),
     "topk": ({"errors", "compiled"}, SPARK | {"pathlib", "yaml", "pydantic"}),
     "scores": (BASE, SPARK | {"torch", "pathlib", "os"}),

@@ -3,7 +3,7 @@
 The backbone of Ndung'u et al. 2023 (arXiv 2309.00932). torchvision serves its weights as ``densenet161-8d451a50.pth``;
 nothing is downloaded here. They come from
 
-- a file: that one, or the same tensors as safetensors; or
+- a file, by path or URI: that one, or the same tensors as safetensors; or
 - torchvision's name, ``IMAGENET1K_V1``, where torch's cache (``torch.hub.get_dir()``/checkpoints) holds the file.
 
 A ``.pth`` file is opened with ``weights_only=True``, which reads tensors but no code. torchvision's file of 2017 has
@@ -13,17 +13,19 @@ Pixels are normalised by ImageNet's mean and standard deviation per channel, as 
 
 from __future__ import annotations
 
+import io
 import pickle
 import re
 
 import torch
 import torchvision
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import torch as tensors
 from torch import Tensor, nn
 from torch.nn import functional
 
-from skyhash.errors import ConfigError
+from skyhash.errors import BadFile, ConfigError
+from skyhash.files import FileSource
 from skyhash.nets.backbones.backbone import Backbone
 
 NAMES = ("IMAGENET1K_V1", "DEFAULT", "DenseNet161_Weights.IMAGENET1K_V1")
@@ -91,8 +93,12 @@ def _read(weights: str) -> dict[str, Tensor]:
     path = f"{torch.hub.get_dir()}/checkpoints/{FILE_NAME}" if named else weights
     expected = f"a file of DenseNet-161's weights ({FILE_NAME} of torchvision, or safetensors); nothing is downloaded"
     try:
-        read = load_file(path) if path.endswith(".safetensors") else torch.load(path, "cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+        content = FileSource(path).bytes()
+        if path.endswith(".safetensors"):
+            read = tensors.load(content)
+        else:
+            read = torch.load(io.BytesIO(content), "cpu", weights_only=True)
+    except (BadFile, OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         found = f"{weights}, which is not at {path}" if named else repr(weights)
         raise ConfigError(SETTING, f"{found} ({type(error).__name__})", expected) from None
     if not isinstance(read, dict):
