@@ -26,13 +26,24 @@ def run(name: str, arguments: argparse.Namespace) -> int:
         raise
     finally:
         if arguments.metrics:
-            metrics.write(arguments.metrics, name, code, time.monotonic() - began, report)
+            _write_metrics(arguments.metrics, name, code, time.monotonic() - began, report)
     if report is not None:
         if arguments.json:
             sys.stdout.write(metrics.as_json(report) + "\n")
         else:
             closing.show(report)
     return code
+
+
+def _write_metrics(file: str, name: str, code: int, seconds: float, report: Report | None) -> None:
+    """Write the metrics file; a failure to do so does not hide a job's own error."""
+    try:
+        metrics.write(file, name, code, seconds, report)
+    except OSError as error:
+        line = f"{file} ({type(error).__name__}: {error.strerror or error})"
+        if code == 0:
+            raise UserError("--metrics", line, "a file that can be written") from None
+        sys.stderr.write(f"skyhash {name}: --metrics: found {line}, expected a file that can be written\n")
 
 
 def _report(name: str, arguments: argparse.Namespace) -> Report | None:

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator
@@ -91,8 +91,13 @@ class Config(Settings):
         """The resolved settings as one line of JSON, keys sorted, for `runs.config`; object stores' keys are masked."""
         values = self.model_dump(mode="json")
         for group in (values, values["archive"]):
-            group["storage"] = {n: "***" if SECRET.search(n) else text for n, text in group["storage"].items()}
+            group["storage"] = _masked(group["storage"])
+        values["spark"]["conf"] = _masked(values["spark"]["conf"])
         return json.dumps(values, sort_keys=True)
+
+
+def _masked(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: "***" if SECRET.search(name) else value for name, value in settings.items()}
 
 
 SECRET = re.compile("key|secret|token|password")
@@ -185,6 +190,8 @@ def check_warehouse(warehouse: str, work: str, layout: str) -> None:
     ConfigError
         It lacks a work folder, or its format is not Delta, whose commits are conditional writes.
     """
+    if is_remote(warehouse) and not warehouse.startswith(("s3://", "s3a://")):
+        raise ConfigError("warehouse", warehouse, "a path, or a URI that begins with file:// or s3://")
     if is_remote(work):
         raise ConfigError("work", work, "a folder that all nodes mount")
     if is_remote(warehouse) and not work:
@@ -197,6 +204,8 @@ def _of_kind(values: Any, registry: Registry, base: type[Settings], group: str) 
     if not isinstance(values, dict):
         raise ConfigError(group, repr(values), "a group of settings")
     kind = values.get(registry.key, registry.default)
+    if not isinstance(kind, str):
+        raise ConfigError(f"{group}.{registry.key}", repr(kind), f"one of {', '.join(registry.names())}")
     found = registry.settings(kind)
     return validated(found, {registry.key: kind, **values}, f"{group}.")
 
@@ -303,8 +312,13 @@ def _expected(error: Any) -> str:
 
 def _known_keys(model: Any, groups: tuple[Any, ...]) -> list[str]:
     for group in groups:
-        model = model.model_fields[group].annotation
-    return sorted(model.model_fields)
+        if isinstance(group, int):  # an item of a list
+            continue
+        annotation = model.model_fields[group].annotation if group in model.model_fields else model
+        # a list or a mapping of models
+        inner = [one for one in get_args(annotation) if isinstance(one, type) and issubclass(one, BaseModel)]
+        model = inner[0] if inner else annotation
+    return sorted(getattr(model, "model_fields", {}))
 
 
 def field_of(config: Config, key: str) -> tuple[Any, Any]:

@@ -84,6 +84,7 @@ class FileSource:
     ):
         self.path, self.options, self.max_bytes = path, options, max_bytes
         self._bytes: builtins.bytes | None = None
+        self._checksum: tuple[str, int] | None = None
         self._companions = {} if companions is None else companions
 
     def bytes(self) -> builtins.bytes:
@@ -130,7 +131,12 @@ class FileSource:
             raise BadFile("unreadable", "no regular file: a pipe, a device or a folder")
 
     def checksum(self) -> tuple[str, int]:
-        """SHA-256 (hexadecimal) and size of the content; a file that is larger than one chunk is not kept."""
+        """SHA-256 (hexadecimal) and size of the content, computed once; a file above 128 MiB is not kept in memory."""
+        if self._checksum is None:
+            self._checksum = self._computed_checksum()
+        return self._checksum
+
+    def _computed_checksum(self) -> tuple[str, int]:
         if self._bytes is not None:
             return hashlib.sha256(self._bytes).hexdigest(), len(self._bytes)
         with self.open() as file:
@@ -155,7 +161,7 @@ class FileSource:
         Raises
         ------
         BadFile
-            ``io_error``: it could not be read for a reason that may pass.
+            It is there and cannot be read, or is too large; ``io_error``: for a reason that may pass.
         """
         folder = self.path.rpartition("/")[0]
         scheme, separator, inner = f"{folder}/{name}".rpartition("://")
@@ -165,7 +171,7 @@ class FileSource:
             try:
                 self._companions[path] = FileSource(path, self.options, self.max_bytes).bytes()
             except BadFile as bad:
-                if bad.reason == "io_error":
+                if not is_missing(bad):
                     raise
                 self._companions[path] = None
         return self._companions[path]
@@ -209,8 +215,21 @@ def write_text(path: str, text: str) -> None:
 
 
 def content_digest(path: str, options: Mapping[str, str] | None = None) -> str | None:
-    """SHA-256 (hexadecimal) of a file's content; None where the path names no file that can be read."""
+    """SHA-256 (hexadecimal) of a file's content; None where there is no such file.
+
+    Raises
+    ------
+    InputError
+        It is there and cannot be read.
+    """
     try:
         return FileSource(path, options).checksum()[0]
-    except (BadFile, InputError):
-        return None
+    except BadFile as bad:
+        if is_missing(bad):
+            return None
+        raise InputError("file", f"{path} ({bad.message})", "a file that can be read") from None
+
+
+def is_missing(bad: BadFile) -> bool:
+    """Whether a file could not be read because there is none."""
+    return bad.message.startswith(("FileNotFoundError", "NotADirectoryError"))

@@ -40,8 +40,10 @@ class TrainSettings(Settings):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where a rank sees one")
     split: SerializeAsAny[SplitSettings] = Field(default_factory=_time_split)
     zero_descriptors: bool = Field(False, description="train also on descriptors that are all zeros (nothing found)")
-    retrain: Literal["never", "on_request", "always"] = Field(
-        "never", description="train anew when new images have changed the training part"
+    retrain: Literal["never", "always"] | Annotated[float, Field(gt=0)] = Field(
+        "never",
+        description="train anew when new images have changed the training part: never, always, or when it has grown by"
+        " more than this share",
     )
     ranks: Positive = Field(2, description="training processes, one per executor")
     launcher: Literal["horovod", "torch_distributor"] = Field("horovod", description="how the ranks are started")

@@ -43,14 +43,15 @@ def list_files(
     """
     if not setting:
         raise InputError("archive.path", "nothing", "a folder, glob or URI of image files")
+    local = setting.removeprefix("file://")
     if is_remote(setting):
         found = _list_remote(setting, options)
-    elif any(sign in setting for sign in WILDCARDS):
-        found = [_local(path) for path in glob.iglob(setting, recursive=True) if not os.path.isdir(path)]
-    elif os.path.isdir(setting):
-        found = [_local(path) for path in _walk(setting)]
-    elif os.path.lexists(setting):
-        found = [_local(setting)]
+    elif os.path.isdir(local):
+        found = [_local(path) for path in _walk(local)]
+    elif os.path.lexists(local):
+        found = [_local(local)]
+    elif any(sign in local for sign in WILDCARDS):
+        found = [_local(path) for path in glob.iglob(local, recursive=True) if not os.path.isdir(path)]
     else:
         raise InputError("archive.path", f"{setting}, which does not exist", "a folder, glob or URI of image files")
     files = sorted((file for file in found if belongs(file.path)), key=lambda file: file.path)
@@ -106,12 +107,15 @@ def _list_remote(setting: str, options: Mapping[str, str] | None) -> list[FileIn
 
 def covers(setting: str, path: str) -> bool:
     """Whether a listing of ``archive.path`` shows a file of that path if it exists."""
-    if any(sign in setting for sign in WILDCARDS) and not is_remote(setting):
-        pattern = re.escape(os.path.abspath(setting))
+    local = os.path.abspath(setting.removeprefix("file://"))
+    is_glob = any(sign in setting for sign in WILDCARDS) and not os.path.lexists(local)
+    if is_glob and not is_remote(setting):
+        pattern = re.escape(local)
         for escaped, regex in ((r"\*\*/", "(?:.*/)?"), (r"\*\*", ".*"), (r"\*", "[^/]*"), (r"\?", "[^/]")):
             pattern = pattern.replace(escaped, regex)
+        pattern = re.sub(r"\\\[(!?)(.+?)\\\]", lambda m: f"[{'^' * bool(m[1])}{m[2]}]", pattern)
         return re.fullmatch(pattern, path) is not None
-    root = setting.rstrip("/") if is_remote(setting) else os.path.abspath(setting.removeprefix("file://"))
+    root = setting.rstrip("/") if is_remote(setting) else local
     return path == root or path.startswith(root + "/")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,9 @@ _DELTA_RS = {"region": "AWS_REGION", "access_key": "AWS_ACCESS_KEY_ID", "secret_
              "session_token": "AWS_SESSION_TOKEN"}  # fmt: skip
 _HADOOP = {"region": "endpoint.region", "access_key": "access.key", "secret_key": "secret.key",
            "session_token": "session.token"}  # fmt: skip
+
+
+_DRAFT = re.compile(r"\..+\.[0-9a-f]{8}|\.[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,11 @@ class Location:
     @property
     def name(self) -> str:
         return posixpath.basename(self._uri)
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether the name is one that a file or folder has until it is whole."""
+        return _DRAFT.fullmatch(self.name) is not None
 
     @property
     def parent(self) -> Location:

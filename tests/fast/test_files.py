@@ -114,13 +114,34 @@ def test_a_written_file_replaces_the_old_one_and_nothing_else_stays(tmp_path):
         write_text(str(tmp_path / "none" / "a.prom"), "x")
 
 
-def test_the_digest_of_a_file_follows_its_content_and_other_texts_have_none(tmp_path):
+def test_the_digest_of_a_file_follows_its_content_and_a_missing_one_has_none(tmp_path):
     file = tmp_path / "a.csv"
     file.write_text("a")
     first = content_digest(str(file))
     file.write_text("b")
     assert first and first != content_digest(str(file)) == content_digest(f"file://{file}")
-    assert content_digest(str(tmp_path)) is content_digest("hmi") is content_digest("nothing://x") is None
+    assert content_digest(str(tmp_path / "nothing")) is None
+    with pytest.raises(InputError, match="no regular file"):
+        content_digest(str(tmp_path))
+
+
+def test_a_manifest_that_is_there_and_cannot_be_read_is_an_error_and_not_none(tmp_path):
+    (tmp_path / "a.fits").write_bytes(b"")
+    (tmp_path / "manifest.csv").mkdir()
+    source = FileSource(str(tmp_path / "a.fits"))
+    assert source.beside("nothing.csv") is None
+    with pytest.raises(BadFile, match="no regular file"):
+        source.beside("manifest.csv")
+
+
+@pytest.mark.parametrize("name", ["HMI [2011]", "plain"])
+def test_a_folder_with_signs_of_a_pattern_in_its_name_is_a_folder(tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "a.fits").write_bytes(b"x")
+    for setting in (str(folder), f"file://{folder}"):
+        assert [file.path for file in list_files(setting, lambda path: True)] == [str(folder / "a.fits")]
+        assert covers(setting, str(folder / "b.fits")) and not covers(setting, str(tmp_path / "b.fits"))
 
 
 @pytest.mark.parametrize(
@@ -130,6 +151,8 @@ def test_the_digest_of_a_file_follows_its_content_and_other_texts_have_none(tmp_
         ("/data/", "/data/a.fits", True),
         ("/data", "/database/a.fits", False),
         ("/data/*.fits", "/data/a.fits", True),
+        ("/data/[ab].fits", "/data/b.fits", True),
+        ("/data/[!ab].fits", "/data/b.fits", False),
         ("/data/*.fits", "/data/a/b.fits", False),
         ("/data/**/*.fits", "/data/a/b/c.fits", True),
         ("/data/?.fits", "/data/ab.fits", False),

@@ -9,6 +9,7 @@ from skyhash import files
 from skyhash.archives import ARCHIVES
 from skyhash.archives.formats import manifest
 from skyhash.archives.guard import guarded
+from skyhash.archives.solar.solar_hmi import SolarHmi
 from skyhash.errors import BadFile, may_pass
 from skyhash.listing import covers
 from skyhash.settings import ArchiveSettings
@@ -67,7 +68,9 @@ def test_a_reader_tells_the_systems_errors_from_its_own_complaints():
         assert refusal.value.reason == reason
 
 
-def test_a_named_file_with_other_content_changes_the_key_of_what_was_read(tmp_path):
+def test_a_named_file_with_other_content_changes_the_key_of_what_was_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(SolarHmi, "file_settings", ("stations",))
+
     class WithTable(ArchiveSettings):
         stations: str = ""
 

@@ -77,6 +77,8 @@ class Archive:
     Settings: ClassVar[type[ArchiveSettings]] = ArchiveSettings
     version: ClassVar[int] = 1
     """Raised whenever facts or images change for equal files: every file is then read again."""
+    file_settings: ClassVar[tuple[str, ...]] = ()
+    """Settings that name a file of which the whole content decides what is read."""
     row_tables: ClassVar[tuple[str, ...]] = ()
     """Settings that name a table of which a file's own rows alone matter: `table_rows` gives these."""
     fact_columns: ClassVar[dict[str, str]] = {}

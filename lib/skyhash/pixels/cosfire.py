@@ -54,6 +54,7 @@ class Cosfire:
 
     Settings = CosfireSettings
     version = 1
+    built_on = (GreyCutout,)
     dtype = "float32"
 
     def __init__(self, settings: CosfireSettings):

@@ -33,6 +33,7 @@ class Hog:
 
     Settings = HogSettings
     version = 1
+    built_on = (ColourImage,)
     dtype = "float32"
 
     def __init__(self, settings: HogSettings):

@@ -44,6 +44,7 @@ class RadialHarmonics:
 
     Settings = RadialHarmonicsSettings
     version = 1
+    built_on = (ColourImage,)
     dtype = "float32"
 
     def __init__(self, settings: RadialHarmonicsSettings):

@@ -104,6 +104,8 @@ def _table(content: bytes, name: str) -> dict[str, dict[str, str]]:
         raise BadFile("header", f"{name} cannot be read: {error}") from None
     if rows and "file" not in rows[0]:
         raise BadFile("header", f"{name} has no column file: {', '.join(map(str, rows[0]))[:120]}")
+    for row in rows:
+        row.pop(None, None)  # fields beyond the named columns
     return {row["file"].replace("\\", "/").removeprefix("./"): row for row in rows if row["file"]}
 
 

@@ -83,7 +83,7 @@ def choose(store: Store, descriptor_id: str, settings: TrainSettings, seed: int)
         f.max("obs_time").alias("last"),
         f.collect_set(f.struct("dtype", "shape")).alias("layouts"),
         f.collect_set("label").alias("labels"),
-        f.sum(f.xxhash64("image_id", "obs_time", "label", "data").cast("decimal(20,0)")).alias("content"),
+        f.sum(f.xxhash64("image_id", "obs_time", "label", "source_id", "data").cast("decimal(20,0)")).alias("content"),
     ).first()
     if not facts["n"]:
         kind = "rows" if settings.zero_descriptors else "rows that are not zero"

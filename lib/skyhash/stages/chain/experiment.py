@@ -34,7 +34,8 @@ from skyhash.stages.chain import experiment_results
 from skyhash.stages.chain.running import run_job
 from skyhash.stages.evaluation import classes
 from skyhash.stages.images import simulate
-from skyhash.stages.runs.fingerprint import descriptor_id, digest, read_key
+from skyhash.stages.runs.fingerprint import content_key, descriptor_id, digest, read_key
+from skyhash.stages.runs.freshness import code_versions
 from skyhash.stages.runs.report import Report
 from skyhash.tables import EXPERIMENTS
 
@@ -113,7 +114,8 @@ def in_own_warehouse(config: Config, settings: Config) -> Config:
 
 def run_key(settings: Config) -> str:
     """Fingerprint of all that decides the results of a run."""
-    return digest(json.loads(settings.model_copy(update={"warehouse": ""}).model_dump_json(exclude=_NOT_IN_KEY)), 16)
+    values = json.loads(settings.model_copy(update={"warehouse": ""}).model_dump_json(exclude=_NOT_IN_KEY))
+    return digest([values, content_key(settings.archive), [code_versions(settings, job) for job in ORDER]], 16)
 
 
 def _is(name: str, one: Run, key: str) -> str:

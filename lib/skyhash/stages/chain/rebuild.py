@@ -42,8 +42,9 @@ READS = {
     "describe": ("archive", "describe", "evaluate"),
     "train": ("train", "encoder", "describe", "hash"),
     "hash": ("hash", "train", "encoder", "describe"),
-    "neighbours": ("neighbours", "hash"),
-    "evaluate": ("evaluate", "evaluations", "hash"),
+    # other settings may bring back an earlier model, for which train and hash write nothing
+    "neighbours": ("neighbours", "hash", "train", "encoder", "describe"),
+    "evaluate": ("evaluate", "evaluations", "hash", "train", "encoder", "describe"),
 }
 
 

@@ -99,7 +99,7 @@ def compare(
                 back.add(path)
         else:
             outdated.add(path)
-    refused, again, paths = _refused(store, as_listed, there, standing, gone, refusal_key_of)
+    refused, again, paths = _refused(store, as_listed, there, standing, standing | outdated, gone, refusal_key_of)
     known, again = standing | outdated, again | outdated
     read = [file for file in files if file.path in again or file.path not in standing | refused]
     touched = outdated | gone | {file.path for file in read if file.path in known}
@@ -112,16 +112,21 @@ def compare(
 
 
 def _refused(
-    store: Store, as_listed: list, there: dict[str, tuple[int, int]], standing: set[str], gone: set[str],
-    key_of: Callable[[str], str],
+    store: Store, as_listed: list, there: dict[str, tuple[int, int]], standing: set[str], known: set[str],
+    gone: set[str], key_of: Callable[[str], str],
 ) -> tuple[set[str], set[str], set[str]]:  # fmt: skip
     """Paths in quarantine whose file is unchanged, those among them to be tried again, and all paths in quarantine."""
     refused, again, paths, copies = set(), set(), set(), {}
+    ended = {row[0] for row in store.read("runs").where("status != 'started'").select("run_id").collect()}
+    begun = {row[0] for row in store.read("runs").select("run_id").collect()}
     rows = store.read("quarantine")
-    for path, size, modified, reason, checksum, read_key in rows.select(
-        *as_listed, "reason", "checksum", "read_key"
+    for path, size, modified, reason, checksum, read_key, member, run_id in rows.select(
+        *as_listed, "reason", "checksum", "read_key", "member", "run_id"
     ).toLocalIterator():
         paths.add(path)
+        # a run killed between its two writes knew some bad images of the file, and lost the good ones
+        if member and path not in known and run_id in begun - ended:
+            continue
         # an image that could not be described is an observation: its file is not ingested again
         if there.get(path) != (size, modified) or read_key.startswith("describe:"):
             continue

@@ -96,7 +96,12 @@ def _keys(archive: Archive, config: Config) -> Callable[[str], str]:
     companions: dict[str, bytes | None] = {}
 
     def key_of(path: str) -> str:
-        return file_key(content, archive.table_rows(source_of(config.archive, path, companions)))
+        try:
+            rows = archive.table_rows(source_of(config.archive, path, companions))
+        except Exception as error:
+            # the archive's own code: the same error puts the file into quarantine when it is read
+            rows = f"{type(error).__name__}: {error}"
+        return file_key(content, rows)
 
     return key_of
 

@@ -94,15 +94,15 @@ def reuse(store: Store, config: Config, report: Report, key: str) -> bool:
     return False
 
 
-def keep_trained(store: Store, config: Config, report: Report, settings_key: str) -> bool:
-    """Keep the model that was trained with these settings, whatever images are new since; False if there is none."""
+def keep_trained(store: Store, config: Config, report: Report, settings_key: str, least_rows: float = 0.0) -> bool:
+    """Keep the newest model of these settings that was trained on that many rows at least; False if there is none."""
     rows = store.read("models").where(f"settings_key = '{settings_key}'").orderBy("run_id", ascending=False)
     newest = rows.select("model_id", "training_rows").first()
-    if newest is None:
+    if newest is None or newest["training_rows"] < least_rows:
         return False
     folder = store.warehouse / model_folder.FOLDER / newest["model_id"]
     _take(store, config, report, model_folder.read(folder), folder)
-    report.facts["trained already"] = f"on {newest['training_rows']:,} images; train.retrain=always trains anew"
+    report.facts["trained already"] = f"on {newest['training_rows']:,} images; train.retrain says when anew"
     return True
 
 

@@ -66,7 +66,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     report.note_inputs(store, "descriptors", "observations", "models")
     report.facts |= code_versions(config, "train")
     of_settings = settings_key(config)
-    if config.train.retrain != "always" and models.keep_trained(store, config, report, of_settings):
+    if config.train.retrain == "never" and models.keep_trained(store, config, report, of_settings):
         return report
     part = training_part.choose(store, descriptor_id(config.describe), config.train, config.seed)
     report.rows_in = part.count
@@ -78,6 +78,9 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
             "until (UTC)": f"{part.last_time:%Y-%m-%d %H:%M:%S}",
         }
     if models.reuse(store, config, report, key):
+        return report
+    grown = config.train.retrain if isinstance(config.train.retrain, float) else 0.0
+    if grown and models.keep_trained(store, config, report, of_settings, part.count / (1 + grown)):
         return report
 
     folder = store.work / "training" / key

@@ -23,8 +23,8 @@ def sweep(store: Store, config: Config, seconds: float) -> dict[str, Any]:
     unused = [f for f in _folders(models) if f.name not in in_use and not f.name.startswith(".")]
     unused = [folder for folder in unused if newest_change(folder) < latest]
     _forget_models(store, [folder.name for folder in unused])
-    places = (warehouse, models, warehouse / "reports", work / "training")
-    drafts = [entry.location for place in places for entry in place.entries() if entry.location.name.startswith(".")]
+    folders = (warehouse, models, warehouse / "reports", work / "training")
+    drafts = [entry.location for folder in folders for entry in folder.entries() if entry.location.is_draft]
     return {
         "reports deleted": _delete(reports, latest),
         "models deleted": _delete(unused, latest),

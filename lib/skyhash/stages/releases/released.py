@@ -35,14 +35,14 @@ def neighbour_files(warehouse: Location) -> list[Location]:
     versions = json.loads(max(rows, key=lambda row: int(row["release_id"]))["versions"])
     if "neighbours" not in versions:
         raise InputError("warehouse", f"{warehouse}, a release without neighbours", "a release with neighbours")
-    return _files(warehouse / "neighbours", int(versions["neighbours"]))
+    return files_of_table(warehouse / "neighbours", int(versions["neighbours"]))
 
 
 def _newest_release(warehouse: Location) -> list[dict[str, Any]]:
     import pyarrow.parquet
     import pyarrow_hotfix  # noqa: F401  (CVE-2023-47248: a Parquet file must not be able to run code)
 
-    files = _files(warehouse / "releases", None)
+    files = files_of_table(warehouse / "releases", None)
     rows: list[dict[str, Any]] = []
     for file in files:
         with file.open() as opened:
@@ -50,7 +50,8 @@ def _newest_release(warehouse: Location) -> list[dict[str, Any]]:
     return rows
 
 
-def _files(table: Location, version: int | None) -> list[Location]:
+def files_of_table(table: Location, version: int | None = None) -> list[Location]:
+    """Parquet files of one version of a table, by default the newest; none where there is no table."""
     if (table / "_delta_log").is_folder():
         from deltalake import DeltaTable
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from skyhash.config import Config
 from skyhash.errors import UserError
 from skyhash.spark.storage.store import Store
+from skyhash.spark.training import model_folder
 from skyhash.stages.runs.report import Report
 from skyhash.tables import RELEASES
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 # tables that belong to no release
-UNRELEASED = ("runs", "releases", "experiments")
+UNRELEASED = ("runs", "releases", "experiments", "trials")
 
 
 def newest(store: Store) -> dict[str, Any] | None:
@@ -54,7 +55,7 @@ def list_or_go_back(spark: SparkSession, config: Config, back: int | None) -> Re
     Raises
     ------
     UserError
-        There is no such release.
+        There is no such release, or files of it were deleted by maintain.
     """
     report = Report("releases")
     store = Store.of(spark, config)
@@ -63,6 +64,7 @@ def list_or_go_back(spark: SparkSession, config: Config, back: int | None) -> Re
         if old is None:
             known = [row["release_id"] for row in store.read("releases").select("release_id").collect()]
             raise UserError("--back", back, f"one of the releases {sorted(known)}")
+        _require_complete(store, back, json.loads(old["versions"]), old["model_id"])
         made = publish(store, report, json.loads(old["versions"]), old["model_id"], of=back)
         report.facts["readers see"] = f"release {made}, the versions of release {back}"
     rows = store.read("releases").orderBy("release_id").collect()
@@ -75,3 +77,14 @@ def list_or_go_back(spark: SparkSession, config: Config, back: int | None) -> Re
     ]  # fmt: skip
     report.tables.append(("releases", columns, cells))
     return report.finish()
+
+
+def _require_complete(store: Store, release: int, versions: dict[str, int], model_id: str) -> None:
+    """Refuse a release of which files are gone."""
+    wanted = [file for name, version in versions.items() for file in store.locations(name, version)]
+    if model_id:
+        wanted.append(store.warehouse / model_folder.FOLDER / model_id)
+    missing = [str(file) for file in wanted if not file.exists()]
+    if missing:
+        found = f"{release}, of which {len(missing):,} files are gone ({missing[0]})"
+        raise UserError("--back", found, "a release that maintain has kept (maintain.keep_releases)")

@@ -22,9 +22,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from skyhash import files
 from skyhash.config import Config
 from skyhash.errors import InputError
+from skyhash.locations import Location
 from skyhash.spark import thrift_server
 from skyhash.spark.logs import say
 from skyhash.spark.session import start
@@ -53,8 +53,7 @@ def run(config: Config, host: str, port: int) -> Report:
     """
     # before Spark starts, so that a mistake is answered at once
     thrift_server.require_free(host, port)
-    filesystem, folder = files.filesystem(config.warehouse)
-    if filesystem.get_file_info(folder).type.name == "NotFound":
+    if not Location(config.warehouse, config.storage).exists():
         raise InputError("warehouse", f"{config.warehouse}, no such folder", "a folder of tables; run a job first")
     with thrift_server.scratch() as scratch:
         say("serve: starting Spark")

@@ -26,8 +26,13 @@ def digest(facts: Any, length: int = 12) -> str:
 
 def descriptor_id(settings: DescriptorSettings) -> str:
     """Fingerprint of a descriptor: kind, version and settings, without the preview's."""
-    version = DESCRIPTORS.get(settings.kind).version
-    return f"{settings.kind}-" + digest([version, settings.model_dump(mode="json", exclude={"preview_px"})])
+    found = DESCRIPTORS.get(settings.kind)
+    # versions of the descriptors that this one is made of count too
+    inner = [one.version for one in getattr(found, "built_on", ())]
+    inner += [descriptor_id(value) for _, value in settings if isinstance(value, DescriptorSettings)]
+    inner += [encoder_key(value) for _, value in settings if isinstance(value, EncoderSettings)]
+    facts = [found.version, settings.model_dump(mode="json", exclude={"preview_px"}), *inner]
+    return f"{settings.kind}-" + digest(facts)
 
 
 def content_key(settings: ArchiveSettings) -> str:
@@ -38,9 +43,8 @@ def content_key(settings: ArchiveSettings) -> str:
     """
     archive = ARCHIVES.get(settings.kind)
     values = settings.model_dump(mode="json", exclude={*_NOT_READING, *_LIMITS, *archive.row_tables})
-    digests = {name: content_digest(value, settings.storage) for name, value in values.items()
-               if isinstance(value, str) and value}  # fmt: skip
-    return digest([archive.version, values, {name: found for name, found in digests.items() if found}])
+    named = {name: content_digest(values[name], settings.storage) for name in archive.file_settings if values.get(name)}
+    return digest([archive.version, values, named])
 
 
 def file_key(content: str, rows: str) -> str:
@@ -73,4 +77,7 @@ def describe_key(archive: ArchiveSettings, descriptor_ids: Iterable[str]) -> str
 
 def encoder_key(settings: EncoderSettings) -> dict[str, Any]:
     """Kind, version and settings of an encoder, for the fingerprint of a training."""
-    return {"version": ENCODERS.get(settings.kind).version, "settings": settings.model_dump(mode="json")}
+    values = settings.model_dump(mode="json")
+    file = getattr(settings, "weights_file", "")
+    more = {"weights": content_digest(file)} if file else {}
+    return {"version": ENCODERS.get(settings.kind).version, "settings": values} | more
