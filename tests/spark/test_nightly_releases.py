@@ -64,9 +64,9 @@ def test_whole_tables_are_published_and_what_fails_is_not(store, config):
     for line in (
         "1 described images without a row of neighbours",
         "1 rows of neighbours of retired or unknown images",
-        "recall of the neighbours 0.9000 (0.8900 to 0.9100), neighbours.recall asks for 0.99",
+        "recall of the neighbours 0.9000 (0.8900 to 0.9100), neighbours.recall is 0.99",
         "f1 of time_windows fell from 0.9000 (release 1) to 0.8000",
-        "readers go on seeing release 1",
+        "readers still see release 1",
     ):
         assert line in str(error.value)
     assert "\n" not in str(error.value)
