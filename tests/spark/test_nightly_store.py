@@ -3,6 +3,7 @@
 import pytest
 
 from skyhash.errors import DataLoss, LeaseLost
+from skyhash.locations import Location
 from skyhash.spark.storage import lease
 from skyhash.spark.storage.store import Store
 from skyhash.tables import BY_NAME
@@ -61,8 +62,8 @@ def test_a_table_with_doubled_rows_is_mended(spark, store):
 
 def test_nothing_is_written_once_the_lease_is_lost(spark, store, warehouse):
     with lease.hold(warehouse, "ours"):
-        own = lease._held[warehouse]
-        (own.folder / f"{own.number + 1:08d}.json").write_text("{}")
+        own = lease._held[Location(warehouse)]
+        (warehouse / lease.FOLDER / f"{own.number + 1:08d}.json").write_text("{}")
         with pytest.raises(LeaseLost):
             store.append("hashes", hashes(spark, [1]))
         with pytest.raises(LeaseLost):
