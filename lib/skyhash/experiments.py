@@ -53,6 +53,7 @@ class Experiment(Settings):
 
     name: str = Field(pattern=NAME)
     description: str = Field(description="heading of the plot")
+    evaluation: str = Field("labels", description="kind of the evaluation whose headline metric is shown")
     runs: tuple[Run, ...] = Field(min_length=1)
 
     @field_validator("runs")

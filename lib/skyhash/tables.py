@@ -273,7 +273,7 @@ EVALUATION_SUMMARY = _table(
         ("run_id", "string", "the run that wrote the row"),
         ("evaluation", "string", "evaluation kind"),
         ("method", "string", "hash, a baseline's name, or 'hash - NAME': the mean of paired differences"),
-        ("metric", "string", "e.g. precision, recall, f1, mAP"),
+        ("metric", "string", "e.g. precision, recall, f1, map"),
         ("parameters", "string", "of the evaluation, as JSON; keys in order"),
         ("value", "double", "mean over queries"),
         ("low", "double", "95 % interval, bootstrap over blocks (days, sources or single queries)"),
@@ -289,7 +289,7 @@ EVALUATION_SUMMARY = _table(
 
 RUNS = _table(
     "runs",
-    "one row per job: its start, and its end",
+    "two rows per job, at its start and at its end",
     "run_id",
     [
         ("run_id", "string", "time and random part; shared by the jobs of one rebuild with the job's name after it"),

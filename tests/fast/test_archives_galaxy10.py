@@ -165,7 +165,7 @@ def _group(file):
         (lambda file: file.create_dataset("other", data=[1]), "not_an_image", "other"),
     ],
 )
-def test_files_that_are_something_else_are_told(fill, reason, line):
+def test_files_that_are_something_else_are_reported(fill, reason, line):
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         fill(file)
@@ -174,7 +174,7 @@ def test_files_that_are_something_else_are_told(fill, reason, line):
     assert error.value.reason == reason
 
 
-def test_damaged_files_are_told_wherever_they_are_cut():
+def test_damaged_files_are_reported_wherever_they_are_cut():
     data, _ = written(n=20, chunks=(3, 8, 8, 3), compression="gzip")
     for bad in (b"", b"not HDF5" * 100, *(data[: len(data) * part // 7] for part in range(1, 7))):
         with pytest.raises(BadFile, match=r"^unreadable"):

@@ -73,7 +73,7 @@ def test_labels_come_from_where_they_are_asked(tmp_path):
         (picture(RNG.integers(0, 9, (60, 60), dtype=np.uint8)), "too_large"),
     ],
 )
-def test_what_is_no_picture_is_told(data, reason):
+def test_what_is_no_picture_is_reported(data, reason):
     with pytest.raises(BadFile) as error:
         read("image_folder", data, "/p/a.png", max_pixels=3000)
     assert error.value.reason == reason

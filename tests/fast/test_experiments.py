@@ -137,7 +137,7 @@ def test_a_run_is_known_by_what_decides_its_results():
         assert run_key(overlaid(profile, {name: value})) != key
 
 
-def test_a_profile_that_does_not_fit_is_told_before_anything_runs():
+def test_a_profile_that_does_not_fit_is_reported_before_anything_runs():
     with pytest.raises(ConfigError, match=r"encoder.architecture: found an unknown key"):
         of_run(load(CONF / "radio_demo.yaml"), runs("pyramid")[0])
     with pytest.raises(ConfigError, match="evaluations: found none, expected labels"):

@@ -53,7 +53,7 @@ def test_a_sheet_has_a_row_per_picture_and_a_column_per_head():
     assert (seen[:, 24:] <= np.tile(np.concatenate(DATA[:, ::-1]), (1, 2, 1))).all()
 
 
-def test_networks_without_attention_are_told():
+def test_networks_without_attention_are_reported():
     other = ENCODERS.make(GalaxyPolarSettings(width=4), (24, 24, 3))
     with pytest.raises(ModelMismatch, match="no attention"):
         received(other, torch.from_numpy(DATA))

@@ -363,7 +363,7 @@ def test_a_turned_galaxy_has_nearly_the_code_of_the_upright_one():
     torch.testing.assert_close(both.encode(data), both.encode(data.flip(2)), atol=1e-5, rtol=1e-4)
 
 
-def test_sizes_that_do_not_fit_are_told():
+def test_sizes_that_do_not_fit_are_reported():
     with pytest.raises(ModelMismatch, match=r"encoder.patch_px"):
         made(GalaxyVitSettings(**TINY_VIT), (30, 30, 3))
     with pytest.raises(ModelMismatch, match=r"encoder.hidden"):

@@ -79,7 +79,7 @@ def test_the_preview_has_the_top_row_first():
         (np.zeros((8, 8, 4), np.uint8), "not_an_image"),
     ],
 )
-def test_images_without_a_picture_are_told(values, reason):
+def test_images_without_a_picture_are_reported(values, reason):
     with pytest.raises(BadFile) as error:
         described(values)
     assert error.value.reason == reason

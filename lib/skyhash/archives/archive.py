@@ -45,7 +45,7 @@ class Source(Protocol):
         """A seekable binary file, for formats that are streamed (HDF5)."""
 
     def beside(self, name: str) -> builtins.bytes | None:
-        """Content of another file of the same folder, e.g. ``manifest.csv``; None where there is none."""
+        """Content of another file, by its path from this one's folder: ``../manifest.csv``; None = there is none."""
 
 
 class Member(Protocol):

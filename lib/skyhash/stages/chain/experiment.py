@@ -60,7 +60,7 @@ def run(spark: SparkSession, config: Config, experiment: Experiment, only: tuple
     Raises
     ------
     ConfigError
-        There is no such run, or the profile lacks its settings or the evaluation by labels.
+        There is no such run, or the profile lacks its settings or the experiment's evaluation.
     """
     name = experiment.name
     known = [one.name for one in experiment.runs]
@@ -69,7 +69,9 @@ def run(spark: SparkSession, config: Config, experiment: Experiment, only: tuple
     import pandas as pd
 
     # settings of all runs are validated before the first one starts
-    chosen = [(one, of_run(config, one)) for one in experiment.runs if not only or one.name in only]
+    chosen = [
+        (one, of_run(config, one, experiment.evaluation)) for one in experiment.runs if not only or one.name in only
+    ]
     report = Report("experiment")
     store = Store.of(spark, config)
     facts = {"experiment": name, "what": experiment.description, "runs": len(chosen), "run before": 0}
@@ -95,11 +97,11 @@ def run(spark: SparkSession, config: Config, experiment: Experiment, only: tuple
     return report
 
 
-def of_run(config: Config, one: Run) -> Config:
-    """The settings of a run, with its warehouse below the profile's."""
+def of_run(config: Config, one: Run, evaluation: str = "labels") -> Config:
+    """The settings of a run, with its warehouse below the profile's; it has to have the evaluation."""
     settings = overlaid(config, one.overrides)
-    if "labels" not in settings.evaluations:
-        raise ConfigError("evaluations", ", ".join(settings.evaluations) or "none", "labels among them")
+    if evaluation not in settings.evaluations:
+        raise ConfigError("evaluations", ", ".join(settings.evaluations) or "none", f"{evaluation} among them")
     return in_own_warehouse(config, settings)
 
 

@@ -39,10 +39,11 @@ def show(
     rows = rows.astype(dict.fromkeys(NUMBERS, "float64"))
     folder = store.warehouse / FOLDER
     (folder / f"{name}.csv").write(rows.sort_values(KEY).to_csv(index=False))
-    evaluation = EVALUATIONS.get("labels")(config.evaluations["labels"])
-    labels = rows[(rows["evaluation"] == "labels") & ~rows["method"].str.startswith(summary.PAIRED)]
-    parameters = summary.headline_parameters(evaluation, labels)
-    shown = labels[(labels["parameters"] == parameters) & (labels["metric"] == evaluation.headline)]
+    kind = experiment.evaluation
+    evaluation = EVALUATIONS.get(kind)(config.evaluations[kind])
+    judged = rows[(rows["evaluation"] == kind) & ~rows["method"].str.startswith(summary.PAIRED)]
+    parameters = summary.headline_parameters(evaluation, judged)
+    shown = judged[(judged["parameters"] == parameters) & (judged["metric"] == evaluation.headline)]
     (folder / f"{name}.png").write(plots.experiment(shown, order, experiment.description))
     report.facts |= {"table": str(folder / f"{name}.csv"), "picture": str(folder / f"{name}.png")}
     report.rows_out = len(rows)

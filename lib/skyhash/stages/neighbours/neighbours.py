@@ -1,7 +1,7 @@
 """Build the table of the k nearest images of every image, exactly or by LSH blocking.
 
-The cost model chooses (neighbours.method = auto) from the number of images, the length of the codes, k, the metric, the
-cores and the rates measured at the start; what it chose, why, and the recall that was measured are in `neighbour_runs`.
+The cost model chooses (neighbours.method = auto) from the number of images, the length of the codes, k and the metric,
+at fixed rates; what it chose, why, and the recall that was measured are in `neighbour_runs`.
 Constraints (neighbours.where, .public_as_of, .category_pairs) and exclusions (.exclude_*) are applied before the top k,
 so lists have k entries where k images are permitted. A killed job is resumed when it is run again.
 

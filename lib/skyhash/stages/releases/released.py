@@ -29,7 +29,7 @@ def neighbour_files(warehouse: Location) -> list[Location]:
     InputError
         There is no release, or it names no neighbours.
     """
-    rows = _newest_release(warehouse)
+    rows = _release_rows(warehouse)
     if not rows:
         raise InputError("warehouse", f"{warehouse} without a release", "released tables; run rebuild first")
     versions = json.loads(max(rows, key=lambda row: int(row["release_id"]))["versions"])
@@ -38,7 +38,7 @@ def neighbour_files(warehouse: Location) -> list[Location]:
     return files_of_table(warehouse / "neighbours", int(versions["neighbours"]))
 
 
-def _newest_release(warehouse: Location) -> list[dict[str, Any]]:
+def _release_rows(warehouse: Location) -> list[dict[str, Any]]:
     import pyarrow.parquet
     import pyarrow_hotfix  # noqa: F401  (CVE-2023-47248: a Parquet file must not be able to run code)
 

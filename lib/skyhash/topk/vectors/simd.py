@@ -1,8 +1,8 @@
 """SIMD intrinsics for numba, written as LLVM vectors so that every processor computes the same numbers.
 
-A float32 sum runs in 64 lanes: element e of a row is added, by a fused multiply-add, to lane e mod 64; the lanes are
-then added in a fixed tree. The order depends on the row's length alone: not on the processor's vector width, the shape
-of a block, or which of the two rows comes first.
+A float32 sum is made of 64 partial sums, four vectors of 16: element e of a row is added, by a fused multiply-add, to
+partial sum e mod 64; these are then added in a fixed tree. The order depends on the row's length alone: not on the
+processor's vector width, the shape of a block, or which of the two rows comes first.
 
 Addresses are integers (``array.ctypes.data``); a row is contiguous float32 of a multiple of 16 elements.
 """
@@ -18,7 +18,7 @@ from numba.extending import intrinsic as _intrinsic
 
 intrinsic: Any = _intrinsic  # callers leave out the typing context, which numba's annotation does not express
 
-LANES = 16
+LANES = 16  # numbers of a vector
 ACCUMULATORS = 4
 WIDTH = 64  # columns per 64-bit mask
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
