@@ -3,11 +3,14 @@
 import json
 
 import numpy as np
+import pandas as pd
 
 from skyhash.scores.evaluation import SearchSet
+from skyhash.scores.labels import Labels, LabelsSettings
 from skyhash.scores.time_windows import HOUR, UNKNOWN, TimeWindows, TimeWindowsSettings
 from skyhash.spark.udfs.evaluation import as_matrix, judged_rows, packed_left
 from skyhash.spark.udfs.table_arrays import pooled
+from skyhash.stages.evaluation.summary import headline_parameters
 
 
 def test_lists_of_any_lengths_become_a_matrix():
@@ -43,3 +46,14 @@ def test_a_row_holds_every_metric_and_null_where_there_is_nothing_to_judge():
     assert [json.loads(p)["exclusion_minutes"] for p in frame["parameters"]] == [0.0, 0.0, 30.0, 30.0]
     assert frame["metrics"][3]["precision"] is None and frame["metrics"][0]["precision"] == 1.0
     assert frame["block"].tolist() == [0, 3, 0, 3]
+
+
+def test_tables_show_all_classes_together_and_not_the_first_class():
+    evaluation = Labels(LabelsSettings(k=(100,), headline_k=100))
+    every = ['{"class": "Bent", "k": 100}', '{"class": "FRI", "k": 100}', '{"k": "all"}', '{"k": 100}']
+    assert headline_parameters(evaluation, pd.DataFrame({"parameters": every})) == '{"k": 100}'
+    windows = TimeWindows(TimeWindowsSettings())
+    first, published = (json.dumps({"window_hours": hours, "exclusion_minutes": 0.0, "returns_similar": False})
+                        for hours in (12.0, 48.0))  # fmt: skip
+    assert headline_parameters(windows, pd.DataFrame({"parameters": [first, published]})) == published
+    assert headline_parameters(windows, pd.DataFrame({"parameters": [first]})) == first

@@ -104,9 +104,7 @@ def _means(blocks: pd.DataFrame, config: Config) -> pd.DataFrame:
 def _published(evaluation: Evaluation, method: str, metric: str, parameters: str) -> float:
     if method != "hash" or metric not in evaluation.published:
         return np.nan
-    wanted = evaluation.published_parameters
-    found = json.loads(parameters)
-    return evaluation.published[metric][0] if {k: found.get(k) for k in wanted} == wanted else np.nan
+    return evaluation.published[metric][0] if _are_published(evaluation, parameters) else np.nan
 
 
 def to_spark(spark: SparkSession, rows: pd.DataFrame) -> DataFrame:
@@ -119,10 +117,15 @@ def to_spark(spark: SparkSession, rows: pd.DataFrame) -> DataFrame:
 def headline_parameters(evaluation: Evaluation, rows: pd.DataFrame) -> str:
     """The choice of parameters that tables and pictures show: the published one, else the first."""
     every = sorted(rows["parameters"].unique())
-    wanted = evaluation.published_parameters
     # without rows of further parameters (e.g. of one class)
-    alike = sorted((p for p in every if wanted.items() <= json.loads(p).items()), key=lambda p: len(json.loads(p)))
+    alike = sorted((p for p in every if _are_published(evaluation, p)), key=lambda p: len(json.loads(p)))
     return (alike or every)[0]
+
+
+def _are_published(evaluation: Evaluation, parameters: str) -> bool:
+    """Whether parameters, as JSON, are those of the published values; None stands for one that is not there."""
+    found = json.loads(parameters)
+    return all(found.get(name) == value for name, value in evaluation.published_parameters.items())
 
 
 def shown_metrics(evaluation: Evaluation, rows: pd.DataFrame) -> list[str]:
