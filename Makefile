@@ -39,6 +39,10 @@ test-fast: setup  ## the tests that need no JVM: under a minute
 check: setup  ## lint, format, types, the rules of the rooms
 	@$(RUN) ruff check . && ruff format --check . && mypy && python -m pytest -q tests/fast/test_rooms.py
 
+.PHONY: s3-jars
+s3-jars: setup  ## what Spark needs for S3 (17 MB); with it `make test` runs the chain with its warehouse there (4 minutes)
+	@bash docker/s3_jars.sh $(VENV) $(CACHE)
+
 .PHONY: bench
 bench: setup  ## every benchmark against its peers (hours)
 	@$(RUN) python tests/benchmarks/run.py --full
