@@ -21,7 +21,7 @@ COMPILE := uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-i
 
 .PHONY: help
 help:  ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r t w; do printf '  make %-13s %s\n' "$$t" "$$w"; done
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r t w; do printf '  make %-16s %s\n' "$$t" "$$w"; done
 
 .PHONY: demo
 demo: setup  ## set up, then run the whole chain on a small simulated archive
@@ -39,8 +39,8 @@ test-fast: setup  ## the tests that need no JVM: under a minute
 check: setup  ## lint, format, types, the rules of the rooms
 	@$(RUN) ruff check . && ruff format --check . && mypy && python -m pytest -q tests/fast/test_rooms.py
 
-.PHONY: s3-jars
-s3-jars: setup  ## what Spark needs for S3 (17 MB); with it `make test` runs the chain with its warehouse there (4 minutes)
+.PHONY: object-store-jars
+object-store-jars: setup  ## what Spark needs for S3 (17 MB); with it `make test` runs the chain with its warehouse there (4 minutes)
 	@bash docker/s3_jars.sh $(VENV) $(CACHE)
 
 .PHONY: bench

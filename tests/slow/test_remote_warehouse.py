@@ -19,7 +19,7 @@ JARS = Path(os.environ.get("SKYHASH_S3_JARS", ROOT / ".cache" / "jars" / "s3"))
 def skyhash(tmp_path_factory):
     """A function that runs a command with its warehouse on S3; returns its output."""
     if not JARS.is_dir():
-        pytest.skip(f"the jars of Spark for S3 are absent ({JARS}); make s3-jars fetches them")
+        pytest.skip(f"the jars of Spark for S3 are absent ({JARS}); make object-store-jars fetches them")
     folder = tmp_path_factory.mktemp("remote")
     with server() as options:
         profile = {
