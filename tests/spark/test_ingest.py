@@ -12,6 +12,7 @@ from skyhash.config import load
 from skyhash.errors import InputError
 from skyhash.simulated.solar import archive
 from skyhash.spark.storage.store import Store
+from skyhash.stages.chain.running import run_job
 from skyhash.stages.images import describe, ingest
 
 
@@ -164,3 +165,36 @@ def test_a_file_changed_since_ingest_is_not_described(spark, warehouse, simulate
     describe.run(spark, config)
     row = Store(spark, str(warehouse)).read("quarantine").where(f"path = '{first['path']}'").first()
     assert row["reason"] == "changed"
+
+
+def test_a_file_whose_run_died_between_its_two_writes_is_read_again(spark, tmp_path, monkeypatch):
+    """Quarantine already names one bad image of the file; its good ones must not be lost with the run."""
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    images = np.random.default_rng(1).integers(1, 255, (3, 12, 12)).astype(np.float32)
+    images[1] = 0
+    np.savez(folder / "all.npz", images=images)
+    config = load(None, ["archive.kind=radio_galaxies", f"archive.path={folder}", f"warehouse={tmp_path / 'tables'}",
+                         "describe.kind=grey_cutout"])  # fmt: skip
+
+    class Killed(Exception):
+        pass
+
+    append = Store.append
+
+    def killed(store, name, *arguments, **named):
+        if name == "observations":
+            raise Killed
+        return append(store, name, *arguments, **named)
+
+    for announce in (True, False):  # by itself, and within a rebuild, which announces itself and not its jobs
+        with monkeypatch.context() as patched, pytest.raises(Killed):
+            patched.setattr(Store, "append", killed)
+            run_job(spark, config, "ingest", announce=announce)
+    store = Store(spark, config.warehouse, config.format)
+    assert store.read("quarantine").count() == 1 and store.version("observations") is None
+    report = run_job(spark, config, "ingest")
+    assert report.facts["new observations"] == 2
+    assert [row["member"] for row in store.read("observations").orderBy("member").collect()] == ["0", "2"]
+    assert [row["member"] for row in store.read("quarantine").collect()] == ["1"]
+    assert run_job(spark, config, "ingest").facts["new observations"] == 0

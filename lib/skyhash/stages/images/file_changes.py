@@ -116,21 +116,21 @@ def _refused(
     gone: set[str], key_of: Callable[[str], str],
 ) -> tuple[set[str], set[str], set[str]]:  # fmt: skip
     """Paths in quarantine whose file is unchanged, those among them to be tried again, and all paths in quarantine."""
+    from pyspark.sql import functions as f
+
     refused, again, paths, copies = set(), set(), set(), {}
-    ended = {row[0] for row in store.read("runs").where("status != 'started'").select("run_id").collect()}
-    begun = {row[0] for row in store.read("runs").select("run_id").collect()}
+    refused_by: dict[str, set[str]] = {}
     rows = store.read("quarantine")
     for path, size, modified, reason, checksum, read_key, member, run_id in rows.select(
         *as_listed, "reason", "checksum", "read_key", "member", "run_id"
     ).toLocalIterator():
         paths.add(path)
-        # a run killed between its two writes knew some bad images of the file, and lost the good ones
-        if member and path not in known and run_id in begun - ended:
-            continue
         # an image that could not be described is an observation: its file is not ingested again
         if there.get(path) != (size, modified) or read_key.startswith("describe:"):
             continue
         refused.add(path)
+        if member and path not in known:
+            refused_by.setdefault(run_id, set()).add(path)
         # another version or other settings may read it; an I/O error may be over
         if read_key != key_of(path) or reason == "io_error":
             again.add(path)
@@ -141,4 +141,10 @@ def _refused(
         rows = store.live().where("vanished_run IS NULL").select("checksum", "path").toLocalIterator()
         originals = {sha for sha, path in rows if path in standing or (path not in there and path not in gone)}
         again |= {path for path, checksum in copies.items() if checksum not in originals}
+    if refused_by:
+        # a run that died between its two writes had refused some images of a file, and lost the others
+        done = store.read("runs").where("status = 'done'").where(f.col("run_id").isin(list(refused_by)))
+        for row in done.select("run_id").collect():
+            refused_by.pop(row["run_id"], None)
+        refused = refused.difference(*refused_by.values())
     return refused, again, paths
