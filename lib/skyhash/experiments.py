@@ -80,10 +80,15 @@ def read(experiment: str, profile: str | None = None) -> Experiment:
     ConfigError
         There is no such experiment, or its file is no valid one.
     """
-    path = path_of(experiment, profile, FOLDER, "experiment")
-    name = path.rpartition("/")[2].rpartition(".")[0]
-    found: Experiment = validated(Experiment, {"name": name, **read_yaml(path, "experiment")}, f"{path}: ")
+    found: Experiment = read_as(Experiment, experiment, profile, FOLDER, "experiment")
     return found
+
+
+def read_as(model: type[Settings], name: str, profile: str | None, folder: str, option: str) -> Any:
+    """The settings that a YAML file holds, named by the file; see `path_of`, of which these are the parameters."""
+    path = path_of(name, profile, folder, option)
+    own = path.rpartition("/")[2].rpartition(".")[0]
+    return validated(model, {"name": own, **read_yaml(path, option)}, f"{path}: ")
 
 
 def path_of(name: str, profile: str | None, folder: str, option: str) -> str:

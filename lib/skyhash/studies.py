@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from skyhash.config import read_yaml, validated
-from skyhash.experiments import NAME, path_of
+from skyhash.experiments import NAME, read_as
 from skyhash.settings import Natural, Positive, Settings
 
 if TYPE_CHECKING:
@@ -110,9 +109,7 @@ def read(study: str, profile: str | None = None) -> Study:
     ConfigError
         There is no such study, or its file is no valid one.
     """
-    path = path_of(study, profile, FOLDER, "study")
-    name = path.rpartition("/")[2].rpartition(".")[0]
-    found: Study = validated(Study, {"name": name, **read_yaml(path, "study")}, f"{path}: ")
+    found: Study = read_as(Study, study, profile, FOLDER, "study")
     return found
 
 

@@ -77,6 +77,8 @@ class Encoder(nn.Module):
         Extends `skyhash.settings.EncoderSettings`.
     version : int
         Raised whenever equal settings, seed and rows give another model.
+    file_settings : tuple of str
+        Settings that name a file of which the whole content decides the model.
     threshold : {'median', 'mean', 'zero', 'half'}
         Default rule of the packed bits: bit = code above the training rows' median or mean, above 0 or above 0.5.
     input_shape : tuple of int
@@ -88,6 +90,7 @@ class Encoder(nn.Module):
 
     Settings: ClassVar[type[EncoderSettings]] = EncoderSettings
     version: ClassVar[int] = 1
+    file_settings: ClassVar[tuple[str, ...]] = ()
     threshold: ClassVar[str] = "median"
     code_size: int
 

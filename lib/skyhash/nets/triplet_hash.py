@@ -79,6 +79,7 @@ class TripletHash(Encoder):
     """See the module; `input_shape` is (side, side) or (side, side, 3)."""
 
     Settings = TripletHashSettings
+    file_settings = ("weights_file",)
     threshold = "half"
     settings: TripletHashSettings
     class_weight: Tensor

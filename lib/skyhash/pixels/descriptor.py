@@ -27,6 +27,8 @@ class Descriptor(Protocol):
         Of the array, for these settings.
     dtype : str
         numpy's name of the array's type: ``float32`` or ``uint8``.
+    built_on : tuple of type, optional
+        Descriptors that this one calls: its stored arrays are recomputed when their versions are raised, too.
     untrained : mapping of str to callable, optional
         Name -> function of rows (m, width) to rows, which needs no fitting. An evaluation compares each, as it is and
         as its principal components, with the learned hash. Read by `untrained_of`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from skyhash.archives import ARCHIVES
@@ -43,8 +43,7 @@ def content_key(settings: ArchiveSettings) -> str:
     """
     archive = ARCHIVES.get(settings.kind)
     values = settings.model_dump(mode="json", exclude={*_NOT_READING, *_LIMITS, *archive.row_tables})
-    named = {name: content_digest(values[name], settings.storage) for name in archive.file_settings if values.get(name)}
-    return digest([archive.version, values, named])
+    return digest([archive.version, values, _named_files(archive, values, settings.storage)])
 
 
 def file_key(content: str, rows: str) -> str:
@@ -77,7 +76,13 @@ def describe_key(archive: ArchiveSettings, descriptor_ids: Iterable[str]) -> str
 
 def encoder_key(settings: EncoderSettings) -> dict[str, Any]:
     """Kind, version and settings of an encoder, for the fingerprint of a training."""
-    values = settings.model_dump(mode="json")
-    file = getattr(settings, "weights_file", "")
-    more = {"weights": content_digest(file)} if file else {}
-    return {"version": ENCODERS.get(settings.kind).version, "settings": values} | more
+    encoder, values = ENCODERS.get(settings.kind), settings.model_dump(mode="json")
+    named = _named_files(encoder, values)
+    return {"version": encoder.version, "settings": values} | ({"files": named} if named else {})
+
+
+def _named_files(
+    kind: Any, values: Mapping[str, Any], storage: Mapping[str, str] | None = None
+) -> dict[str, str | None]:
+    """Setting -> digest of the file that it names, for the `file_settings` of an archive or encoder."""
+    return {name: content_digest(values[name], storage) for name in kind.file_settings if values.get(name)}

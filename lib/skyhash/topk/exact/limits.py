@@ -187,6 +187,21 @@ def _share_out(work: Callable[[int, int, Any], None], n: int, threads: int, scra
 
 
 @compiled
+def _reached(address, short, infinite, threshold, rest):
+    """Mask of which of 64 scores reach the query's threshold; those from `rest` on lie behind the row.
+
+    `infinite` is the address of 64 infinite thresholds, which the caller keeps alive: rows of the sample ask for no pair by themselves.
+    """
+    if short:
+        mask = simd.reached_bfloat16(address, infinite, threshold)
+    else:
+        mask = simd.reached_float32(address, infinite, threshold)
+    if rest < 64:
+        mask &= (np.uint64(1) << np.uint64(rest)) - np.uint64(1)
+    return mask
+
+
+@compiled
 def _scores_at_rank(scores, kind, own, others, pair_filter, rank, found):
     """Each query's rank-th best prefilter score; -inf where fewer rows of the sample are permitted."""
     width = len(others)
@@ -194,18 +209,12 @@ def _scores_at_rank(scores, kind, own, others, pair_filter, rank, found):
     size = 2 if short else 4
     at = addresses_of(pair_filter)
     best = np.empty(4 * rank + 64, np.float32)  # negated
-    thresholds = np.full(width + 64, np.inf, np.float32)
+    infinite = np.full(64, np.inf, np.float32)
     for q in range(len(own)):
         count = 0
         threshold = np.float32(-np.inf)
         for j0 in range(0, width, 64):
-            address = scores + (q * width + j0) * size
-            if short:
-                mask = simd.reached_bfloat16(address, thresholds.ctypes.data + 4 * j0, threshold)
-            else:
-                mask = simd.reached_float32(address, thresholds.ctypes.data + 4 * j0, threshold)
-            if width - j0 < 64:
-                mask &= (np.uint64(1) << np.uint64(width - j0)) - np.uint64(1)
+            mask = _reached(scores + (q * width + j0) * size, short, infinite.ctypes.data, threshold, width - j0)
             while mask != np.uint64(0):
                 j = j0 + simd.lowest_bit(mask)
                 mask &= mask - np.uint64(1)
@@ -232,19 +241,13 @@ def _exact_at_rank(
     size = 2 if short else 4
     at = addresses_of(pair_filter)
     exact = np.empty(width, np.float32)  # negated
-    thresholds = np.full(width + 64, np.inf, np.float32)
+    infinite = np.full(64, np.inf, np.float32)
     for q in range(len(own)):
         if floors[q] == -np.inf and found[q] == -np.inf:
             continue
         count = 0
         for j0 in range(0, width, 64):
-            address = scores + (q * width + j0) * size
-            if short:
-                mask = simd.reached_bfloat16(address, thresholds.ctypes.data + 4 * j0, floors[q])
-            else:
-                mask = simd.reached_float32(address, thresholds.ctypes.data + 4 * j0, floors[q])
-            if width - j0 < 64:
-                mask &= (np.uint64(1) << np.uint64(width - j0)) - np.uint64(1)
+            mask = _reached(scores + (q * width + j0) * size, short, infinite.ctypes.data, floors[q], width - j0)
             while mask != np.uint64(0):
                 j = j0 + simd.lowest_bit(mask)
                 mask &= mask - np.uint64(1)
