@@ -108,7 +108,7 @@ $(STAMPS)/horovod: $(STAMPS)/libraries docker/horovod.sh requirements/horovod.tx
 	@bash docker/horovod.sh $(VENV) $(CACHE)
 	@touch $@
 
-$(STAMPS)/spark: $(STAMPS)/libraries docker/spark_home.sh docker/one_small_job.py requirements/jars.sha256 conf/spark/log4j2.properties
+$(STAMPS)/spark: $(STAMPS)/libraries docker/spark_home.sh docker/jars.sh docker/one_small_job.py requirements/jars.sha256 conf/spark/log4j2.properties
 	@bash docker/spark_home.sh $(VENV) $(CACHE)
 	@touch $@
 

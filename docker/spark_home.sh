@@ -7,25 +7,12 @@
 # The jars are fetched once, by Spark's own resolver, checked against requirements/jars.sha256 and kept in the cache.
 set -euo pipefail
 venv=$(cd "$1" && pwd) cache=$2
-here=$(cd "$(dirname "$0")/.." && pwd)
-. "$here/docker/step.sh"
-home=$("$venv/bin/python" -c 'import importlib.util as u; print(u.find_spec("pyspark").submodule_search_locations[0])')
+. "$(dirname "$0")/jars.sh"
 version=$("$venv/bin/python" -c 'from importlib.metadata import version as v; print(v("delta-spark"))')
 jars=$cache/jars/delta-$version
-JAVA_HOME=$(bash "$here/docker/java_home.sh")
-export JAVA_HOME
-
-intact() { (cd "$1" && sha256sum --check --quiet "$here/requirements/jars.sha256"); }
-
-fetch() {
-  echo 'import pyspark.sql; pyspark.sql.SparkSession.builder.getOrCreate().stop()' >"$part/start.py"
-  PATH=$venv/bin:$PATH SPARK_HOME=$home SPARK_LOCAL_IP=127.0.0.1 "$home/bin/spark-submit" --master 'local[1]' \
-    --conf spark.ui.enabled=false --conf spark.jars.ivy="$part/ivy" --packages "io.delta:delta-spark_2.13:$version" \
-    "$part/start.py"
-}
 
 place() {
-  intact "$jars"
+  intact "$jars" jars.sha256
   cp --remove-destination "$jars"/*.jar "$home/jars/"
   mkdir -p "$home/conf"
   cp --remove-destination "$here/conf/spark/log4j2.properties" "$home/conf/"
@@ -52,15 +39,8 @@ archive() {
   mv "$part/classes.jsa" "$home/classes.jsa"
 }
 
-if ! [ -d "$jars" ] || ! intact "$jars" >/dev/null 2>&1; then
-  mkdir -p "$cache/jars"
-  part=$(mktemp -d "$cache/jars/part.XXXXXX")
-  trap 'rm -rf "$part"' EXIT
-  step "fetching Delta $version for Spark (three jars, 8 MB, once)" fetch
-  step "checking the jars against requirements/jars.sha256" intact "$part/ivy/jars"
-  rm -rf "$jars"
-  mv "$part/ivy/jars" "$jars"
-fi
+fetch_jars "$jars" jars.sha256 "Delta $version for Spark (three jars, 8 MB, once)" \
+  --packages "io.delta:delta-spark_2.13:$version"
 step "laying Delta's jars and a quiet log and the place of Java into Spark" place
 step "archiving the classes that every start of Spark loads" archive ||
   echo "setup: without that archive every start of Spark takes some seconds more" >&2

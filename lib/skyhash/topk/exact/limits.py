@@ -190,7 +190,8 @@ def _share_out(work: Callable[[int, int, Any], None], n: int, threads: int, scra
 def _reached(address, short, infinite, threshold, rest):
     """Mask of which of 64 scores reach the query's threshold; those from `rest` on lie behind the row.
 
-    `infinite` is the address of 64 infinite thresholds, which the caller keeps alive: rows of the sample ask for no pair by themselves.
+    `infinite` is the address of 64 infinite thresholds, which the caller keeps alive: no row of the sample asks for a
+    pair by itself.
     """
     if short:
         mask = simd.reached_bfloat16(address, infinite, threshold)
