@@ -39,7 +39,7 @@ class ByFoldSettings(SplitSettings):
         return values
 
     @model_validator(mode="after")
-    def _there(self) -> ByFoldSettings:
+    def _fold_exists(self) -> ByFoldSettings:
         if self.fold >= self.folds:
             raise ValueError(f"fold below folds, found fold {self.fold} of {self.folds}")
         return self

@@ -151,10 +151,10 @@ def _at_rank(
             address, prefilter.kind, metric, chunks, part.values, part.norms, rows.values, rows.norms,
             queries.scale, blend, numbers[begin:end], others, pair_filter, rank,
         )  # fmt: skip
-        floors = np.empty(len(part), np.float32)
-        _scores_at_rank(*of_tile[:2], *of_tile[10:], floors)
+        least_scores = np.empty(len(part), np.float32)
+        _scores_at_rank(*of_tile[:2], *of_tile[10:], least_scores)
         # the rank-th of these is a lower bound of the rank-th of all; rows that may exceed it are scored exactly
-        _exact_at_rank(*of_tile, floors, found[begin:end])
+        _exact_at_rank(*of_tile, least_scores, found[begin:end])
         _exact_at_rank(*of_tile, _lowest_scores(found[begin:end], part, ours, theirs, prefilter), found[begin:end])
 
     _share_out(score, len(queries), threads, lambda: prefilter.scratch(QUERIES * len(rows)))
@@ -231,11 +231,11 @@ def _scores_at_rank(scores, kind, own, others, pair_filter, rank, found):
 @compiled
 def _exact_at_rank(
     scores, kind, metric, chunks, values, norms, sample, sample_norms, scale, blend, own, others, pair_filter, rank,
-    floors, found,
+    least_scores, found,
 ):  # fmt: skip
-    """Each query's rank-th best exact similarity to the rows of the sample whose prefilter score reaches its floor.
+    """Each query's rank-th best exact similarity to the rows of the sample whose prefilter score reaches its least score.
 
-    A floor of -inf stands for fewer rows than that: the answer is -inf too.
+    A least score of -inf stands for fewer rows than that: the answer is -inf too.
     """
     width = len(others)
     short = kind == BFLOAT16
@@ -244,11 +244,11 @@ def _exact_at_rank(
     exact = np.empty(width, np.float32)  # negated
     infinite = np.full(64, np.inf, np.float32)
     for q in range(len(own)):
-        if floors[q] == -np.inf and found[q] == -np.inf:
+        if least_scores[q] == -np.inf and found[q] == -np.inf:
             continue
         count = 0
         for j0 in range(0, width, 64):
-            mask = _reached(scores + (q * width + j0) * size, short, infinite.ctypes.data, floors[q], width - j0)
+            mask = _reached(scores + (q * width + j0) * size, short, infinite.ctypes.data, least_scores[q], width - j0)
             while mask != np.uint64(0):
                 j = j0 + simd.lowest_bit(mask)
                 mask &= mask - np.uint64(1)
