@@ -233,7 +233,7 @@ def _exact_at_rank(
     scores, kind, metric, chunks, values, norms, sample, sample_norms, scale, blend, own, others, pair_filter, rank,
     least_scores, found,
 ):  # fmt: skip
-    """Each query's rank-th best exact similarity to the rows of the sample whose prefilter score reaches its least score.
+    """Each query's rank-th best exact similarity to the rows of the sample that reach its least prefilter score.
 
     A least score of -inf stands for fewer rows than that: the answer is -inf too.
     """
