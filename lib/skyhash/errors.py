@@ -66,7 +66,7 @@ class LeaseLost(SkyhashError):
 
 
 class ReleaseRefused(SkyhashError):
-    """The tables were built, but a check failed, so they are not released to readers."""
+    """A check of what was built failed, so it is not released to readers."""
 
     exit_code = 4
 

@@ -85,6 +85,9 @@ class NeighbourSettings(Settings):
     hash_tables: Natural = Field(0, description="number of hash tables of a blocked search (LSH); 0 = tuned")
     probes: Natural = Field(0, description="buckets probed per hash table; 0 = tuned")
     sample: Positive = Field(1000, description="number of queries on which recall is measured against exact search")
+    publish_below_recall: bool = Field(
+        False, description="write lists whose measured recall is below neighbours.recall; else the job ends with code 4"
+    )
     exclude_minutes: float = Field(0.0, ge=0, description="leave out images within this time of the query")
     exclude_degrees: float = Field(0.0, ge=0, description="leave out images within this angle on the sky")
     exclude_same_checksum: bool = Field(False, description="leave out images of files with the query's checksum")

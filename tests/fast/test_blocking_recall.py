@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from blocking_data import rows
 
-from skyhash.topk.blocked import recall
+from skyhash.topk.blocked import recall, tune
+from skyhash.topk.blocked.sampled_neighbours import sample_neighbours
+from skyhash.topk.filters.pair_filter import NO_FILTER
 
 
 def skewed(n, seed):
@@ -59,4 +62,38 @@ def test_the_sample_is_seeded_and_without_repetition():
     first = recall.sample(1000, 100, 5)
     assert len(np.unique(first)) == 100
     np.testing.assert_array_equal(first, recall.sample(1000, 100, 5))
-    assert len(recall.sample(10, 100, 5)) == 10
+    assert len(recall.sample(10, 100, 5)) == 3
+
+
+@pytest.mark.parametrize("n", [30, 700, 3000])
+def test_no_query_of_tuning_is_one_that_recall_is_measured_on(monkeypatch, n):
+    seen = []
+
+    def sampled(*arguments, **named):
+        seen.append(sample_neighbours(*arguments, **named))
+        return seen[-1]
+
+    monkeypatch.setattr(tune, "sample_neighbours", sampled)
+    monkeypatch.setattr(tune, "EXPLORED", 1000)  # n = 3000 is explored on a sample first
+    held_out = recall.sample(n, 1000, 5)
+    tune.tune(rows("clustered", n), 5, NO_FILTER, 0.9, 5, held_out=held_out)
+    *explored, validation, near = seen
+    assert bool(explored) == (n == 3000) and len(held_out) == n // 3
+    assert len(validation.queries) and len(near.queries)
+    assert not np.isin(held_out, np.concatenate([validation.queries, near.queries])).any()
+    assert not np.isin(validation.queries, near.queries).any()
+
+
+def test_a_held_out_row_is_held_out_of_the_sample_that_is_explored(monkeypatch):
+    avoided = []
+
+    def sampled(*arguments, avoid, **named):
+        avoided.append(avoid)
+        return sample_neighbours(*arguments, avoid=avoid, **named)
+
+    monkeypatch.setattr(tune, "sample_neighbours", sampled)
+    held_out = recall.sample(600, 200, 5)
+    tune.explore(rows("clustered", 600), 5, NO_FILTER, 0.9, 5, held_out=held_out)
+    # all rows are explored: each is at its own place
+    np.testing.assert_array_equal(avoided[0], held_out)
+    assert np.isin(held_out, avoided[1]).all()

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from skyhash.errors import ConfigError, InputError
+from skyhash.errors import ConfigError, InputError, ReleaseRefused
 from skyhash.job_settings import NeighbourSettings
 from skyhash.spark.storage.store import Store
 from skyhash.stages.neighbours import neighbour_methods, neighbour_plan, neighbour_search, neighbours
@@ -185,6 +185,20 @@ def test_a_blocked_search_is_continued_with_the_hash_tables_of_its_finished_grou
     parameters = json.loads(run["parameters"])
     assert parameters["pieces_found"] == parameters["groups"] >= 2
     assert rows == whole
+
+
+def test_lists_below_the_recall_that_was_set_are_written_only_if_that_is_asked(spark, tmp_path):
+    vectors = write(tmp_path, np.random.default_rng(1).standard_normal((3000, 24)).astype(np.float32))
+    settings = {"method": "lsh", "hash_tables": 1, "probes": 1, "sample": 200}
+    line = r"lists not written: recall 0\.\d{4} \(.* 200 queries\), neighbours.recall is 0.99; .*publish_below_recall"
+    with pytest.raises(ReleaseRefused, match=line) as refused:
+        search(spark, tmp_path, vectors, **settings)
+    assert refused.value.exit_code == 4
+    assert not list((tmp_path / "out").rglob("*.parquet"))
+    rows, run, _ = search(spark, tmp_path, vectors, **settings, publish_below_recall=True)
+    parameters = json.loads(run["parameters"])
+    assert run["recall_high"] < 0.99 and len(rows) == 3000
+    assert parameters["pieces_found"] == parameters["groups"] > 0
 
 
 MISTAKES = [

@@ -19,7 +19,7 @@ from skyhash.spark.neighbours.stored_lists import StoredQueries, stored_queries
 from skyhash.spark.neighbours.tasks import Search
 from skyhash.spark.storage.store import Store
 from skyhash.stages.neighbours.neighbour_plan import Decision, arithmetic_of, block_rows, decide, method_of
-from skyhash.topk.blocked import tune
+from skyhash.topk.blocked import recall, tune
 from skyhash.topk.candidates import merge
 from skyhash.topk.planning import cost_model
 
@@ -76,6 +76,7 @@ def _with_hash_tables(job: Search, decision: Decision, settings: NeighbourSettin
             job.codes.rows(), settings.k, job.codes.pair_filter(), settings.recall, job.seed,
             tables=settings.hash_tables or decision.tables, probes_each=settings.probes,
             sizes=(decision.size,) if decision.size else (),
+            held_out=recall.sample(job.codes.n, settings.sample, job.seed),
         )  # fmt: skip
         return tuned.tables, tuned.facts()
 

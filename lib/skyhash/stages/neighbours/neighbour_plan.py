@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from skyhash.job_settings import NeighbourSettings
 from skyhash.spark.neighbours.code_files import CodeFiles
-from skyhash.topk.blocked import tune
+from skyhash.topk.blocked import recall, tune
 from skyhash.topk.exact import backend
 from skyhash.topk.exact.backend import Arithmetic
 from skyhash.topk.planning import cost_model
@@ -116,6 +116,7 @@ def _decide(spark: SparkSession, codes: CodeFiles, settings: NeighbourSettings, 
     if settings.method == "auto" and settings.recall < 1 and worth:
         size, tables, tried = tune.explore(
             codes.rows(), k, codes.pair_filter(), settings.recall, seed, tables=settings.hash_tables,
+            held_out=recall.sample(codes.n, settings.sample, seed),
         )  # fmt: skip
         share = min(tried, key=lambda one: one["seconds"])["pairs"] / (codes.n * (codes.n - 1) / 2)
     plan = cost_model.choose(

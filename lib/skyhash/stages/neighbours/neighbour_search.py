@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skyhash import topk
+from skyhash.errors import ReleaseRefused
 from skyhash.job_settings import NeighbourSettings
 from skyhash.locations import Location
 from skyhash.spark.arrow_batches import arrow_batches
@@ -75,20 +76,26 @@ def search(store: Store, report: Report, given: Input, settings: NeighbourSettin
         See `code_layout.lay_out`, `neighbour_filter.pair_filter_for`.
     DataLoss
         The number of lists written is not the number of codes.
+    ReleaseRefused
+        The measured recall is below the one that was set. The work folder stays for a run that is to write the lists.
     """
     clock = Clock()
     folder = store.work / f"neighbours-{fingerprint(given, settings, seed)}"
     codes = _lay_out(given, settings, folder)
     report.rows_in = codes.n
-    _keep_pairs(store, report, settings)
     clock.lap("layout")
     found = extended(store, codes, settings, seed)
     if isinstance(found, str):
         found = full(store, codes, settings, seed, found)
     clock.lap("search")
-    # before the lists are published
     recall = jobs.measured_recall(store.spark, found.search, settings.sample) if found.search.tables else None
     clock.lap("recall")
+    if recall and recall.is_below(settings.recall) and not settings.publish_below_recall:
+        raise ReleaseRefused(
+            f"lists not written: recall {recall}, neighbours.recall is {settings.recall};"
+            " neighbours.publish_below_recall=true writes them"
+        )
+    _keep_pairs(store, report, settings)
     written = _write(store, report, found, given.model_id)
     clock.lap("writing")
     row = neighbour_record.row(report, given.model_id, codes, settings, found, written, recall, clock)
@@ -105,7 +112,8 @@ def search(store: Store, report: Report, given: Input, settings: NeighbourSettin
 def fingerprint(given: Input, settings: NeighbourSettings, seed: int) -> str:
     """Fingerprint of everything that the lists depend on, and of the version of the work folder."""
     facts = {"form": WORK_FORM, "input": given.identity, "model": given.model_id, "seed": seed}
-    facts |= settings.model_dump(mode="json") | {"pairs": pairs.digest(settings)}
+    # lists that were refused are written by a second run that is asked to
+    facts |= settings.model_dump(mode="json", exclude={"publish_below_recall"}) | {"pairs": pairs.digest(settings)}
     return digest(facts, 16)
 
 

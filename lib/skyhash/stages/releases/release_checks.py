@@ -30,7 +30,7 @@ def problems(store: Store, config: Config, before: dict[str, Any] | None) -> lis
         return ["no neighbours were built"]
     found = _counts(store, build["model_id"])
     # refused only if the whole confidence interval is below the target
-    if build["recall_high"] < config.neighbours.recall:
+    if build["recall_high"] < config.neighbours.recall and not config.neighbours.publish_below_recall:
         measured = f"{build['recall_at_k']:.4f} ({build['recall_low']:.4f} to {build['recall_high']:.4f})"
         found.append(f"recall of the neighbours {measured}, neighbours.recall is {config.neighbours.recall}")
     return found + (_fallen(store, config, before) if before else [])

@@ -18,11 +18,18 @@ class Recall(NamedTuple):
     high: float
     n: int
 
+    def __str__(self) -> str:
+        return f"{self.mean:.4f} ({self.low:.4f} to {self.high:.4f}, {self.n:,} queries)"
+
+    def is_below(self, target: float) -> bool:
+        """Whether the whole interval is below a target."""
+        return self.high < target
+
 
 def sample(n: int, size: int, seed: int) -> NDArray[np.int64]:
-    """Rows on which recall is measured, ascending; seeded independently of the queries that tuning uses."""
+    """Rows on which recall is measured, int64 ascending; at most a third of all, for tuning must not use them."""
     draw = np.random.default_rng([seed, 977])
-    return np.sort(draw.choice(n, min(n, size), replace=False))
+    return np.sort(draw.choice(n, max(1, min(n // 3, size)), replace=False))
 
 
 def per_query(

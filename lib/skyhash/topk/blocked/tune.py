@@ -2,7 +2,7 @@
 
 It uses two samples of queries: sampled neighbours rank the pairs of buckets, and the exact neighbours of a *validation*
 sample determine how many ranked pairs are compared. The recall of the finished lists is measured on a third sample
-(`recall.sample`). The three are independent.
+(`recall.sample`), whose rows are held out here. No row is in two of the three.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ MOST_TABLES = 3
 EXPLORED = 32_768  # rows of the sample on which sizes are compared
 HITS_PER_BUCKET = 500
 VALIDATION_QUERIES = 1000
+NONE = np.empty(0, np.int64)
 SAFETY = 2.33  # standard errors subtracted from the validation recall: a one-sided 99 % confidence bound
 
 
@@ -102,6 +103,7 @@ def tune(
     tables: int = 0,
     probes_each: int = 0,
     sizes: tuple[int, ...] = (),
+    held_out: NDArray[np.int64] = NONE,
 ) -> Tuned:
     """Hash all rows and choose hash tables and probes.
 
@@ -118,17 +120,20 @@ def tune(
         Fixed number of hash tables, or of partners per bucket (itself counted); 0 = tuned.
     sizes : tuple of int
         Bucket sizes to try; () = `SIZES`, compared on a sample of the rows where there are many.
+    held_out : int64
+        Rows that are not used as queries, because the recall of the finished lists is measured on them.
     """
     n = len(rows)
     tried: tuple[dict[str, float], ...] = ()
     if not sizes and n > 2 * EXPLORED:
-        size, number, tried = explore(rows, k, pair_filter, recall, seed, costs, tables)
+        size, number, tried = explore(rows, k, pair_filter, recall, seed, costs, tables, held_out)
         sizes, tables = (size,), tables or number
     wanted = sizes or tuple(size for size in SIZES if n >= 8 * size) or (max(1, n // 8),)
-    validation = sample_neighbours(rows, k, pair_filter, min(VALIDATION_QUERIES, max(1, n // 3)), seed + 2, whole=True)
-    near = sample_neighbours(
-        rows, k, pair_filter, _query_count(n, k, min(wanted)), seed + 1, avoid=np.unique(validation.queries)
+    validation = sample_neighbours(
+        rows, k, pair_filter, min(VALIDATION_QUERIES, max(1, n // 3)), seed + 2, whole=True, avoid=held_out
     )
+    seen = np.union1d(held_out, validation.queries)
+    near = sample_neighbours(rows, k, pair_filter, _query_count(n, k, min(wanted)), seed + 1, avoid=seen)
     best: Tuned | None = None
     for size in sorted(wanted, reverse=True):
         made: list[tuple[Buckets, RankedPairs]] = []
@@ -151,8 +156,9 @@ def tune(
 
 
 def explore(
-    rows: Rows, k: int, pair_filter: PairFilter, recall: float, seed: int, costs: Costs = Costs(), tables: int = 0
-) -> tuple[int, int, tuple[dict[str, float], ...]]:
+    rows: Rows, k: int, pair_filter: PairFilter, recall: float, seed: int, costs: Costs = Costs(), tables: int = 0,
+    held_out: NDArray[np.int64] = NONE,
+) -> tuple[int, int, tuple[dict[str, float], ...]]:  # fmt: skip
     """Best bucket size and number of hash tables, by tuning on a sample of the rows.
 
     With a fraction f of the rows, f k neighbours and buckets f times as large, the target needs about the same share of
@@ -176,6 +182,7 @@ def explore(
         Costs(costs.pair, costs.bucket / shrink**2),
         tables,
         sizes=tuple(max(4, round(size / shrink)) for size in SIZES),
+        held_out=np.flatnonzero(np.isin(part, held_out, assume_unique=True)),
     )
     tried = tuple(
         {**one, "size": one["size"] * shrink, "pairs": one["pairs"] * shrink**2, "seconds": one["seconds"] * shrink**2}
