@@ -127,6 +127,11 @@ class EvaluateSettings(Settings):
     descriptors: tuple[SerializeAsAny[DescriptorSettings], ...] = Field(
         (), description="further descriptors, computed by describe, as baselines: [{kind: ...}, ...]"
     )
+    classifiers: bool = Field(
+        False,
+        description="also a logistic regression on each of these and on all together, fitted to the training part's"
+        " labels: its probabilities by cosine, for a binary hash as a code of as many bits",
+    )
     bootstrap: Positive = Field(1000, description="bootstrap resamples of the intervals")
     gallery: Natural = Field(4, description="queries shown in the report's picture")
 

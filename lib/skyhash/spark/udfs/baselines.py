@@ -1,4 +1,4 @@
-"""Baselines of the learned hash: descriptors, and codes of classical coders.
+"""Baselines of the learned hash: descriptors, codes of classical coders, and logistic regressions.
 
 Each method is fitted on the encoder's training part and ranks the same images for the same queries: floats by cosine,
 bits by Hamming distance, ties by id. A task reads the arrays from the tables' files, encodes them, ranks them by an
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skyhash.coders.itq import Itq
+from skyhash.coders.logistic import Logistic
 from skyhash.coders.lsh import Lsh
 from skyhash.coders.pca import Components
 from skyhash.coders.pca_sign import PcaSign
 from skyhash.coders.standardised import Standardised
 from skyhash.scores.evaluation import Evaluation, SearchSet
 from skyhash.spark.udfs.evaluation import judged_rows, packed_left
-from skyhash.spark.udfs.table_arrays import CodeArrays, DescriptorArrays
+from skyhash.spark.udfs.table_arrays import CodeArrays, DescriptorArrays, JoinedArrays
 from skyhash.topk.candidates.merge import as_matrix
 from skyhash.topk.exact.lookup import lookup
 from skyhash.topk.vectors.rows import prepare
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_FITTED = 50_000  # training rows from which means, components and rotations are computed
+MOST_CLASSIFIED = 10_000  # training rows of a logistic regression, whose fit reads all rows some hundred times
 QUERIES_PER_TASK = 256
 
 
@@ -42,7 +44,7 @@ class Method:
 
     name: str
     metric: str
-    source: DescriptorArrays | CodeArrays
+    source: DescriptorArrays | JoinedArrays | CodeArrays
     encode: Callable[[np.ndarray], np.ndarray]
     weights: tuple[float, float, float] = WEIGHTS
 
@@ -129,6 +131,56 @@ def binary(name: str, source: DescriptorArrays, rows: np.ndarray, bits: int, see
         Method(f"{name}_itq", "hamming", source, Itq.fit(rows, bits, seed)),
         Method(f"{name}_lsh", "hamming", source, Lsh.fit(rows, bits, seed)),
     ]
+
+
+def classifier(
+    name: str, source: DescriptorArrays | JoinedArrays, trained: np.ndarray, labels: np.ndarray, bits: int, seed: int
+) -> list[Method]:
+    """Logistic regression on a descriptor, fitted to labels: a rival that trains no network.
+
+    Parameters
+    ----------
+    name : str
+        Of the descriptor.
+    source : DescriptorArrays or JoinedArrays
+    trained : (t,) int64
+        Ids of the training part, ascending.
+    labels : (t,) object
+        None = unknown.
+    bits : int
+        Of a code of the probabilities as `encoder.code: classes` makes it; 0 = the probabilities themselves, by cosine.
+
+    Returns
+    -------
+    list of Method
+        Empty where fewer than two classes are labelled.
+    """
+    ids = sample(trained[np.array([label is not None for label in labels], dtype=bool)], MOST_CLASSIFIED, seed)
+    known, rows = source.of(ids)
+    of_known = labels[np.searchsorted(trained, known)]
+    if len(set(of_known)) < 2:
+        return []
+    fitted = Logistic.fit(rows, list(of_known))
+    if not bits:
+        return [Method(f"{name}_logistic", "cosine", source, fitted)]
+    return [Method(f"{name}_logistic", "hamming", source, Composed(fitted, ClassBits(len(fitted.classes), bits)))]
+
+
+@dataclass(frozen=True)
+class ClassBits:
+    """Class probabilities (m, classes) as packed codes, by `skyhash.nets.layers.class_code`."""
+
+    classes: int
+    bits: int
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        import torch
+
+        from skyhash.nets.layers.class_code import class_code
+        from skyhash.nets.losses.centres import codewords
+
+        code = class_code(torch.from_numpy(rows), codewords(self.classes, self.bits))
+        return np.packbits(code.numpy() > 0.5, axis=1)
 
 
 def judge_methods(

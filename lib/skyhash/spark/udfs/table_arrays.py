@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +62,24 @@ class DescriptorArrays:
                 arrays = decoded(batch.column(3), batch.column(1)[0].as_py(), shape)
                 parts.append((batch.column(0).to_numpy(), pooled(arrays)))
         return _chosen(parts)
+
+
+@dataclass(frozen=True)
+class JoinedArrays:
+    """Rows of several descriptors, one after the other in each row.
+
+    Attributes
+    ----------
+    sources : tuple of DescriptorArrays
+    """
+
+    sources: tuple[DescriptorArrays, ...]
+
+    def of(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Ids (m,) int64, ascending, and rows (m, width); images that lack one of the descriptors are left out."""
+        found = [source.of(ids) for source in self.sources]
+        common = functools.reduce(np.intersect1d, [known for known, _ in found])
+        return common, np.concatenate([rows[np.isin(known, common)] for known, rows in found], axis=1)
 
 
 @dataclass(frozen=True)

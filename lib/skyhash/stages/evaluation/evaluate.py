@@ -6,8 +6,9 @@ choice of parameters; evaluation_summary has their means with 95 % intervals (bo
 single queries), and the paired differences between the hash and every baseline. Baselines are the descriptor as it is,
 standardised, and its principal components; untrained transformations of the descriptor's class (the magnetic grid:
 smoothed along its rows); binary codes by PCA signs, ITQ and LSH; and the descriptors of evaluate.descriptors, for a
-binary hash also as binary codes. With evaluate.queries = unseen the queries are the images outside the encoder's
-training part.
+binary hash also as binary codes. With evaluate.classifiers a logistic regression on each of those descriptors, and on
+all together, is fitted to the training part's labels and coded like the hash. With evaluate.queries = unseen the
+queries are the images outside the encoder's training part.
 
 Lists are read from the table of neighbours if they are long enough for an evaluation. Otherwise a sample of
 evaluate.most_queries queries is searched again, exactly, with longer lists; n in the summary is then their number.
@@ -23,7 +24,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ from skyhash.spark.storage.store import Store
 from skyhash.spark.udfs import baselines
 from skyhash.spark.udfs.baselines import Method
 from skyhash.spark.udfs.evaluation import JUDGED, judge_lists
-from skyhash.spark.udfs.table_arrays import CodeArrays, DescriptorArrays
+from skyhash.spark.udfs.table_arrays import CodeArrays, DescriptorArrays, JoinedArrays
 from skyhash.stages.evaluation import report as pages
 from skyhash.stages.evaluation import subject as subjects
 from skyhash.stages.evaluation import summary
@@ -171,7 +172,22 @@ def _baselines(config: Config, store: Store, report: Report, subject: Subject) -
         if bits:
             of_other, _ = baselines.training_rows(other, subject.trained, subject.images.ids, config.seed)
             methods += baselines.binary(described.kind, other, of_other, bits, config.seed)
-    return methods
+    return methods + _classifiers(config, report, subject, files, bits)
+
+
+def _classifiers(config: Config, report: Report, subject: Subject, files: Any, bits: int) -> list[Method]:
+    """Logistic regressions on each of evaluate.descriptors, and on all of them together."""
+    of = config.evaluate.descriptors if config.evaluate.classifiers else ()
+    sources: dict[str, Any] = {one.kind: DescriptorArrays(files, descriptor_id(one)) for one in of}
+    if len(sources) > 1:
+        sources["descriptors"] = JoinedArrays(tuple(sources.values()))
+    found = [
+        baselines.classifier(name, source, subject.trained, subject.labels, bits, config.seed)
+        for name, source in sources.items()
+    ]
+    if of and not any(found):
+        report.facts["classifiers"] = "none: fewer than two classes in the training part"
+    return [method for methods in found for method in methods]
 
 
 def _searched(

@@ -41,7 +41,9 @@ class Subject:
     split : str
         Which images are queries and which are searched, in words.
     trained : (t,) int64
-        Ids of the images inside the training part.
+        Ids of the images inside the training part, ascending.
+    labels : (t,) object
+        Their labels; None where unknown, and for all where no evaluation reads labels.
     simulated : bool
         Some image is simulated.
     """
@@ -53,6 +55,7 @@ class Subject:
     queries: np.ndarray
     split: str
     trained: np.ndarray
+    labels: np.ndarray
     simulated: bool
 
     @property
@@ -106,6 +109,7 @@ def find(store: Store, config: Config, evaluations: dict[str, Evaluation]) -> Su
         ids[is_query],
         _description(config),
         ids[part == TRAIN],
+        _labels(table)[part == TRAIN],
         bool(table["simulated"][kept].any()),
     )
 
@@ -129,6 +133,10 @@ def _columns(images: DataFrame, evaluations: dict[str, Evaluation], model: Any) 
     rows = images.select("image_id", f.coalesce("simulated", f.lit(False)).alias("simulated"), part.alias("part"),
                          *columns)  # fmt: skip
     return rows.orderBy("image_id").toPandas()
+
+
+def _labels(table: pd.DataFrame) -> np.ndarray:
+    return _values(table["label"]) if "label" in table else np.full(len(table), None, dtype=object)
 
 
 def _values(column: pd.Series) -> np.ndarray:
