@@ -73,6 +73,8 @@ class FileSource:
         A larger file is refused before it is read.
     companions : dict, optional
         Files of `beside` by path, shared by the sources of one task: a table beside many images is then read once.
+    table_rows : str, optional
+        The file's own rows of a table that a setting names, where they are known.
     """
 
     def __init__(
@@ -81,8 +83,9 @@ class FileSource:
         options: Mapping[str, str] | None = None,
         max_bytes: int = 1 << 62,
         companions: dict[str, builtins.bytes | None] | None = None,
+        table_rows: str | None = None,
     ):
-        self.path, self.options, self.max_bytes = path, options, max_bytes
+        self.path, self.options, self.max_bytes, self.table_rows = path, options, max_bytes, table_rows
         self._bytes: builtins.bytes | None = None
         self._checksum: tuple[str, int] | None = None
         self._companions = {} if companions is None else companions

@@ -35,7 +35,9 @@ class ArchiveSettings(Settings):
         "keep", description="images whose file is gone: keep them in the lists, or retire them"
     )
     max_file_mb: Positive = Field(4096, description="larger files go to quarantine unread")
-    max_unpacked_mb: Positive = Field(4096, description="gzipped files that unpack to more go to quarantine")
+    max_unpacked_mb: Positive = Field(
+        4096, description="packed files (gzip, npz, chunks of HDF5) that unpack to more go to quarantine"
+    )
     max_pixels: Positive = Field(16384 * 16384, description="images of more pixels go to quarantine undecoded")
 
 

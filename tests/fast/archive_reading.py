@@ -14,8 +14,8 @@ from skyhash.pixels.image import Image
 class Bytes:
     """A file of an archive that lies in memory, alone in its folder: see `skyhash.archives.archive.Source`."""
 
-    def __init__(self, content: bytes, path: str):
-        self.content, self.path = content, path
+    def __init__(self, content: bytes, path: str, table_rows: str | None = None):
+        self.content, self.path, self.table_rows = content, path, table_rows
 
     def bytes(self) -> bytes:
         return self.content

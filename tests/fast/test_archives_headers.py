@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
-from archive_reading import archive, member, read
+from archive_reading import Bytes, archive, member, read
 from astropy.io import fits as astropy_fits
 
 from skyhash.archives.formats import times
@@ -164,6 +164,31 @@ def test_a_file_without_keywords_and_its_table_give_the_facts_of_the_whole_file(
     assert {"radius_px", "center_x_px", "center_y_px", "rotation_deg", "cdelt_arcsec"} < set(facts["facts"])
     assert facts["natural_key"].endswith("[2014-04-01T00:00:00_TAI]")
     assert member("solar_hmi", bare, path, keywords=str(table)).facts() == facts
+
+
+def test_a_file_that_comes_with_its_rows_needs_no_table(tmp_path):
+    bare, header = as_is(simulated.sound_file(dt.datetime(2014, 4, 1), 64, 7))
+    table = tmp_path / "keywords.csv"
+    values = ",".join(str(header[key]) for key in COLUMNS)
+    table.write_text(f"{','.join(COLUMNS)},file\n{values},D7/magnetogram.fits\n")
+    reader = archive("solar_hmi", keywords=str(table))
+    (expected,) = reader.members(Bytes(bare, "D7/magnetogram.fits"))
+    came = Bytes(bare, "D7/magnetogram.fits", reader.table_rows(Bytes(bare, "D7/magnetogram.fits")))
+    table.unlink()
+    elsewhere = archive("solar_hmi", keywords=str(table))
+    (found,) = elsewhere.members(came)
+    assert found.facts() == expected.facts() and found.image().geometry == expected.image().geometry
+    (none,) = elsewhere.members(Bytes(bare, "D7/magnetogram.fits", ""))
+    with pytest.raises(BadFile, match="wrong_instrument"):
+        none.facts()
+
+
+def test_a_file_of_two_rows_that_differ_is_reported_with_both():
+    table = "file,path,CROTA2\na.fits,D1/a.fits,1\nb.fits,D1/b.fits,2\na.fits,D1/a.fits,{}\n"
+    found = keywords.parse(table.format(1))
+    assert found.find("D1/a.fits")["CROTA2"] == found.find("a.fits")["CROTA2"] == 1
+    with pytest.raises(InputError, match=r"row 4: found a\.fits a second time with other keywords than in row 2"):
+        keywords.parse(table.format(3))
 
 
 def test_an_ambiguous_file_name_finds_no_row():

@@ -3,13 +3,16 @@
 import gzip
 import io
 import os
+import struct
+import zlib
 
 import numpy as np
 import pytest
+from archive_reading import outcome, read
 from astropy.io import fits as astropy_fits
 
 from skyhash import files, listing
-from skyhash.archives.formats import fits, times
+from skyhash.archives.formats import fits, gzipped, times
 from skyhash.archives.solar import keywords
 from skyhash.archives.solar.solar_mdi import SolarMdi
 from skyhash.errors import BadFile, InputError
@@ -66,20 +69,92 @@ def test_pixels_are_counted_before_anything_is_allocated():
     assert "60000 x 60000" in refused("too_large", lambda: fits.read(data, max_pixels=1 << 20))
 
 
-def test_a_tile_larger_than_its_image_is_refused():
+def written(hdu):
     image = io.BytesIO()
-    tiled = astropy_fits.CompImageHDU(np.ones((8, 64), np.int32), compression_type="RICE_1", tile_shape=(8, 64))
-    astropy_fits.HDUList([astropy_fits.PrimaryHDU(), tiled]).writeto(image)
-    data = image.getvalue()
+    first = [] if isinstance(hdu, astropy_fits.PrimaryHDU) else [astropy_fits.PrimaryHDU()]
+    astropy_fits.HDUList([*first, hdu]).writeto(image)
+    return image.getvalue()
+
+
+def test_a_tile_larger_than_its_image_is_refused():
+    ramp = np.arange(512, dtype=np.int32).reshape(8, 64)
+    data = written(astropy_fits.CompImageHDU(ramp, compression_type="RICE_1", tile_shape=(8, 64)))
     card = next(data[i : i + 80] for i in range(0, len(data), 80) if data[i : i + 8] == b"ZTILE1  ")
     bomb = data.replace(card, b"ZTILE1  =" + b"100000000".rjust(21) + b" ".ljust(50))
     assert fits.read(data).width == 64
     refused("too_large", lambda: fits.read(bomb))
+    for kind in ("interferometer", "radio_galaxies"):
+        assert read(kind, data).image.values.shape == (8, 64)
+        assert outcome(kind, bomb, "x.fits").reason == "too_large"
+
+
+PLANE = np.arange(1 << 20, dtype=np.int16).reshape(1024, 1024)
+
+
+def npz(values):
+    file = io.BytesIO()
+    np.savez_compressed(file, images=values)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "packed"),
+    [
+        ("solar_hmi", "x.fits.gz", lambda: gzip.compress(written(astropy_fits.PrimaryHDU(PLANE)), 1)),
+        ("interferometer", "x.fits.gz", lambda: gzip.compress(written(astropy_fits.PrimaryHDU(PLANE)), 1)),
+        ("radio_galaxies", "x.fits.gz", lambda: gzip.compress(written(astropy_fits.PrimaryHDU(PLANE)), 1)),
+        ("radio_galaxies", "x.npz", lambda: npz(PLANE.view(np.uint8)[None])),
+        ("allsky", "x.fits.gz", lambda: gzip.compress(written(astropy_fits.PrimaryHDU(PLANE)), 1)),
+        ("allsky", "x.pgm.gz", lambda: gzip.compress(b"P5 1024 1024 65535\n" + PLANE.tobytes(), 1)),
+    ],
+)
+def test_every_reader_of_packed_files_keeps_to_the_limit_of_the_settings(kind, name, packed):
+    data = packed()
+    found = outcome(kind, data, name, max_unpacked_mb=1)
+    assert found.reason == "too_large" and "unpacked" in found.message
+    # a limit on the file itself is another one
+    other = outcome(kind, data, name, max_file_mb=1)
+    assert not isinstance(other, BadFile) or other.reason != "too_large"
+
+
+@pytest.mark.parametrize("kind", ["image_folder", "radio_galaxies", "allsky", "solar_hmi_jpeg"])
+def test_pixels_of_a_picture_are_counted_by_the_setting_alone(kind):
+    def chunk(name, content):
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 20000, 20000, 8, 0, 0, 0, 0))
+    data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(100)))
+    named = "2026_02_01__00_00_00__HMI.png"
+    assert "20000 x 20000" in outcome(kind, data, named).message
+    # beyond Pillow's own limit it is the content that fails
+    assert outcome(kind, data[:-9], named, max_pixels=1 << 30).reason == "unreadable"
+
+
+def test_all_members_of_a_gzip_file_count():
+    data = gzip.compress(b"SIMPLE") + gzip.compress(b"  =") + bytes(7)
+    assert gzipped.unzipped(data, 9) == b"SIMPLE  ="
+    refused("too_large", lambda: gzipped.unzipped(data, 8))
+    refused("unreadable", lambda: gzipped.unzipped(data[:-16], 9))
 
 
 def test_an_unknown_time_scale_is_refused_by_name():
     assert "GPS" in refused("no_time", lambda: times.observation_time({"TIMESYS": "GPS", "DATE-OBS": "2011-01-01"}))
     assert times.observation_time({"TIMESYS": "TAI", "DATE-OBS": "2011-01-01T00:00:34"}).second == 0
+
+
+@pytest.mark.parametrize("kind", ["interferometer", "radio_galaxies", "allsky"])
+def test_every_reader_of_dates_reads_their_time_scale(kind):
+    def of(scale):
+        plane = astropy_fits.PrimaryHDU(np.arange(256, dtype=np.int16).reshape(16, 16))
+        plane.header["DATE-OBS"] = "2017-06-01T00:00:37"
+        if scale:
+            plane.header["TIMESYS"] = scale
+        return outcome(kind, written(plane), "x.fits")
+
+    assert of("").facts["obs_time"].second == of("GMT").facts["obs_time"].second == 37
+    assert of("IAT").facts["obs_time"].second == 0
+    bad = of("GPS")
+    assert bad.reason == "no_time" and "GPS" in bad.message
 
 
 @pytest.mark.parametrize("angle", [0.0, 180.0, -180.0, 0.2])

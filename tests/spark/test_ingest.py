@@ -1,11 +1,15 @@
 """Ingest and describe: every file seen becomes an observation or a quarantine row, once."""
 
+import datetime as dt
+import gzip
 import importlib.resources
 import json
+import os
 import shutil
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from skyhash.archives.solar.solar_hmi import SolarHmi
 from skyhash.config import load
@@ -13,7 +17,7 @@ from skyhash.errors import InputError
 from skyhash.simulated.solar import archive
 from skyhash.spark.storage.store import Store
 from skyhash.stages.chain.running import run_job
-from skyhash.stages.images import describe, ingest
+from skyhash.stages.images import describe, ingest, table_rows
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +92,48 @@ def test_every_fits_file_that_astropy_and_sunpy_ship_is_a_row_with_a_reason(spar
         assert sum(counts(spark, tables)) == seen
         for row in Store(spark, str(tables)).read("quarantine").collect():
             assert row["reason"] and row["message"] and "\n" not in row["message"], row
+
+
+def test_pipes_devices_and_loops_are_rows_with_a_reason_too(spark, warehouse, tmp_path):
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    os.mkfifo(folder / "pipe.fits")
+    (folder / "loop.fits").symlink_to("loop.fits")
+    (folder / "endless.fits").symlink_to("/dev/zero")
+    (folder / "up").symlink_to(folder)
+    (folder / "bomb.fits.gz").write_bytes(gzip.compress(b"SIMPLE  =" + bytes(8 << 20)))
+    (folder / "good.fits").write_bytes(archive.sound_file(dt.datetime(2014, 4, 1), 64, 7))
+    ingest.run(spark, settings(folder, warehouse, "archive.max_unpacked_mb=1"))
+    assert counts(spark, warehouse) == (1, 4)
+    rows = Store(spark, str(warehouse)).read("quarantine").collect()
+    reasons = {os.path.basename(row["path"]): row["reason"] for row in rows}
+    assert reasons == {"bomb.fits.gz": "too_large"} | dict.fromkeys(
+        ("pipe.fits", "loop.fits", "endless.fits"), "unreadable"
+    )
+
+
+def test_tasks_get_the_rows_of_their_files_and_never_read_the_keyword_table(spark, warehouse, tmp_path, monkeypatch):
+    folder, table = tmp_path / "as-is", tmp_path / "keywords.csv"
+    archive.write(folder=folder, images=3, side_px=64, cadence_minutes=60, start="2011-01-01", seed=1, broken=0)
+    names = sorted(file.name for file in folder.glob("*.fits"))
+    for name in names[:2]:
+        with fits.open(folder / name, mode="update", do_not_scale_image_data=True) as hdus:
+            del hdus[1].header["RSUN_OBS"]
+
+    def written_then_lost(rows, where):
+        # when the rows are a Spark table, the file they came from is needed no more
+        write(rows, where)
+        table.unlink()
+
+    write = table_rows.write
+    monkeypatch.setattr(table_rows, "write", written_then_lost)
+    config = settings(folder, warehouse, f"archive.keywords={table}")
+    for job, expected in ((ingest, "new observations"), (describe, "described now")):
+        table.write_text(f"FILENAME,RSUN_OBS\n{names[0]},970.5\n{names[1]},960.5\n")
+        assert job.run(spark, config).facts[expected] == 3
+    rows = Store(spark, str(warehouse)).read("observations").orderBy("path").collect()
+    radii = [json.loads(row["facts"])["radius_px"] * json.loads(row["facts"])["cdelt_arcsec"] for row in rows]
+    assert radii[:2] == pytest.approx([970.5, 960.5]) and radii[2] != pytest.approx(960.5)
 
 
 def test_an_archive_without_files_is_one_clear_line(spark, warehouse, tmp_path):

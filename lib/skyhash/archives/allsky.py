@@ -37,7 +37,7 @@ import numpy as np
 from pydantic import Field
 
 from skyhash.archives.archive import Archive, Facts, Source
-from skyhash.archives.formats import fits, manifest, pgm, pictures, times
+from skyhash.archives.formats import fits, gzipped, manifest, pgm, pictures, times
 from skyhash.archives.guard import guarded
 from skyhash.errors import BadFile
 from skyhash.pixels import sky_circle
@@ -66,6 +66,7 @@ class Allsky(Archive):
     """See the module."""
 
     Settings = AllskySettings
+    version = 2
     settings: AllskySettings
     fact_columns = {"wavelength_nm": "double", "site": "string"}  # noqa: RUF012
 
@@ -92,7 +93,7 @@ class Allsky(Archive):
             raise BadFile("unreadable", "the file is empty")
         if data.startswith(b"version https://git-lfs"):
             raise BadFile("unreadable", "a pointer of Git LFS, not the file")
-        data = pgm.unzipped(data, self.settings.max_file_mb << 20)
+        data = gzipped.unzipped(data, self.settings.max_unpacked_mb << 20)
         return data, pgm.frames(data, self.settings.max_pixels) if data.startswith(b"P5") else None
 
 
@@ -191,11 +192,12 @@ class _FitsMember(_Member):
         if header.get("SITE"):
             extra["site"] = str(header["SITE"]).strip()
         date = str(header.get("OBSDATE") or header.get("DATE-OBS") or "")
+        scale = times.scale_of(header)
         clock = str(header.get("OBSSTART") or header.get("TIME-OBS") or "")
         return {
             "width_px": found.width,
             "height_px": found.height,
-            "obs_time": times.parse(f"{date} {clock}".strip()) or times.parse(date),
+            "obs_time": times.parse(f"{date} {clock}".strip(), scale) or times.parse(date, scale),
         }
 
     def _pixels(self) -> tuple[np.ndarray, fits.FitsImage]:

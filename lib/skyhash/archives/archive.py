@@ -37,6 +37,8 @@ class Source(Protocol):
 
     path: str
     """As listed: an absolute path or a URI."""
+    table_rows: str | None
+    """What `Archive.table_rows` said of it, where that was asked before; None = it was not."""
 
     def bytes(self) -> builtins.bytes:
         """The whole content, read once and kept."""
@@ -80,7 +82,10 @@ class Archive:
     file_settings: ClassVar[tuple[str, ...]] = ()
     """Settings that name a file of which the whole content decides what is read."""
     row_tables: ClassVar[tuple[str, ...]] = ()
-    """Settings that name a table of which a file's own rows alone matter: `table_rows` gives these."""
+    """Settings that name a table of which a file's own rows alone matter: `table_rows` gives these.
+
+    The table is read once, on the driver; a file comes to its task with its own rows, as `Source.table_rows`.
+    """
     fact_columns: ClassVar[dict[str, str]] = {}
     """Keys of ``facts`` that SQL shows as typed columns of the view observation_facts: name -> Spark SQL type."""
 

@@ -80,6 +80,7 @@ class Interferometer(Archive):
     """See the module."""
 
     Settings = InterferometerSettings
+    version = 2
     settings: InterferometerSettings
     fact_columns = {  # noqa: RUF012
         "object": "string", "telescope": "string", "image_kind": "string", "beam_major_arcsec": "double",
@@ -110,7 +111,7 @@ class _Image:
         facts["width_px"], facts["height_px"] = int(header["NAXIS1"]), int(header["NAXIS2"])
         facts["source_id"], facts["label"] = source_of(header.get("OBJECT")), _text(header, "CLASS")
         facts["ra"], facts["dec"] = _place(header)
-        facts["obs_time"] = times.parse(str(header["DATE-OBS"])) if header.get("DATE-OBS") else None
+        facts["obs_time"] = times.date_obs(header)
         row = manifest.row_of(self.source, self.settings.manifest) or {}
         of_row = manifest.facts_of(row) if row else {"facts": {}}
         extra = {"image_kind": "peak_flux" if channels > 1 or self._says_peak(header) else "continuum"}

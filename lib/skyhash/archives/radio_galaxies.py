@@ -66,6 +66,7 @@ class RadioGalaxies(Archive):
     """See the module."""
 
     Settings = RadioGalaxiesSettings
+    version = 2
     settings: RadioGalaxiesSettings
     fact_columns = {"notes": "string", "pixel_arcsec": "double"}  # noqa: RUF012
 
@@ -179,13 +180,17 @@ class _NpzRow(_Member):
 
 
 class _FitsMember(_Member):
+    def _read(self, decode: bool) -> tuple[dict[str, Any], Any]:
+        of = self.settings
+        return fits_planes.read(self.source.bytes(), of.max_pixels, decode, of.max_unpacked_mb << 20)
+
     def _of_file(self, facts: dict[str, Any], extra: dict[str, Any]) -> None:
-        header, _ = fits_planes.read(self.source.bytes(), self.settings.max_pixels, decode=False)
+        header, _ = self._read(decode=False)
         facts["width_px"], facts["height_px"] = int(header["NAXIS1"]), int(header["NAXIS2"])
         if str(header.get("CTYPE1", "")).startswith("RA"):
             facts.setdefault("ra", manifest.number(str(header.get("CRVAL1"))))
             facts.setdefault("dec", manifest.number(str(header.get("CRVAL2"))))
-        facts["obs_time"] = times.parse(str(header["DATE-OBS"])) if header.get("DATE-OBS") else None
+        facts["obs_time"] = times.date_obs(header)
         facts["category"] = str(header.get("SURVEY") or header.get("TELESCOP") or "").strip() or None
         facts["source_id"] = str(header.get("OBJECT", "")).strip() or None
         facts["simulated"] = header.get("SIMULATD") is True
@@ -196,7 +201,7 @@ class _FitsMember(_Member):
     @guarded
     def image(self) -> Image:
         of = self.settings
-        header, cube = fits_planes.read(self.source.bytes(), of.max_pixels)
+        header, cube = self._read(decode=True)
         assert cube is not None
         values = fits_planes.plane_of(cube, header, of.cube, of.plane)
         return self._image(values, fits_planes.unit_of(header, of.cube, len(cube)), _pixel_arcsec(header))

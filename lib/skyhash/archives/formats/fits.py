@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import math
 import re
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
 
+from skyhash.archives.formats.gzipped import unzipped
 from skyhash.compiled import compiled
 from skyhash.errors import BadFile
 
@@ -112,6 +112,14 @@ def check_counts(data: bytes) -> None:
                 raise BadFile("unreadable", f"{key.decode()[:-1].strip()} is {said.decode()}, FITS allows 999")
 
 
+def check_tile(hdu, pixels: int, max_pixels: int) -> None:
+    """Refuse a tile-compressed image of larger tiles than itself: a tile is unpacked whole."""
+    if isinstance(hdu, fits.CompImageHDU):
+        tile = math.prod(hdu.tile_shape)
+        if tile > max(4 * pixels, 4096) or tile > max_pixels:
+            raise BadFile("too_large", f"a tile of {tile:,} px in an image of {pixels:,}")
+
+
 @compiled
 def _sum_of_words(words):
     """Sum of big-endian 32-bit words given as little-endian ones."""
@@ -158,12 +166,8 @@ def _image(hdu, shape: tuple[int, int], decode: bool, size: int, max_pixels: int
     if height * width > max_pixels:
         raise BadFile("too_large", f"the header says {width} x {height} px, at most {max_pixels:,} are decoded")
     bits = int(header["BITPIX"])
-    if isinstance(hdu, fits.CompImageHDU):
-        # a tile is unpacked whole, so its own size is checked, not only the image's
-        tile = math.prod(hdu.tile_shape)
-        if tile > max(4 * height * width, 4096) or tile > max_pixels:
-            raise BadFile("too_large", f"a tile of {tile:,} px in an image of {width} x {height}")
-    else:
+    check_tile(hdu, height * width, max_pixels)
+    if not isinstance(hdu, fits.CompImageHDU):
         start = int(hdu.fileinfo()["datLoc"])
         if start + height * width * abs(bits) // 8 > size:
             raise BadFile(
@@ -191,20 +195,3 @@ def _as_dict(header: fits.Header) -> dict[str, Any]:
         if not isinstance(value, fits.card.Undefined):
             found[card.keyword.upper()] = value
     return found
-
-
-def unzipped(data: bytes, most: int) -> bytes:
-    """Content of a gzipped file, other files as they are; ``unreadable`` or ``too_large`` above `most` bytes."""
-    if not data.startswith(b"\x1f\x8b"):
-        return data
-    unzip = zlib.decompressobj(wbits=31)
-    try:
-        inner = unzip.decompress(data, most)
-        more = b"" if unzip.eof or not unzip.unconsumed_tail else unzip.decompress(unzip.unconsumed_tail, 1)
-    except zlib.error as error:
-        raise BadFile("unreadable", f"damaged gzip file: {error}") from None
-    if more:
-        raise BadFile("too_large", f"gzip file of more than {most:,} bytes when unpacked")
-    if not unzip.eof:
-        raise BadFile("unreadable", "gzip file cut short")
-    return inner

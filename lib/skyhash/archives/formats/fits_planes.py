@@ -13,13 +13,15 @@ in `CUNIT3`):
 from __future__ import annotations
 
 import io
+import math
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
 
-from skyhash.archives.formats.fits import MAX_UNPACKED, check_counts, unzipped
+from skyhash.archives.formats.fits import MAX_UNPACKED, check_counts, check_tile
+from skyhash.archives.formats.gzipped import unzipped
 from skyhash.errors import BadFile
 
 Reduction = Literal["plane", "peak", "moment0", "moment1"]
@@ -51,8 +53,9 @@ def read(
             shape = _shape(hdu)
             if shape is None:
                 continue
-            if int(np.prod(shape, dtype=object)) > max_pixels:
+            if math.prod(shape) > max_pixels:
                 raise BadFile("too_large", f"{' x '.join(map(str, shape[::-1]))} values, at most {max_pixels:,}")
+            check_tile(hdu, math.prod(shape), max_pixels)
             header = _header(hdu.header)
             if not decode:
                 return header, None

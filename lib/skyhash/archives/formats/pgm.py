@@ -7,10 +7,7 @@ high one first, where the highest value is above 255. The header may hold commen
 
 from __future__ import annotations
 
-import gzip
-import io
 import re
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,26 +39,6 @@ class Frame:
         dtype = ">u2" if self.highest > 255 else "u1"
         values = np.frombuffer(data, dtype, self.width * self.height, self.start).reshape(self.height, self.width)
         return values.astype(np.uint16) if self.highest > 255 else values
-
-
-def unzipped(data: bytes, most_bytes: int) -> bytes:
-    """The content of a gzip file, or the data themselves.
-
-    Raises
-    ------
-    BadFile
-        ``unreadable`` or ``too_large``.
-    """
-    if not data.startswith(b"\x1f\x8b"):
-        return data
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
-            content = packed.read(most_bytes + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadFile("unreadable", f"gzip damaged or cut short: {error}") from None
-    if len(content) > most_bytes:
-        raise BadFile("too_large", f"more than {most_bytes:,} bytes unpacked")
-    return content
 
 
 def frames(data: bytes, max_pixels: int) -> list[Frame]:

@@ -14,6 +14,8 @@ from PIL import ImageOps
 from skyhash.errors import BadFile
 
 FORMATS = ("PNG", "JPEG")
+# the setting max_pixels counts, not a limit of Pillow's own
+Picture.MAX_IMAGE_PIXELS = None
 
 
 def size(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> tuple[int, int]:
@@ -29,7 +31,7 @@ def size(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> tu
     BadFile
         ``unreadable`` or ``too_large``.
     """
-    picture = _opened(data, max_pixels, formats)
+    picture = opened(data, max_pixels, formats)
     return picture.width, picture.height
 
 
@@ -48,7 +50,7 @@ def decoded(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS, up
     BadFile
         ``unreadable`` or ``too_large``.
     """
-    picture = _opened(data, max_pixels, formats)
+    picture = opened(data, max_pixels, formats)
     try:
         picture.load()
         if upright:
@@ -64,10 +66,11 @@ def decoded(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS, up
     return np.asarray(picture)
 
 
-def _opened(data: bytes, max_pixels: int, formats: tuple[str, ...]) -> Picture.Image:
+def opened(data: bytes, max_pixels: int, formats: tuple[str, ...]) -> Picture.Image:
+    """A picture, not yet decoded; ``unreadable`` or ``too_large``."""
     try:
         picture = Picture.open(io.BytesIO(data), formats=formats)
-    except (OSError, ValueError, SyntaxError, Picture.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError) as error:
         raise BadFile("unreadable", f"no picture ({', '.join(formats)}): {type(error).__name__}") from None
     if picture.width * picture.height > max_pixels:
         raise BadFile("too_large", f"{picture.width} x {picture.height} px, at most {max_pixels:,}")
@@ -80,7 +83,8 @@ def arrays(data: bytes, settings: Any) -> tuple[npt.NDArray, npt.NDArray | None]
     Parameters
     ----------
     settings
-        `npz_images` and `npz_labels` name the arrays; `max_pixels` limits an image, `max_file_mb` what is unpacked.
+        `npz_images` and `npz_labels` name the arrays; `max_pixels` limits an image, `max_unpacked_mb` what is
+        unpacked.
 
     Returns
     -------
@@ -96,8 +100,8 @@ def arrays(data: bytes, settings: Any) -> tuple[npt.NDArray, npt.NDArray | None]
         unpacked = sum(part.file_size for part in zipfile.ZipFile(io.BytesIO(data)).infolist())
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise BadFile("unreadable", f"npz damaged or cut short: {error}") from None
-    if unpacked > settings.max_file_mb << 20:
-        raise BadFile("too_large", f"{unpacked:,} bytes unpacked, at most {settings.max_file_mb} MiB")
+    if unpacked > settings.max_unpacked_mb << 20:
+        raise BadFile("too_large", f"{unpacked:,} bytes unpacked, at most {settings.max_unpacked_mb} MiB")
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as stored_arrays:
             names = list(stored_arrays)

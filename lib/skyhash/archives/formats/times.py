@@ -17,7 +17,8 @@ import erfa
 
 from skyhash.errors import BadFile
 
-SCALES = ("UTC", "UT", "TAI", "TT", "TDT")
+SCALES = {"UTC": "UTC", "UT": "UTC", "GMT": "UTC", "TAI": "TAI", "IAT": "TAI", "TT": "TT", "TDT": "TT", "ET": "TT"}
+"""Names of time scales (FITS 4.0, table 30) that are known, and the scale that each is read as."""
 UTC = dt.timezone.utc  # noqa: UP017
 _YEAR_FIRST = re.compile(r"^(\d{4})[-./](\d{1,2})[-./](\d{1,2})(?:[T_ ]+(.*))?$")
 _COMPACT = re.compile(r"^(\d{4})(\d{2})(\d{2})(?:[T_ ]+(.*))?$")
@@ -34,13 +35,13 @@ def parse(text: str, scale: str = "UTC") -> dt.datetime | None:
     ----------
     text : str
         In any of the forms above; a suffix ``_TAI``, ``_UTC``, ``_UT`` or ``Z`` overrules `scale`.
-    scale : {'UTC', 'TAI'}
+    scale : {'UTC', 'TAI', 'TT'}
         Time scale of a text without suffix.
     """
     text = text.strip().strip("'").strip()
     suffix = re.search(r"[_ ]?(TAI|UTC|UT|TT|TDT|Z)$", text, re.IGNORECASE)
     if suffix:
-        scale = {"TAI": "TAI", "TT": "TT", "TDT": "TT"}.get(suffix.group(1).upper(), "UTC")
+        scale = SCALES.get(suffix.group(1).upper(), "UTC")
         text = text[: suffix.start()]
     found = _YEAR_FIRST.match(text) or _COMPACT.match(text)
     if found:
@@ -69,11 +70,11 @@ def _in_utc(year: int, month: int, day: int, hour: int, minute: int, second: flo
         return None
     if hour > 24 or minute > 59 or second >= 61 or not 1900 <= year <= 2200:
         return None
-    if scale in ("UTC", "UT"):
+    if scale == "UTC":
         moment = dt.datetime(year, month, day, tzinfo=UTC) + dt.timedelta(hours=hour, minutes=minute)
         return moment + dt.timedelta(microseconds=round(min(second, 59.999999) * 1e6))
     days = erfa.dtf2d("TAI", year, month, day, hour, minute, min(second, 59.999999))
-    if scale in ("TT", "TDT"):
+    if scale == "TT":
         days = erfa.tttai(*days)
     clock = erfa.d2dtf("UTC", 6, *erfa.taiutc(*days))
     y, m, d, (h, mi, s, micro) = (clock[0], clock[1], clock[2], clock[3].item())
@@ -93,9 +94,7 @@ def observation_time(header: Mapping[str, Any]) -> dt.datetime:
     BadFile
         ``no_time``.
     """
-    scale = str(header.get("TIMESYS") or "UTC").strip().upper()
-    if scale not in SCALES:
-        raise BadFile("no_time", f"TIMESYS is {scale}, expected one of {', '.join(SCALES)}")
+    scale = scale_of(header)
     seen = []
     for key in ("DATE-OBS", "DATE_OBS", "DATE__OBS", "DATE-BEG", "DATE-AVG", "DATE-END", "T_OBS", "T_REC"):
         text = header.get(key)
@@ -106,6 +105,32 @@ def observation_time(header: Mapping[str, Any]) -> dt.datetime:
         if moment is not None:
             return moment + _clock(header) if _is_date_only(text) else moment
     raise BadFile("no_time", f"cannot read {', '.join(seen)}" if seen else "neither DATE-OBS nor T_OBS nor T_REC")
+
+
+def scale_of(header: Mapping[str, Any]) -> str:
+    """Time scale of a header's dates: TIMESYS, or UTC where it has none.
+
+    Raises
+    ------
+    BadFile
+        ``no_time``: an unknown one.
+    """
+    said = str(header.get("TIMESYS") or "UTC").strip().upper()
+    if said not in SCALES:
+        raise BadFile("no_time", f"TIMESYS is {said}, expected one of {', '.join(SCALES)}")
+    return SCALES[said]
+
+
+def date_obs(header: Mapping[str, Any]) -> dt.datetime | None:
+    """DATE-OBS in UTC; None where it is missing or no time.
+
+    Raises
+    ------
+    BadFile
+        ``no_time``: it is there, on an unknown time scale.
+    """
+    text = header.get("DATE-OBS")
+    return parse(str(text), scale_of(header)) if text else None
 
 
 def slot_time(header: Mapping[str, Any]) -> dt.datetime | None:

@@ -12,9 +12,8 @@ Failing that, when the time in the file's name (``20110101_000000_TAI``) is the 
 from __future__ import annotations
 
 import csv
-import io
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -29,26 +28,44 @@ _SLOT = re.compile(r"(\d{4})[.\-]?(\d{2})[.\-]?(\d{2})[_T](\d{2}):?(\d{2}):?(\d{
 
 @dataclass(frozen=True)
 class KeywordTable:
-    """Rows of keywords, found by file path or by slot time.
+    """Rows of keywords, found by file path or by slot time; a row's fields are read when it is found.
 
     Parameters
     ----------
+    names : list of str
+        Columns, in capitals.
+    lines : list of str
+        Rows as written: half a million rows of thirty values would be gigabytes.
+    split : callable
+        A line's fields.
     by_path : dict
-        Tail of a path (its last one to four parts, joined by slashes) -> keywords. Ambiguous tails are left out.
+        Tail of a path (its last one to four parts, joined by slashes) -> row. Ambiguous tails are left out.
     by_slot : dict
-        ``yyyymmdd_hhmmss`` of T_REC -> keywords.
+        ``yyyymmdd_hhmmss`` of T_REC -> row.
     """
 
-    by_path: dict[str, dict[str, Any]]
-    by_slot: dict[str, dict[str, Any]]
+    names: list[str]
+    lines: list[str]
+    split: Callable[[str], list[str]]
+    by_path: dict[str, int]
+    by_slot: dict[str, int]
 
     def find(self, path: str) -> dict[str, Any]:
         """Keywords of a file; empty where the table has none."""
         for tail in reversed(_tails(path)):
             if tail in self.by_path:
-                return self.by_path[tail]
-        slot = slot_of(PurePosixPath(path).name)
-        return self.by_slot.get(slot, {}) if slot else {}
+                return self.row(self.by_path[tail])
+        row = self.by_slot.get(slot_of(PurePosixPath(path).name))
+        return {} if row is None else self.row(row)
+
+    def row(self, number: int) -> dict[str, Any]:
+        """Keywords of a row, counted from 0."""
+        fields = self.split(self.lines[number])
+        return {name: value(field) for name, field in zip(self.names, fields, strict=True)}
+
+    def says_else(self, one: int, other: int) -> bool:
+        """Whether two rows differ."""
+        return self.lines[one] != self.lines[other] and self.row(one) != self.row(other)
 
 
 def slot_of(text: str) -> str:
@@ -63,7 +80,8 @@ def load(path: str, storage: Mapping[str, str] | None = None) -> KeywordTable:
     Raises
     ------
     InputError
-        The file is missing, not text, or has no header row or no way to tell which file a row belongs to.
+        The file is missing, not text, or has no header row or no way to tell which file a row belongs to; or two rows
+        have other keywords for one file or slot.
     """
     text = files.read_text(str(path), "archive.keywords", storage)
     return parse(text, str(path))
@@ -74,31 +92,39 @@ def parse(text: str, what: str = "archive.keywords") -> KeywordTable:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if len(lines) < 2:
         raise InputError(what, f"{len(lines)} lines", "a row of column names and at least one row of keywords")
-    rows = _rows(lines)
-    names = [name.strip().strip('"').upper() for name in rows[0]]
+    split = _splitter(lines[0])
+    names = [name.strip().strip('"').upper() for name in split(lines[0])]
     files = [i for i, name in enumerate(names) if name in FILE_COLUMNS]
     if "T_REC" not in names and not files:
         raise InputError(what, f"columns {', '.join(names[:8])}", f"T_REC or one of {', '.join(FILE_COLUMNS)}".lower())
-    by_path: dict[str, dict[str, Any]] = {}
-    by_slot: dict[str, dict[str, Any]] = {}
-    ambiguous = set()
-    for number, row in enumerate(rows[1:], start=2):
-        if len(row) != len(names):
-            raise InputError(f"{what}, row {number}", f"{len(row)} fields", f"{len(names)}, as the first row names")
-        header = {name: value(field) for name, field in zip(names, row, strict=True)}
-        slot = slot_of(str(header.get("T_REC") or ""))
-        if slot and by_slot.get(slot, header) != header:
-            raise InputError(f"{what}, row {number}", f"T_REC {slot} a second time with other keywords", "one row each")
-        if slot:
-            by_slot[slot] = header
-        for i in files:
-            for tail in _tails(row[i].strip()):
-                if tail in by_path:
-                    ambiguous.add(tail)
-                by_path[tail] = header
+    table = KeywordTable(names, lines[1:], split, {}, {})
+    of_slot = names.index("T_REC") if "T_REC" in names else None
+    of_file: dict[str, int] = {}
+    ambiguous: set[str] = set()
+    for number, line in enumerate(table.lines):
+        fields = split(line)
+        if len(fields) != len(names):
+            expected = f"{len(names)}, as the first row names"
+            raise InputError(f"{what}, row {number + 2}", f"{len(fields)} fields", expected)
+        if of_slot is not None and (slot := slot_of(fields[of_slot])):
+            _enter(table, table.by_slot, slot, number, f"T_REC {slot}", what)
+        for path in (fields[i].strip().strip('"') for i in files):
+            if path and path not in of_file:
+                ambiguous.update(tail for tail in _tails(path) if table.by_path.get(tail, number) != number)
+                table.by_path.update(dict.fromkeys(_tails(path), number))
+            if path:
+                _enter(table, of_file, path, number, path, what)
     for tail in ambiguous:
-        del by_path[tail]
-    return KeywordTable(by_path, by_slot)
+        del table.by_path[tail]
+    return table
+
+
+def _enter(table: KeywordTable, known: dict[str, int], key: str, number: int, named: str, what: str) -> None:
+    """Note the row of a key; a key of two rows that differ is refused, for either may be the right one."""
+    first = known.setdefault(key, number)
+    if first != number and table.says_else(first, number):
+        found = f"{named} a second time with other keywords than in row {first + 2}"
+        raise InputError(f"{what}, row {number + 2}", found, "one row each")
 
 
 def value(field: str) -> Any:
@@ -114,12 +140,13 @@ def value(field: str) -> Any:
     return field
 
 
-def _rows(lines: list[str]) -> list[list[str]]:
-    if "\t" in lines[0]:
-        return [line.split("\t") for line in lines]
-    if "," in lines[0]:
-        return list(csv.reader(io.StringIO("\n".join(lines))))
-    return list(csv.reader(io.StringIO("\n".join(" ".join(line.split()) for line in lines)), delimiter=" "))
+def _splitter(first: str) -> Callable[[str], list[str]]:
+    """How a table is split into fields, by its first line."""
+    if "\t" in first:
+        return lambda line: line.split("\t")
+    if "," in first:
+        return lambda line: next(csv.reader((line,)))
+    return lambda line: next(csv.reader((" ".join(line.split()),), delimiter=" "))
 
 
 def _tails(path: str) -> list[str]:

@@ -66,7 +66,13 @@ class SolarFits(Archive):
     def table_rows(self, source: Source) -> str:
         """The file's keywords in the table."""
         found = self.keyword_table.find(source.path) if self.keyword_table else {}
-        return json.dumps(found, sort_keys=True, default=str) if found else ""
+        return json.dumps(found, sort_keys=True) if found else ""
+
+    def keywords_of(self, source: Source) -> dict[str, Any]:
+        """The file's keywords in the table: those that came with it, or found there."""
+        if source.table_rows is not None:
+            return json.loads(source.table_rows) if source.table_rows else {}
+        return self.keyword_table.find(source.path) if self.keyword_table else {}
 
     def check_settings(self) -> None:
         """Read the keyword table, so that a bad one is reported before any file is opened."""
@@ -171,8 +177,7 @@ class MagnetogramFile:
         archive, path = self.archive, self.source.path
         # the file's own keywords take precedence: a table may be newer, but BSCALE and BLANK belong to the
         # file's pixels
-        table = archive.keyword_table
-        header = {**(table.find(path) if table else {}), **image.header}
+        header = {**archive.keywords_of(self.source), **image.header}
         archive.check_instrument(header, path)
         obs_time = times.observation_time(header)
         disk, cdelt = archive.disk(header)

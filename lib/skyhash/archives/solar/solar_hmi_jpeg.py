@@ -26,7 +26,6 @@ name:
 from __future__ import annotations
 
 import datetime as dt
-import io
 import re
 from collections.abc import Collection, Iterator
 from pathlib import PurePosixPath
@@ -36,7 +35,7 @@ import numpy as np
 import numpy.typing as npt
 
 from skyhash.archives.archive import Archive, Facts, Source
-from skyhash.archives.formats import times
+from skyhash.archives.formats import pictures, times
 from skyhash.archives.guard import guarded
 from skyhash.archives.solar import solar_checks, solar_header
 from skyhash.errors import BadFile
@@ -134,13 +133,9 @@ def time_of_name(path: str) -> dt.datetime:
 
 
 def _grey(data: bytes, max_pixels: int) -> tuple[npt.NDArray[np.uint8], str]:
-    from PIL import Image as Picture
-
     if not data:
         raise BadFile("unreadable", "the file is empty")
-    with Picture.open(io.BytesIO(data), formats=FORMATS) as picture:
-        if picture.width * picture.height > max_pixels:
-            raise BadFile("too_large", f"{picture.width} x {picture.height} px, at most {max_pixels:,} are decoded")
+    with pictures.opened(data, max_pixels, FORMATS) as picture:
         form = str(picture.format)
         if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
             raise BadFile("wrong_instrument", f"{form} of mode {picture.mode}, expected 8-bit grey")

@@ -74,7 +74,7 @@ class Describer:
 def describer(
     archive_settings: ArchiveSettings, descriptor_id: str, settings: DescriptorSettings
 ) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
-    """Function for `mapInPandas` over (image_id, path, member, checksum), sorted by path: rows of `DESCRIBED`.
+    """Function for `mapInPandas` over (image_id, path, member, checksum, table_rows) by path: rows of `DESCRIBED`.
 
     A file is opened once for all its consecutive images. A file whose content differs from what ingest saw is refused
     (`changed`).
@@ -91,9 +91,8 @@ def describer(
             rows = []
             for path, group in batch.groupby("path", sort=False):
                 if source is None or source.path != path:
-                    source = FileSource(
-                        str(path), archive_settings.storage, archive_settings.max_file_mb << 20, companions
-                    )
+                    most, of_table = archive_settings.max_file_mb << 20, group["table_rows"].iloc[0]
+                    source = FileSource(str(path), archive_settings.storage, most, companions, of_table)
                 rows += _describe_file(archive, source, group, describe_one)
             # dtype object with None: pandas would convert columns with missing bytes or shapes to floats
             frame = pd.DataFrame(rows, columns=_COLUMNS, dtype=object)

@@ -33,15 +33,22 @@ def read_schema(described: bool) -> str:
     return f"reason string, message string, read_key string, modified_us bigint, {facts}{more}"
 
 
-def source_of(settings: ArchiveSettings, path: str, companions: dict[str, bytes | None] | None = None) -> FileSource:
-    """A file of the archive, within the settings' limits; `companions` as of `FileSource`."""
-    return FileSource(path, settings.storage, settings.max_file_mb << 20, companions)
+def source_of(
+    settings: ArchiveSettings,
+    path: str,
+    companions: dict[str, bytes | None] | None = None,
+    table_rows: str | None = None,
+) -> FileSource:
+    """A file of the archive, within the settings' limits; `companions` and `table_rows` as of `FileSource`."""
+    return FileSource(path, settings.storage, settings.max_file_mb << 20, companions, table_rows)
 
 
 def reader_of_files(
     settings: ArchiveSettings, describe: list[tuple[str, DescriptorSettings]]
 ) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
-    """Function for `mapInPandas` over (path, modified_us, read_key): a row of `read_schema` for each image or bad file.
+    """Function for `mapInPandas` over (path, modified_us, read_key, table_rows): rows of `read_schema`.
+
+    There is one for each image and for each file that cannot be read.
 
     Parameters
     ----------
@@ -68,8 +75,10 @@ def reader_of_files(
 
         for batch in batches:
             rows: list[dict[str, Any]] = []
-            for path, modified, read_key in batch[["path", "modified_us", "read_key"]].itertuples(index=False):
-                for row in _file_rows(archive, settings, source_of(settings, path, companions), describers):
+            columns = batch[["path", "modified_us", "read_key", "table_rows"]]
+            for path, modified, read_key, of_table in columns.itertuples(index=False):
+                source = source_of(settings, path, companions, of_table)
+                for row in _file_rows(archive, settings, source, describers):
                     rows.append(row | {"modified_us": modified, "read_key": read_key})
                     if len(rows) >= ROWS_PER_BATCH:
                         yield frame(rows)

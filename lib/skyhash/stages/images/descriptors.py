@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from skyhash.archives import ARCHIVES
 from skyhash.config import Config
 from skyhash.settings import DescriptorSettings
 from skyhash.spark.progress import progress
 from skyhash.spark.storage.store import Store
 from skyhash.spark.udfs.describing import DESCRIBED, describer
+from skyhash.stages.images import table_rows
 from skyhash.stages.runs.fingerprint import describe_key, descriptor_id
 from skyhash.stages.runs.report import Report
 
@@ -56,11 +58,16 @@ def describe(
     from pyspark.sql import functions as f
 
     settings = wanted(config)[wanted_id]
+    archive = ARCHIVES.make(config.archive)
+    archive.check_settings()
     udf = describer(config.archive, wanted_id, settings)
     tasks = max(spark.sparkContext.defaultParallelism, count // IMAGES_PER_TASK)
     part = f.expr(f"image_id div {MEMBERS_PER_TASK}")
-    shared = rows.repartition(tasks, "path", part).sortWithinPartitions("path", "member")
-    with store.work_folder(f"{report.run_id}-{wanted_id}") as work:
+    name = f"{report.run_id}-{wanted_id}"
+    with store.work_folder(name) as work, store.work_folder(f"{name}-tables") as tables:
+        paths = (row["path"] for row in rows.select("path").distinct().toLocalIterator())
+        files = table_rows.joined(rows, paths, archive, tables)
+        shared = files.repartition(tasks, "path", part).sortWithinPartitions("path", "member")
         with progress(spark, f"describe: {count:,} images by {settings.kind}"):
             shared.mapInPandas(udf, DESCRIBED).write.parquet(str(work))
         made = spark.read.schema(DESCRIBED).parquet(str(work))

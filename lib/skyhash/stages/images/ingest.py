@@ -32,7 +32,7 @@ from skyhash.listing import list_files
 from skyhash.spark.progress import progress
 from skyhash.spark.storage.store import Store
 from skyhash.spark.udfs.reading import read_schema, reader_of_files, source_of
-from skyhash.stages.images import descriptors, ingest_rows
+from skyhash.stages.images import descriptors, ingest_rows, table_rows
 from skyhash.stages.images.file_changes import Changes, compare
 from skyhash.stages.images.ingest_rows import FACTS, UPDATES, Settled, Update
 from skyhash.stages.runs.fingerprint import content_key, file_key, refusal_key
@@ -86,7 +86,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "", describe: bool = 
         report.facts |= {"new observations": 0, "new in quarantine": 0}
         report.idle = True
     else:
-        _take_in(spark, config, store, report, changes, key_of, describe)
+        _take_in(spark, config, store, report, changes, archive, key_of, describe)
     return report
 
 
@@ -107,8 +107,8 @@ def _keys(archive: Archive, config: Config) -> Callable[[str], str]:
 
 
 def _take_in(
-    spark: SparkSession, config: Config, store: Store, report: Report, changes: Changes, key_of: Callable[[str], str],
-    describe: bool,
+    spark: SparkSession, config: Config, store: Store, report: Report, changes: Changes, archive: Archive,
+    key_of: Callable[[str], str], describe: bool,
 ) -> None:  # fmt: skip
     from pyspark.sql import functions as f
 
@@ -120,8 +120,9 @@ def _take_in(
     listed = [(one.path, one.modified_us, key_of(one.path)) for one in new]
     rows = spark.createDataFrame(listed, "path string, modified_us bigint, read_key string")
     # decoding dominates the cost: it is done once, its results go to a work folder before rows are split and numbered
-    with store.work_folder(report.run_id) as work:
+    with store.work_folder(report.run_id) as work, store.work_folder(f"{report.run_id}-tables") as tables:
         if new:
+            rows = table_rows.joined(rows, (one.path for one in new), archive, tables)
             with progress(spark, f"ingest: {len(new):,} files"):
                 rows.repartition(tasks).mapInPandas(read, schema).write.parquet(str(work))
         made = spark.read.schema(schema).parquet(str(work)) if new else spark.createDataFrame([], schema)
