@@ -75,6 +75,13 @@ def test_plots_draw_whatever_rows_there_are(rows):
     assert len(pixels(plots.training([0.0], {})))
 
 
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 9, 40, 200, 2000])
+def test_days_are_drawn_for_spans_of_any_length(length):
+    # matplotlib warns, and tests fail on warnings, if an axis finds no spacing of its ticks
+    days = pd.DataFrame({"method": "hash", "day": np.arange(15000, 15000 + length), "precision": 0.9, "f1": 0.8})
+    assert holds(plots.over_time(days), "#1f5fa8")
+
+
 @pytest.mark.parametrize(
     ("method", "text"),
     [

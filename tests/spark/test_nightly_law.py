@@ -14,11 +14,13 @@ from small_chain import settings
 from skyhash.simulated.solar import archive
 from skyhash.spark.neighbours import jobs
 from skyhash.spark.storage.store import Store
+from skyhash.stages.evaluation import evaluate
 from skyhash.stages.images import describe, ingest
 from skyhash.stages.models import hashes
 from skyhash.stages.neighbours import neighbour_methods, neighbours
 
 IMAGES, NIGHTS = 22, 3
+BINARY = ("itq", "pca_sign", "lsh")  # their distances are often equal, and ids, by order of arrival, decide then
 
 
 class Killed(BaseException):
@@ -72,7 +74,7 @@ class Nights:
     def config(self, warehouse="warehouse"):
         return settings(
             self.root, f"archive.path={self.folder}", f"warehouse={self.root / warehouse}", f"hash.model={self.model}",
-            "archive.vanished=retire", "neighbours.k=5",
+            "archive.vanished=retire", "neighbours.k=5", "evaluate.queries=all",
         )  # fmt: skip
 
     def run(self, warehouse="warehouse"):
@@ -128,6 +130,19 @@ class Nights:
             found["neighbours"][path[row["query_id"]]] = sorted((-similar, path[i]) for similar, i in listed)
         return found
 
+    def evaluated(self, warehouse="warehouse"):
+        """Both evaluation tables, after an evaluation of all queries: metrics by path of the query, and summaries."""
+        evaluate.run(self.spark, self.config(warehouse))
+        store = Store(self.spark, str(self.root / warehouse))
+        path = {row["image_id"]: row["path"] for row in store.live().collect()}
+        rows = store.read("evaluation_queries").collect()
+        queries = {(path[row["image_id"]], row["evaluation"], row["method"], row["parameters"], name): value
+                   for row in rows for name, value in row["metrics"].items()}  # fmt: skip
+        numbers = ("value", "low", "high", "n", "images", "published")
+        summaries = {(row["evaluation"], row["method"], row["metric"], row["parameters"], name): row[name]
+                     for row in store.read("evaluation_summary").collect() for name in numbers}  # fmt: skip
+        return queries, summaries
+
 
 @pytest.mark.parametrize("seed", [4])
 def test_any_nights_give_the_tables_of_one_built_from_scratch(spark, tmp_path, made, built, monkeypatch, seed):
@@ -151,3 +166,7 @@ def test_any_nights_give_the_tables_of_one_built_from_scratch(spark, tmp_path, m
     builds = Store(spark, str(tmp_path / "warehouse")).read("neighbour_runs").collect()
     extended = [row for row in builds if row["extended_run"]]
     assert extended and sum(row["new_images"] for row in extended) and sum(row["gone_images"] for row in extended)
+    for one, other in zip(nights.evaluated(), nights.evaluated("scratch"), strict=True):
+        differing = sorted({key[:-1] for key in one.keys() | other.keys() if one.get(key) != other.get(key)})
+        assert not [key for key in differing if not any(name in str(key) for name in BINARY)], differing
+        assert len(one) > 1000

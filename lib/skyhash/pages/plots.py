@@ -121,7 +121,7 @@ def over_time(days: pd.DataFrame, against: str | None = None) -> bytes:
             axes.plot(when, value, marker="o", markersize=size, linewidth=width, color=colours[method],
                       label=theme.label(method))  # fmt: skip
         axes.set_title(f"{TITLES[name]} by day of the query", fontsize=10, color=theme.INK, loc="left")
-        axes.xaxis.set_major_locator(dates.AutoDateLocator(maxticks=6))
+        axes.xaxis.set_major_locator(dates.AutoDateLocator(minticks=3, maxticks=8))
         axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
         theme.plain(axes)
     low, high = all_axes[0].get_ylim()
