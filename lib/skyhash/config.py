@@ -299,15 +299,39 @@ def _as_config_error(error: ValidationError, model: Any, prefix: str) -> ConfigE
     if first["type"] == "extra_forbidden":
         known = ", ".join(_known_keys(model, first["loc"][:-1]))
         return ConfigError(key, "an unknown key", f"one of {known}")
-    return ConfigError(key, repr(first["input"]), _expected(first))
+    found = "nothing" if first["type"] == "missing" else repr(first["input"])
+    return ConfigError(key, found, _expected(first["type"], first.get("ctx", {}), first["msg"]))
 
 
-def _expected(error: Any) -> str:
-    """pydantic's message as the end of "found ..., expected ..."."""
-    message = error["msg"]
-    for start in ("Input should be ", "String should ", "Value error, "):
-        message = message.removeprefix(start)
-    return f"a value {message}" if message.startswith(("greater", "less")) else message
+# kinds of pydantic's errors, by the beginning of their names
+_EXPECTED = {
+    "missing": "a value",
+    "int_": "a whole number",
+    "float_": "a number",
+    "finite_number": "a finite number",
+    "bool_": "true or false",
+    "string_type": "a text",
+    "greater_than_equal": "a value of {ge:g} or more",
+    "greater_than": "a value greater than {gt:g}",
+    "less_than_equal": "a value of {le:g} or less",
+    "less_than": "a value less than {lt:g}",
+    "literal_error": "one of {expected}",
+    "too_short": "a list of {min_length} or more",
+    "too_long": "a list of {max_length} or fewer",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a group of settings",
+    "model_": "a group of settings",
+    "string_pattern_mismatch": "a text of the form {pattern}",
+}
+
+
+def _expected(kind: str, context: dict[str, Any], message: str) -> str:
+    """The end of "found ..., expected ..." for an error of pydantic's; a validator's own message stays as it is."""
+    for start, text in _EXPECTED.items():
+        if kind.startswith(start):
+            return text.format_map(context)
+    return message.removeprefix("Value error, ")
 
 
 def _known_keys(model: Any, groups: tuple[Any, ...]) -> list[str]:

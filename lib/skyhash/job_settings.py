@@ -88,8 +88,12 @@ class NeighbourSettings(Settings):
     publish_below_recall: bool = Field(
         False, description="write lists whose measured recall is below neighbours.recall; else the job ends with code 4"
     )
-    exclude_minutes: float = Field(0.0, ge=0, description="leave out images within this time of the query")
-    exclude_degrees: float = Field(0.0, ge=0, description="leave out images within this angle on the sky")
+    exclude_minutes: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="leave out images within this time of the query"
+    )
+    exclude_degrees: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="leave out images within this angle on the sky"
+    )
     exclude_same_checksum: bool = Field(False, description="leave out images of files with the query's checksum")
     exclude_same_source: bool = Field(False, description="leave out images of the query's source_id")
     where: str = Field("", description="SQL predicate on observations: only these images may be listed")

@@ -85,6 +85,15 @@ def test_powers_of_two_scale_distances_and_leave_cosines_alone(power):
         np.testing.assert_array_equal(np.float64(one[2]) * factor, np.float64(other[2]))
 
 
+@pytest.mark.parametrize("magnitude", [1e39, 1e-50])
+def test_distances_that_are_no_float32_numbers_are_refused_by_magnitude(magnitude):
+    made = magnitude * np.random.default_rng(1).normal(size=(20, 5))
+    with pytest.raises(InputError, match=r"code: found numbers of magnitudes up to .* expected 2.0e-31 to 7.6e.37"):
+        prepare(np.arange(20), made, "euclidean")
+    assert np.isfinite(prepare(np.arange(20), made, "cosine").values).all()
+    assert prepare(np.arange(20), 0 * made, "euclidean").scale == 1
+
+
 def test_a_zero_code_has_cosine_0_with_all_and_lists_the_first_ids():
     data = codes("random", 60)
     data[[5, 17]] = 0

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -222,6 +223,59 @@ def test_what_cannot_be_searched_is_refused_in_one_line(spark, tmp_path, make, s
         search(spark, tmp_path, vectors, **settings)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "out" / "neighbours").exists()
+
+
+def test_a_file_that_is_no_table_is_one_line(spark, tmp_path):
+    good = write(tmp_path, floats(400))
+    content = Path(good).read_bytes()
+    junk = {
+        "empty": b"", "text": b"no Parquet file\n" * 9, "cut short": content[: len(content) // 2],
+        "garbled": content[:20] + 40 * b"\xff" + content[60:],
+    }  # fmt: skip
+    for name, bad in junk.items():
+        file = tmp_path / f"{name}.parquet"
+        file.write_bytes(bad)
+        with pytest.raises(InputError, match=rf"--vectors: found {file}, unreadable, expected a Parquet") as error:
+            search(spark, tmp_path, str(file), k=3)
+        assert "\n" not in str(error.value)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="no Parquet file in it"):
+        search(spark, tmp_path, str(tmp_path / "folder"))
+    assert not (tmp_path / "out" / "neighbours").exists()
+
+
+CODES_REFUSED = [
+    ([[[1.0]], [[2.0]]], pa.list_(pa.list_(pa.float32())), r"code: found array<array<float>>, expected array<float>"),
+    ([{"a": 1.0}, {"a": 2.0}], pa.struct([("a", pa.float32())]), r"code: found struct<a:float>, expected"),
+    ([[1.0, None], [2.0, 1.0]], pa.list_(pa.float32()), "null in the code of image_id 0"),
+    ([[1.0, 2.0], None], pa.list_(pa.float32()), "no code for image_id 1"),
+    ([[1.0, 2.0], [3.0]], pa.list_(pa.float32()), "code: found lengths from 1 to 2, expected codes of one length"),
+    ([[], []], pa.list_(pa.float32()), "code: found empty codes"),
+    ([[1e39, 1.0], [3.0, 1.0]], pa.list_(pa.float64()), r"code: found numbers of magnitudes up to 1e\+39, expected"),
+    ([[1e-50, 0.0], [0.0, 0.0]], pa.list_(pa.float64()), "code: found numbers of magnitudes up to 1e-50, expected"),
+]
+
+
+@pytest.mark.parametrize(("codes", "kind", "message"), CODES_REFUSED)
+def test_codes_that_cannot_be_compared_are_one_line(spark, tmp_path, codes, kind, message):
+    pq.write_table(pa.table({"image_id": [0, 1], "code": pa.array(codes, kind)}), tmp_path / "vectors.parquet")
+    with pytest.raises(InputError, match=message) as error:
+        search(spark, tmp_path, str(tmp_path / "vectors.parquet"), metric="euclidean")
+    assert "\n" not in str(error.value) and error.value.exit_code == 2
+
+
+def test_paths_have_spaces_and_a_file_that_was_replaced_in_place_is_searched_anew(spark, tmp_path, monkeypatch):
+    folder = tmp_path / "a folder (\u00e9)"
+    folder.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(neighbour_search, "_write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            search(spark, folder, write(folder, floats(60)), k=5)
+    codes = floats(60, seed=9)
+    vectors = write(folder, codes)
+    rows, run, _ = search(spark, folder, vectors, k=5)
+    assert rows == from_kernel(codes, ids_of(60), k=5)
+    assert json.loads(run["parameters"])["pieces_found"] == 0
 
 
 def test_no_table_and_no_column_are_refused(spark, tmp_path):

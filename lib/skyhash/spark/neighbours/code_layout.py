@@ -66,7 +66,7 @@ def lay_out(frame: DataFrame, metric: str, folder: Path, name: str) -> CodeFiles
         raise InputError("image_id", f"{ids[repeated[0]]} more than once", "every id once")
     np.save(parts / "order.npy", order)
     ids.tofile(folder / "ids")
-    codes = _prepare(frame, staged, metric, folder, vectors.scale_of(largest) if largest else 1.0)
+    codes = _prepare(frame, staged, metric, folder, vectors.scale_of(largest, metric, staged.length))
     shutil.rmtree(parts)
     (folder / "codes.new").write_text(json.dumps(asdict(codes)), encoding="utf-8")
     os.replace(folder / "codes.new", folder / MARK)

@@ -18,7 +18,9 @@ writes  neighbours, neighbour_runs, runs
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from skyhash.config import Config
@@ -33,6 +35,10 @@ from skyhash.stages.runs.report import Report
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+
+# signs of Spark's errors
+MISTAKES = {"PATH_NOT_FOUND": "no such file or folder", "UNABLE_TO_INFER_SCHEMA": "no Parquet file in it"}
 
 
 def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
@@ -92,13 +98,27 @@ def run_vectors(
         There is no such table, it lacks a column, or its codes cannot be compared.
     """
     report = Report("neighbours")
-    table, content = _open(spark, Location(vectors, storage))
+    with _readable(vectors):
+        table, content = _open(spark, Location(vectors, storage))
     store = Store(spark, out, format, work, storage)
     if "code" in table.columns and dict(table.dtypes)["code"] == "binary" and settings.metric != "hamming":
         raise InputError("--vectors", "packed bits", f"arrays of floats for --metric {settings.metric}, or hamming")
     codes = table.select(*[c for c in ("image_id", "code") if c in table.columns])
-    search(store, report, Input(codes, table, vectors, vectors, content, ""), settings, seed)
+    with _readable(vectors):
+        search(store, report, Input(codes, table, vectors, vectors, content, ""), settings, seed)
     return report
+
+
+@contextmanager
+def _readable(vectors: str) -> Iterator[None]:
+    """Refuse, in one line, a file that Spark finds unreadable inside the block, as soon as it is read."""
+    try:
+        yield
+    except Exception as error:
+        file = re.search(r"FAILED_READ_FILE\S*\] Encountered error while reading file (.+?)\.\s", str(error))
+        if file is None:
+            raise
+        raise InputError("--vectors", f"{Location.of_spark(file[1])}, unreadable", "a Parquet or Delta table") from None
 
 
 def _open(spark: SparkSession, path: Location) -> tuple[DataFrame, str]:
@@ -110,7 +130,9 @@ def _open(spark: SparkSession, path: Location) -> tuple[DataFrame, str]:
         table = spark.read.format(kind).load(path.for_spark)
         files = sorted(table.inputFiles())
     except AnalysisException as error:
-        found = "no such file or folder" if "PATH_NOT_FOUND" in str(error) else " ".join(str(error).split())[:160]
+        found = next(
+            (line for sign, line in MISTAKES.items() if sign in str(error)), " ".join(str(error).split())[:160]
+        )
         raise InputError("--vectors", f"{path}: {found}", "a Parquet or Delta table") from None
     entries = [Location.of_spark(file, path.options).entry() for file in files]
     return table, str([(str(one.location), one.size, one.modified) for one in entries if one])

@@ -13,6 +13,7 @@ from skyhash.topk.vectors.simd import LANES
 
 METRICS = ("cosine", "euclidean", "hamming", "blend")
 MAX_ROWS = 2**32 - 1  # row numbers are 32 bits wide
+LEAST_MAGNITUDE = 2.0**-102  # of codes: distances 2**-24 times as long are still normal float32 numbers
 CHUNK = 1 << 17  # numbers converted at a time in float64: 1 MiB, which fits a core's cache
 
 
@@ -98,7 +99,7 @@ def prepare(ids: ArrayLike, codes: NDArray, metric: str) -> Rows:
         raise InputError("image_id", f"{ordered[repeated[0]]} more than once", "every id once")
     if metric == "hamming":
         return sorted_rows(ordered, codes[order], metric, 1.0)
-    scale = 1.0 if metric == "cosine" else scale_of(largest(ordered, codes, order))
+    scale = 1.0 if metric == "cosine" else scale_of(largest(ordered, codes, order), metric, codes.shape[1])
     values = np.zeros((len(ordered), padded(codes.shape[1])), np.float32)
     norms = np.zeros(len(ordered))
     step = rows_at_once(codes.shape[1])
@@ -155,8 +156,18 @@ def largest(ids: NDArray, codes: NDArray, order: NDArray | None = None) -> float
     return biggest
 
 
-def scale_of(biggest: float) -> float:
-    """The smallest power of two not below `biggest`: dividing by it is exact and leaves magnitudes of at most 1."""
+def scale_of(biggest: float, metric: str, dimensions: int) -> float:
+    """The smallest power of two not below `biggest`: dividing by it is exact and leaves magnitudes of at most 1.
+
+    Raises
+    ------
+    InputError
+        Euclidean distances between codes of this magnitude are not float32 numbers, as stored similarities are.
+    """
+    most = float(np.finfo(np.float32).max) / (2 * np.sqrt(dimensions))
+    if metric == "euclidean" and biggest > 0 and not LEAST_MAGNITUDE <= biggest <= most:
+        expected = f"{LEAST_MAGNITUDE:.1e} to {most:.1e}, so that distances are float32 numbers"
+        raise InputError("code", f"numbers of magnitudes up to {biggest:.2g}", expected)
     return float(2.0 ** np.ceil(np.log2(biggest))) if biggest > 0 else 1.0
 
 
