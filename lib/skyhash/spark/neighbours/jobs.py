@@ -6,23 +6,24 @@ pieces.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skyhash.spark.neighbours import extend_tasks, partial_lists, tasks
 from skyhash.spark.neighbours.extend_tasks import ExtendSearch
-from skyhash.spark.neighbours.tasks import Search, group_name, pair_name
+from skyhash.spark.neighbours.tasks import Search
 from skyhash.spark.progress import progress
 from skyhash.topk.blocked import recall
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-Item = TypeVar("Item")
 TASKS_PER_CORE = 32  # at most: with more pieces than that, a task gets several
 QUERIES_PER_TASK = 64  # queries per task of the recall measurement, and of lists that are searched again
 # share of lists searched again: a lookup compares a pair several times slower than a search of all pairs, and from one
@@ -32,26 +33,18 @@ MOST_AGAIN = 1 / 16
 
 def exact(spark: SparkSession, search: Search) -> dict[str, Any]:
     """Search all pairs of blocks; returns counts of pairs and of pieces."""
-    blocks = range(search.blocks)
-    # pairs of two blocks first: they take twice as long as a block with itself
-    pairs = [(i, j) for i in blocks for j in blocks if i < j] + [(i, i) for i in blocks]
-    todo = [pair for pair in pairs if not partial_lists.done(search.folder, pair_name(*pair))]
-    limits = [block for block in blocks if not partial_lists.done(search.folder, f"limits-{block}")]
+    pairs = tasks.pairs_of_blocks(search.blocks)
     with progress(spark, f"neighbours: limits of {search.codes.n:,} queries"):
-        _each(spark, limits, tasks.estimate_limits(search))
-    with progress(spark, f"neighbours: {len(todo):,} of {len(pairs):,} pairs of blocks"):
-        _each(spark, todo, tasks.score_pairs(search))
-    return _totals(search.folder, [pair_name(*pair) for pair in pairs]) | {"pieces_found": len(pairs) - len(todo)}
+        _each(spark, range(search.blocks), tasks.estimate_limits(search))
+    with progress(spark, f"neighbours: {pairs:,} pairs of blocks"):
+        return _sums(_each(spark, range(pairs), tasks.score_pairs(search)))
 
 
 def blocked(spark: SparkSession, search: Search) -> dict[str, Any]:
     """Search by LSH blocking, with the search's hash tables; returns counts of pairs, groups and pieces."""
     groups = search.groups
-    todo = [group for group in range(groups) if not partial_lists.done(search.folder, group_name(group))]
-    with progress(spark, f"neighbours: {len(todo):,} of {groups:,} groups of buckets"):
-        _each(spark, todo, tasks.search_groups(search))
-    totals = _totals(search.folder, [group_name(group) for group in range(groups)])
-    return totals | {"groups": groups, "pieces_found": groups - len(todo)}
+    with progress(spark, f"neighbours: {groups:,} groups of buckets"):
+        return _sums(_each(spark, range(groups), tasks.search_groups(search))) | {"groups": groups}
 
 
 def extended(spark: SparkSession, job: ExtendSearch) -> tuple[ExtendSearch | None, dict[str, Any]]:
@@ -94,15 +87,28 @@ def measured_recall(spark: SparkSession, search: Search, queries: int) -> recall
     return recall.summarise(np.concatenate(found))
 
 
-def _each(spark: SparkSession, items: Sequence[Item], task: Callable[[Iterable[Item]], Iterator[Any]]) -> list[Any]:
+def _each(spark: SparkSession, items: Sequence[Any], task: Callable[[Iterable[Any]], Iterator[Any]]) -> list[Any]:
     """Results of a task over all items."""
     if not items:
         return []
     context = spark.sparkContext
     slices = min(len(items), TASKS_PER_CORE * context.defaultParallelism)
     # every slices-th item: neighbouring items take similar times, so tasks take similar times
+    if isinstance(items, range):  # made by the tasks: there may be many more than fit the driver
+        firsts = context.parallelize(range(slices), slices)
+        return firsts.mapPartitions(
+            lambda some: task(chain.from_iterable(items[first::slices] for first in some))
+        ).collect()
     ordered = [item for first in range(slices) for item in items[first::slices]]
     return context.parallelize(ordered, slices).mapPartitions(task).collect()
+
+
+def _sums(counts: Iterable[dict[str, int]]) -> dict[str, Any]:
+    """The sums of counts by name."""
+    sums: Counter[str] = Counter()
+    for one in counts:
+        sums.update(one)
+    return dict(sums)
 
 
 def _totals(folder: Path, pieces: Sequence[str]) -> dict[str, Any]:

@@ -84,6 +84,8 @@ def _shortfall(search: Search, block: int, offsets: np.ndarray) -> dict[str, Any
     start, _ = search.span(block)
     lengths = np.diff(offsets)
     short = np.flatnonzero(lengths < search.k)
+    if not len(short):  # counting reasons reads the columns of all rows
+        return {"short": 0, "reasons": "{}"}
     reasons = short_reasons(search.codes.pair_filter(), search.codes.n, start + short, lengths[short], search.k)
     return {"short": len(short), "reasons": json.dumps(reasons)}
 

@@ -5,6 +5,8 @@ Tasks receive a `Search` of a few hundred bytes; codes, pair filter and lists ar
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,16 +101,39 @@ def limits_of(search: Search, block: int) -> np.ndarray:
     return np.array(partial_lists.load(search.folder, f"limits-{block}").keys)
 
 
-def score_pairs(search: Search) -> Callable[[Iterable[tuple[int, int]]], Iterator[tuple[int, int]]]:
-    """Task over pairs of blocks (i <= j): score each pair of rows once and save the lists of both sides."""
+def score_pairs(search: Search) -> Callable[[Iterable[int]], Iterator[dict[str, int]]]:
+    """Task over `pair_of` numbers: score each pair of rows once and save the lists of both sides; yields counts."""
 
-    def score(pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-        for pair in pairs:
-            if not partial_lists.done(search.folder, pair_name(*pair)):
-                _score(search, *pair)
-            yield pair
+    def score(numbers: Iterable[int]) -> Iterator[dict[str, int]]:
+        pairs = [pair_of(number, search.blocks) for number in numbers]
+        yield _run_pieces(search, [pair_name(*pair) for pair in pairs], lambda at: _score(search, *pairs[at]))
 
     return score
+
+
+def pairs_of_blocks(blocks: int) -> int:
+    """Number of pairs of blocks, a block with itself counted."""
+    return blocks * (blocks + 1) // 2
+
+
+def pair_of(number: int, blocks: int) -> tuple[int, int]:
+    """A pair of blocks (i <= j) by its number; pairs of two blocks come first, for they take twice as long."""
+    if number >= blocks * (blocks - 1) // 2:
+        return (number - blocks * (blocks - 1) // 2,) * 2
+    second = (1 + math.isqrt(1 + 8 * number)) // 2
+    return number - second * (second - 1) // 2, second
+
+
+def _run_pieces(search: Search, names: Sequence[str], run: Callable[[int], None]) -> dict[str, int]:
+    """Run the pieces that are missing, each by its number; returns counts of pairs and of pieces found, of all."""
+    totals = Counter(dict.fromkeys(("pairs_scored", "pairs_rescored", "fallbacks", "pieces_found"), 0))
+    for at, name in enumerate(names):
+        if partial_lists.done(search.folder, name):
+            totals["pieces_found"] += 1
+        else:
+            run(at)
+        totals.update(partial_lists.facts(search.folder, name))
+    return dict(totals)
 
 
 def _score(search: Search, first: int, second: int) -> None:
@@ -129,23 +154,25 @@ def _score(search: Search, first: int, second: int) -> None:
     partial_lists.save(search.folder, pair_name(first, second), Partial(numbers, offsets, found), facts)
 
 
-def search_groups(search: Search) -> Callable[[Iterable[int]], Iterator[int]]:
-    """Task over group numbers of a blocked search: save the final lists of the group's rows."""
+def search_groups(search: Search) -> Callable[[Iterable[int]], Iterator[dict[str, int]]]:
+    """Task over group numbers of a blocked search: save the final lists of the group's rows; yields counts."""
 
-    def run(groups: Iterable[int]) -> Iterator[int]:
+    def run(groups: Iterable[int]) -> Iterator[dict[str, int]]:
         job = BlockedSearch(
             search.codes.rows(), search.k, search.arithmetic, hash_tables.load(search.tables),
             search.codes.pair_filter(), search.weights, memory_mb=search.memory_mb, seed=search.seed,
         )  # fmt: skip
-        for group in groups:
-            if not partial_lists.done(search.folder, group_name(group)):
-                members = job.groups(search.block)[group]
-                order = np.argsort(members)
-                before = job.pairs_scored, job.fallbacks
-                lists = job.search(members, order)
-                facts = {"pairs_scored": job.pairs_scored - before[0], "fallbacks": job.fallbacks - before[1]}
-                partial_lists.save(search.folder, group_name(group), Partial(members[order], *lists), facts)
-            yield group
+        members = job.groups(search.block)
+
+        def one(group: int) -> None:
+            order = np.argsort(members[group])
+            before = job.counts()
+            lists = job.search(members[group], order)
+            facts = {name: count - before[name] for name, count in job.counts().items()}
+            partial_lists.save(search.folder, group_name(group), Partial(members[group][order], *lists), facts)
+
+        numbers = list(groups)
+        yield _run_pieces(search, [group_name(group) for group in numbers], lambda at: one(numbers[at]))
 
     return run
 
@@ -168,12 +195,11 @@ def pieces_of(search: Search, block: int) -> list[str]:
 def merged(search: Search, block: int) -> merge.Lists:
     """The final lists of a block's queries, from all pieces that hold some of them."""
     start, stop = search.span(block)
-    found = [partial_lists.load(search.folder, piece).lists(start, stop) for piece in pieces_of(search, block)]
-    parts = [lists for lists in found if lists is not None]
+    lists = partial_lists.joined(search.folder, pieces_of(search, block), start, stop)
     if search.tables:
-        return merge.join(parts)  # each query belongs to one group
+        return lists  # each query belongs to one group
     return retry_underfull(
-        search.codes.rows(), np.arange(start, stop), merge.merge(parts, search.k), limits_of(search, block), search.k,
+        search.codes.rows(), np.arange(start, stop), merge.best(*lists, search.k), limits_of(search, block), search.k,
         search.codes.pair_filter(), search.weights,
     )  # fmt: skip
 
@@ -182,19 +208,13 @@ def recall_of(search: Search) -> Callable[[Iterable[np.ndarray]], Iterator[np.nd
     """Task over arrays of row numbers: recall of each row's saved list against an exact lookup, float64."""
 
     def measure(parts: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        partials = [partial_lists.load(search.folder, piece) for piece in pieces_of(search, 0)]
         for rows in parts:
             exact = lookup(search.codes.rows(), rows, search.k, search.codes.pair_filter(), search.weights)
-            lists = [_list_of(partials, int(row)) for row in rows]
+            listed: dict[int, np.ndarray] = {}
+            for piece in pieces_of(search, 0):
+                listed |= partial_lists.load(search.folder, piece).of_rows(rows)
+            lists = [listed[int(row)] for row in rows]
             found = merge.offsets_of(np.array([len(one) for one in lists], np.int64)), np.concatenate(lists)
             yield recall.per_query(found, exact)
 
     return measure
-
-
-def _list_of(partials: Sequence[Partial], row: int) -> np.ndarray:
-    for partial in partials:
-        at = int(np.searchsorted(partial.rows, row))
-        if at < len(partial.rows) and partial.rows[at] == row:
-            return partial.keys[partial.offsets[at] : partial.offsets[at + 1]]
-    return np.empty(0, np.uint64)

@@ -43,8 +43,9 @@ class BlockedSearch:
         See `TileJoin`.
     seed : int
         Of the sample that limits are estimated from.
-    pairs_scored, fallbacks : int
-        Counted while searching: pairs scored by the prefilter, and queries searched again exactly.
+    pairs_scored, pairs_rescored, fallbacks : int
+        Counted while searching: pairs scored by the prefilter, those scored exactly after it, and queries searched
+        again exactly.
     """
 
     rows: Rows
@@ -57,11 +58,17 @@ class BlockedSearch:
     threads: int = 1
     seed: int = 0
     pairs_scored: int = field(default=0, init=False)
+    pairs_rescored: int = field(default=0, init=False)
     fallbacks: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.sample = Sample.draw(self.rows, self.k, self.seed)
         self.prefilter: Any = self.arithmetic.prefilter()
+
+    def counts(self) -> dict[str, int]:
+        """The counts so far, by name."""
+        names = ("pairs_scored", "pairs_rescored", "fallbacks")
+        return {name: getattr(self, name) for name in names}
 
     def groups(self, most_rows: int) -> list[NDArray[np.uint32]]:
         """The units of work: rows of consecutive buckets, at most `most_rows` each."""
@@ -100,6 +107,7 @@ class BlockedSearch:
         pairs = tiles.bucket_tiles(self.tables, is_query)
         join.run((position[a], None if b is None else position[b]) for a, b in pairs)
         self.pairs_scored += join.pairs_scored
+        self.pairs_rescored += join.pairs_rescored
         lists = next(lists_of(join, self.k, m))
         better = []
         if len(zero):
@@ -107,6 +115,7 @@ class BlockedSearch:
         short = np.setdiff1d(self._short(group, np.diff(lists[0])), zero)
         if len(short):
             self.fallbacks += len(short)
+            self.pairs_scored += len(short) * (n - 1)
             again = lookup(self.rows, group[short], self.k, self.pair_filter, self.weights, self.threads)
             better.append((short, again))
         return merge.replace(lists, better, order)
@@ -114,6 +123,8 @@ class BlockedSearch:
     def _short(self, group: NDArray[np.uint32], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
         """Positions of lists that are shorter than the pair filter explains."""
         short = np.flatnonzero(lengths < min(self.k, len(self.rows) - 1))
+        if not len(short):  # counting what is possible reads the columns of all rows
+            return short
         possible = short_lists.at_most(self.pair_filter, len(self.rows), group[short].astype(np.int64))
         return short[lengths[short] < np.minimum(self.k, possible)]
 

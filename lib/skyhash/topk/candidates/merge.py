@@ -29,8 +29,13 @@ def merge(parts: Sequence[Lists], k: int) -> Lists:
         In any order; offsets may begin anywhere in their keys.
     k : int
     """
-    offsets, joined = join(parts)
-    return cut(offsets, sort_rows(offsets, joined), k)
+    return best(*join(parts), k)
+
+
+def best(offsets: NDArray[np.int64], keys: NDArray[np.uint64], k: int) -> Lists:
+    """The k best entries of each list, best first, without duplicates; sorts and cuts in place."""
+    found: Lists = cut(offsets, sort_rows(offsets, keys), k)
+    return found
 
 
 def join(parts: Sequence[Lists]) -> Lists:
@@ -39,12 +44,13 @@ def join(parts: Sequence[Lists]) -> Lists:
     joined = np.empty(offsets[-1], np.uint64)
     end = offsets[:-1].copy()
     for begins, found in parts:
-        _append(begins, found, end, joined)
+        append(begins, found, end, joined)
     return offsets, joined
 
 
 @compiled
-def _append(begins, found, end, joined):
+def append(begins, found, end, joined):
+    """Copy each list to its place in `joined`, at `end` (m,), which moves on behind it."""
     for row in range(len(end)):
         for at in range(begins[row], begins[row + 1]):
             joined[end[row]] = found[at]

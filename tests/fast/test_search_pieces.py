@@ -1,0 +1,59 @@
+"""Pieces of a search in the work folder: numbered without lists of them, read with few files open."""
+
+import os
+import resource
+
+import numpy as np
+import pytest
+
+from skyhash.spark.neighbours import partial_lists, tasks
+from skyhash.spark.neighbours.partial_lists import Partial
+from skyhash.topk.candidates import merge
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3, 7, 40])
+def test_every_pair_of_blocks_has_one_number_and_pairs_of_two_come_first(blocks):
+    pairs = [tasks.pair_of(number, blocks) for number in range(tasks.pairs_of_blocks(blocks))]
+    assert sorted(pairs) == [(i, j) for i in range(blocks) for j in range(i, blocks)]
+    assert pairs[-blocks:] == [(i, i) for i in range(blocks)]
+
+
+def test_pairs_of_blocks_beyond_2_to_the_53_are_exact():
+    blocks = 10**9
+    number = blocks * (blocks - 1) // 2
+    assert tasks.pair_of(number - 1, blocks) == (blocks - 2, blocks - 1)
+    assert tasks.pair_of(number, blocks) == (0, 0)
+
+
+@pytest.fixture
+def few_files():
+    """Room for ten more open files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 10, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_more_pieces_than_open_files_are_joined(tmp_path, few_files):
+    draw = np.random.default_rng(1)
+    parts = []
+    for number in range(40):
+        rows = np.sort(draw.choice(50, 20, replace=False)).astype(np.uint32)
+        lengths = draw.integers(0, 4, 20)
+        keys = draw.integers(0, 2**60, lengths.sum()).astype(np.uint64)
+        partial_lists.save(tmp_path, f"piece-{number}", Partial(rows, merge.offsets_of(lengths), keys), {})
+        parts.append(Partial(rows, merge.offsets_of(lengths), keys).lists(10, 45))
+    names = [f"piece-{number}" for number in range(40)]
+    for one, other in zip(partial_lists.joined(tmp_path, names, 10, 45), merge.join(parts), strict=True):
+        np.testing.assert_array_equal(one, other)
+    # copies, so that pieces that have been read need not stay open
+    lists = [partial_lists.load(tmp_path, name).lists(10, 45) for name in names]
+    assert sum(len(keys) for _, keys in lists) == len(merge.join(parts)[1])
+
+
+def test_lists_of_some_rows_of_a_piece(tmp_path):
+    rows, keys = np.array([2, 5, 9], np.uint32), np.arange(6, dtype=np.uint64)
+    piece = Partial(rows, np.array([0, 1, 3, 6]), keys)
+    found = piece.of_rows(np.array([1, 5, 9, 12]))
+    assert {row: part.tolist() for row, part in found.items()} == {5: [1, 2], 9: [3, 4, 5]}
+    assert Partial(rows[:0], np.zeros(1, np.int64), keys[:0]).of_rows(np.array([1])) == {}
