@@ -44,8 +44,10 @@ class Partial(NamedTuple):
 
     def of_rows(self, rows: np.ndarray) -> dict[int, np.ndarray]:
         """The keys, a copy, of each of some rows that the piece holds, by row."""
-        at = np.minimum(np.searchsorted(self.rows, rows), max(len(self.rows) - 1, 0))
-        held = np.flatnonzero(self.rows[at] == rows) if len(self.rows) else []
+        if not len(self.rows):
+            return {}
+        at = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+        held = np.flatnonzero(self.rows[at] == rows)
         return {int(rows[i]): np.array(self.keys[self.offsets[at[i]] : self.offsets[at[i] + 1]]) for i in held}
 
 
