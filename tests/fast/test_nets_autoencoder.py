@@ -93,3 +93,12 @@ def test_unknown_encoder_is_a_user_error():
 def test_terms_of_weight_0_are_left_out(rows):
     net = fitted(rows, similarity=0.0, rotation=0.0)
     assert set(net.loss(batch(rows), Alone())) == {"reconstruction"}
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.5])
+def test_an_encoder_of_rate_0_is_frozen_and_gets_no_gradients(rows, rate):
+    net = fitted(rows, similarity=0.0, rotation=0.0, encoder_rate=rate)
+    net.loss(batch(rows), Alone())["reconstruction"].backward()
+    assert all((p.grad is not None) == bool(rate) for p in net.encoder.parameters())
+    assert all(p.grad is not None and bool(p.grad.any()) for p in net.decoder[0].parameters())
+    assert len(net.parameter_groups(1e-3)) == (2 if rate else 1)

@@ -38,6 +38,24 @@ def test_fewer_rows_than_ranks_is_reported_in_one_line():
         shards.group_count(rows=2, ranks=3, row_bytes=1024)
 
 
+@pytest.mark.parametrize(
+    ("rows", "shape", "dtype", "batch"),
+    [
+        (529, (256,), "float32", 16),
+        (16_000, (256,), "float32", 16),
+        (16_001, (256,), "float32", 32),
+        (525_600, (256,), "float32", 1024),
+        (5_256_000, (256,), "float32", 1024),
+        (525_600, (224, 224, 3), "uint8", 256),
+    ],
+)
+def test_rows_a_step_grow_with_the_rows_until_an_epoch_takes_about_500_steps(rows, shape, dtype, batch):
+    counts = shards.rows_per_group(rows, 2, 2)
+    manifest = shards.Manifest(2, dtype, shape, (), counts, 0, "", "")
+    assert reader.batch_of(manifest, 0) == batch
+    assert reader.batch_of(manifest, 7) == 7
+
+
 @pytest.mark.parametrize(("ranks", "groups"), [(1, None), (2, None), (2, 6), (3, 9)])
 def test_both_readers_give_the_same_batches_and_every_row_once(tmp_path, vectors, ranks, groups):
     folder = tmp_path / "snapshot"

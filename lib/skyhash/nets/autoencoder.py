@@ -189,8 +189,10 @@ class Autoencoder(Encoder):
         rows = self.scaled(batch.data)
         parts: dict[str, Tensor] = {}
         if s.reconstruction:
-            code = self.encoder(self._noisy(rows))
-            decoded = self.decoder(code if s.encoder_rate else code.detach())
+            # a frozen encoder needs no gradients, nor what they are computed from
+            with torch.set_grad_enabled(bool(s.encoder_rate) and torch.is_grad_enabled()):
+                code = self.encoder(self._noisy(rows))
+            decoded = self.decoder(code)
             parts["reconstruction"] = s.reconstruction * reconstruction(decoded, torch.tanh(rows))
         if not (s.similarity or s.rotation):
             return parts
