@@ -12,6 +12,9 @@ from skyhash.locations import hadoop_settings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# a release stays readable until `maintain` deletes it; Delta's own default would drop versions after 30 days
+LOG_RETENTION = "interval 3650 days"
+
 # Required everywhere: Delta's SQL extension, and UTC as the time zone of all timestamps.
 ALWAYS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -21,8 +24,7 @@ ALWAYS = {
     # an image is megabytes: small batches keep a worker's memory flat and its progress visible
     "spark.sql.execution.arrow.maxRecordsPerBatch": "64",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-    # a release stays readable until `maintain` deletes it; Delta's own default would drop versions after 30 days
-    "spark.databricks.delta.properties.defaults.logRetentionDuration": "interval 3650 days",
+    "spark.databricks.delta.properties.defaults.logRetentionDuration": LOG_RETENTION,
     "spark.databricks.delta.snapshotCache.storageLevel": "MEMORY_ONLY",
 }
 

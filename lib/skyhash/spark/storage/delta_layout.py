@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from skyhash.errors import DataLoss
 from skyhash.locations import Entry, Location
+from skyhash.spark.session import LOG_RETENTION
 from skyhash.spark.storage.data_files import DataFile
 from skyhash.tables import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+Mode = Literal["append", "overwrite"]
 
 COMMITS_PER_CHECKPOINT = 10
 
@@ -59,26 +61,11 @@ class DeltaLayout:
         rows.merge(keys.alias("k"), same).whenMatchedDelete().execute()
 
     def replace(self, folder: Location, table: Table, files: Sequence[DataFile]) -> int:
-        # Delta for Spark can only commit files of its own writers; delta-rs writes the same log
-        from deltalake import DeltaTable, PostCommitHookProperties, Schema
         from deltalake.exceptions import DeltaError
-        from deltalake.transaction import AddAction, create_table_with_add_actions
 
-        schema = Schema.from_json(self.spark.createDataFrame([], table.ddl).schema.json())
-        now = int(time.time() * 1000)
-        actions = [AddAction(file.name, file.size, {}, now, True, file.statistics) for file in files]
-        # checkpoints of the log are left to Spark
-        quiet = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
-        options = folder.delta_rs_options() or None
-        before, path = self.version(folder), folder.for_delta_rs
+        before = self.version(folder)
         try:
-            if before is None:
-                create_table_with_add_actions(
-                    path, schema, actions, "error", post_commithook_properties=quiet, storage_options=options
-                )
-            else:
-                known = DeltaTable(path, before, options)
-                known.create_write_transaction([*actions], "overwrite", schema, post_commithook_properties=quiet)
+            self._commit(folder, table, files, "overwrite", before)
         except DeltaError as error:
             newest = self.version(folder)
             if newest == before:
@@ -86,6 +73,46 @@ class DeltaLayout:
             line = f"{folder}: version {newest} was written by another job meanwhile, and nothing by this one"
             raise DataLoss(line) from error
         return self._version_of(folder, files[0].name, 0 if before is None else before + 1)
+
+    def add(self, folder: Location, table: Table, file: DataFile) -> bool:
+        from deltalake.exceptions import DeltaError
+
+        before = self.version(folder)
+        try:
+            return self._commit(folder, table, [file], "append", before)
+        except DeltaError:
+            # another job made the table meanwhile; to one that exists, delta-rs adds after whatever others have added
+            if before is not None or self.version(folder) is None:
+                raise
+            return self._commit(folder, table, [file], "append", self.version(folder))
+
+    def _commit(
+        self, folder: Location, table: Table, files: Sequence[DataFile], mode: Mode, before: int | None
+    ) -> bool:
+        """Commit files that are written; False = nothing done, for columns are to be added, which only Spark does."""
+        # Delta for Spark can only commit files of its own writers; delta-rs writes the same log
+        from deltalake import DeltaTable, PostCommitHookProperties, Schema
+        from deltalake.transaction import AddAction, create_table_with_add_actions
+
+        now = int(time.time() * 1000)
+        actions = [AddAction(file.name, file.size, {}, now, True, file.statistics) for file in files]
+        # checkpoints of the log are left to Spark
+        quiet = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+        options, path = folder.delta_rs_options() or None, folder.for_delta_rs
+        schema = Schema.from_json(self.spark.createDataFrame([], table.ddl).schema.json())
+        if before is None:
+            create_table_with_add_actions(
+                path, schema, actions, "error", configuration={"delta.logRetentionDuration": LOG_RETENTION},
+                post_commithook_properties=quiet, storage_options=options,
+            )  # fmt: skip
+            return True
+        known = DeltaTable(path, before, options)
+        if mode == "append":
+            schema = known.schema()
+            if not {*table.names} <= {field.name for field in schema.fields}:
+                return False
+        known.create_write_transaction([*actions], mode, schema, post_commithook_properties=quiet)
+        return True
 
     def _version_of(self, folder: Location, file: str, first: int) -> int:
         """The version from `first` on whose commit added a file; another job may have written since."""

@@ -69,6 +69,12 @@ class ParquetLayout:
         self._commit(folder, version, sorted(file.name for file in files))
         return version
 
+    def add(self, folder: Location, table: Table, file: DataFile) -> bool:
+        newest = self.version(folder)
+        kept = [] if newest is None else self._listed(folder, newest)
+        self._commit(folder, 0 if newest is None else newest + 1, [*kept, file.name])
+        return True
+
     def count(self, folder: Location, table: Table, version: int | None) -> int:
         import pyarrow.parquet
         import pyarrow_hotfix  # noqa: F401  (CVE-2023-47248: a Parquet file must not be able to run code)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from skyhash.config import Config, check_warehouse
 from skyhash.errors import DataLoss, InputError
 from skyhash.locations import Location
 from skyhash.spark.storage import lease
 from skyhash.spark.storage.data_files import DataFile, rows_of
+from skyhash.spark.storage.driver_rows import read_rows, write_rows
 from skyhash.tables import BY_NAME, Table
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Layout(Protocol):
     def write(self, folder: Location, table: Table, rows: DataFrame, mode: Mode) -> None: ...
     def delete(self, folder: Location, table: Table, keys: DataFrame) -> None: ...
     def replace(self, folder: Location, table: Table, files: Sequence[DataFile]) -> int: ...
+    def add(self, folder: Location, table: Table, file: DataFile) -> bool: ...
     def files(self, folder: Location, table: Table, version: int | None) -> list[str]: ...
     def count(self, folder: Location, table: Table, version: int | None) -> int: ...
     def trim(self, folder: Location, versions: set[int], latest: float) -> int: ...
@@ -191,6 +193,27 @@ class Store:
     def append(self, name: str, rows: DataFrame, expected: int | None = None) -> Written:
         """Add rows; `expected` is their number. For tables of `WRITTEN_ONCE`, rows whose key exists are left out."""
         return self._write(name, rows, "append", expected)
+
+    def append_rows(self, name: str, rows: Sequence[Mapping[str, Any]]) -> Written:
+        """As `append`, of a few rows that the driver holds, without a Spark job: column -> value; times are UTC."""
+        table = BY_NAME[name]
+        if name in WRITTEN_ONCE:
+            known = {tuple(row.values()) for row in self.rows(name, table.key)}
+            rows = [row for row in rows if tuple(row[column] for column in table.key) not in known]
+        before = self.count(name)
+        if not rows:
+            return Written(name, self.version(name) or 0, 0)
+        lease.check(self.warehouse)
+        if not self.layout.add(self.folder(name), table, write_rows(self.folder(name), table, rows)):
+            values = [tuple(row[column] for column in table.names) for row in rows]
+            return self.append(name, self.spark.createDataFrame(values, table.ddl), expected=len(rows))
+        return self._read_back(name, before, len(rows))
+
+    def rows(
+        self, name: str, columns: Iterable[str] = (), where: Mapping[str, Iterable[Any]] | None = None
+    ) -> list[dict[str, Any]]:
+        """Columns of a small table (by default all), a dict per row, without a Spark job; see `read_rows`."""
+        return read_rows(self.folder(name), BY_NAME[name], tuple(columns) or BY_NAME[name].names, where)
 
     def overwrite(self, name: str, rows: DataFrame, expected: int | None = None) -> Written:
         """Replace all rows in one step; readers of older versions are not affected."""

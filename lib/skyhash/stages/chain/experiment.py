@@ -78,7 +78,7 @@ def run(spark: SparkSession, config: Config, experiment: Experiment, only: tuple
     report.facts |= facts
     for number, (one, settings) in enumerate(chosen, 1):
         key = run_key(settings)
-        if not store.read("experiments").where(_is(name, one, key)).isEmpty():
+        if store.rows("experiments", ["run_key"], {"experiment": [name], "run": [one.name], "run_key": [key]}):
             report.facts["run before"] += 1
             continue
         say(f"experiment {name}: run {number} of {len(chosen)}, {one.name}")
@@ -88,7 +88,7 @@ def run(spark: SparkSession, config: Config, experiment: Experiment, only: tuple
             overrides=json.dumps(one.overrides, sort_keys=True), run_id=report.run_id,
         )  # fmt: skip
         report.rows_in += int(rows["images"].max())
-        report.note_output(store.append("experiments", _to_spark(spark, rows), expected=len(rows)))
+        report.note_output(store.append_rows("experiments", _records(rows)))
     results = pd.concat(
         [store.read("experiments").where(_is(name, one, run_key(of))).toPandas() for one, of in chosen],
         ignore_index=True,
@@ -133,7 +133,7 @@ def results_of(spark: SparkSession, settings: Config) -> pd.DataFrame:
     store = Store.of(spark, settings)
     rows = store.read("evaluation_summary").where(f"run_id = '{done.run_id}'").toPandas()
     model_id = done.facts["model"]
-    model = store.read("models").where(f"model_id = '{model_id}'").first()
+    (model,) = store.rows("models", ["parameters", "seconds"], {"model_id": [model_id]})
     accuracy_row = classes.accuracy(store, settings, model_id)
     if accuracy_row is not None:
         import pandas as pd
@@ -146,7 +146,6 @@ def results_of(spark: SparkSession, settings: Config) -> pd.DataFrame:
     return rows.assign(size_mb=model["parameters"] * 4 / 2**20, train_seconds=model["seconds"], model_id=model_id)
 
 
-def _to_spark(spark: SparkSession, rows: pd.DataFrame) -> Any:
+def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
     values = rows[list(EXPERIMENTS.names)].astype(object)
-    plain = values.where(values.notna(), None).values.tolist()
-    return spark.createDataFrame([tuple(row) for row in plain], EXPERIMENTS.ddl)
+    return values.where(values.notna(), None).to_dict("records")

@@ -129,7 +129,7 @@ def _release(store: Store, config: Config, report: Report) -> None:
     if against:
         kept = f"readers still see release {before['release_id']}" if before else "there is none before it"
         raise ReleaseRefused(f"release not published: {'; '.join(against)}; {kept}")
-    built = store.read("neighbour_runs").select("model_id", "run_id").orderBy("run_id", ascending=False)
-    newest_model = built.join(store.read("models").select("model_id"), "model_id", "left_semi").first()
-    model_id = newest_model["model_id"] if newest_model else ""
+    models = {row["model_id"] for row in store.rows("models", ["model_id"])}
+    built = sorted(store.rows("neighbour_runs", ["run_id", "model_id"]), key=lambda row: str(row["run_id"]))
+    model_id = next((row["model_id"] for row in reversed(built) if row["model_id"] in models), "")
     report.facts["release"] = releases.publish(store, report, versions, model_id)

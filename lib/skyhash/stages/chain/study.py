@@ -33,7 +33,6 @@ from skyhash.stages.evaluation import summary
 from skyhash.stages.runs.fingerprint import digest
 from skyhash.stages.runs.report import Report
 from skyhash.studies import Study, Trial
-from skyhash.tables import TRIALS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -68,8 +67,7 @@ def run(spark: SparkSession, config: Config, study: Study, trials: int = 0) -> R
         row = _trial(spark, config, study, parameters)
         row |= {"study": study.name, "study_key": key, "trial": number, "run_id": report.run_id}
         done.append(Trial(parameters, row["value"]))
-        values = spark.createDataFrame([tuple(row[name] for name in TRIALS.names)], TRIALS.ddl)
-        report.note_output(store.append("trials", values, expected=1))
+        report.note_output(store.append_rows("trials", [row]))
         failures = sum(trial.value is None for trial in done)
         if failures > study.most_failures:
             raise SkyhashError(f"study {study.name}: {failures} trials failed, the last one by: {row['error']}")

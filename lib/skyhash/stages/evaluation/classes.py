@@ -33,7 +33,7 @@ def accuracy(store: Store, config: Config, model_id: str) -> dict[str, Any] | No
     encoder, _ = model_folder.load(store.warehouse / model_folder.FOLDER / model_id)
     if not encoder.classes or encoder.classify(torch.zeros(1, encoder.code_size)) is None:
         return None
-    model = store.read("models").where(f"model_id = '{model_id}'").first()
+    (model,) = store.rows("models", ["split"], {"model_id": [model_id]})
     part = split.part_of(json.loads(model["split"])) if model["split"] else f.lit(UNSEEN)
     asked = store.live().where("label IS NOT NULL").where(part == UNSEEN).select("image_id", "label")
     codes = store.read("hashes").where(f"model_id = '{model_id}'").select("image_id", "code")

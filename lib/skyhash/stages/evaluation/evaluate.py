@@ -93,7 +93,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     blocks = summary.per_block(queries)
     rows = summary.summarise(blocks, summary.paired(queries), config, subject, evaluations)
     rows.insert(0, "run_id", report.run_id)
-    report.note_output(store.append("evaluation_summary", summary.to_spark(spark, rows), expected=len(rows)))
+    report.note_output(store.append_rows("evaluation_summary", summary.records(rows)))
     for kind, evaluation in evaluations.items():
         report.tables.append(summary.table_of(kind, evaluation, rows, subject))
     report.facts |= pages.write(store, config, report, subject, evaluations, rows, blocks)

@@ -106,8 +106,9 @@ def _rejected(store: Store) -> Section:
 
 def _runs(store: Store) -> Section:
     # a run has a row of its start, and one of its end
-    ended = store.read("runs").where("status != 'started'")
-    rows = ended.orderBy("started", ascending=False).limit(RUNS_SHOWN).collect()
+    shown = ("job", "status", "started", "seconds", "rows_in", "rows_out", "run_id")
+    ended = [row for row in store.rows("runs", shown) if row["status"] != "started"]
+    rows = sorted(ended, key=lambda row: row["started"], reverse=True)[:RUNS_SHOWN]
     cells = [
         [row["job"], f"{row['started']:%Y-%m-%d %H:%M:%S}", f"{row['seconds']:.1f}", f"{row['rows_in']:,}",
          f"{row['rows_out']:,}", row["run_id"]]

@@ -82,10 +82,11 @@ def find(store: Store, config: Config, evaluations: dict[str, Evaluation]) -> Su
         store.require("observations", made_by="ingest")
         store.require("neighbours", made_by="neighbours")
     neighbours = neighbours.where((f.col("run_id") == newest["run_id"]) & (f.col("model_id") == newest["model_id"]))
-    model = store.read("models").where(f.col("model_id") == newest["model_id"]).first()
-    if model is None:
+    models = store.rows("models", where={"model_id": [newest["model_id"]]})
+    if not models:
         raise InputError("table models", f"no model {newest['model_id']!r}", "the model whose hashes were compared")
-    build = store.read("neighbour_runs").where(f.col("run_id") == newest["run_id"]).first()
+    model = models[0]
+    builds = store.rows("neighbour_runs", where={"run_id": [newest["run_id"]]})
 
     listed = neighbours.select(f.col("query_id").alias("image_id"))
     table = _columns(store.live().join(listed, "image_id", "left_semi"), evaluations, model)
@@ -103,8 +104,8 @@ def find(store: Store, config: Config, evaluations: dict[str, Evaluation]) -> Su
     facts = {name: _values(table[name])[kept] for name in table.columns if name not in ("image_id", "part")}
     return Subject(
         neighbours.select("query_id", "neighbour_ids", "similarities"),
-        build.asDict() if build else {},
-        model.asDict(),
+        builds[0] if builds else {},
+        model,
         SearchSet(ids[kept], facts, searched[kept]),
         ids[is_query],
         _description(config),

@@ -17,7 +17,7 @@ from skyhash.tables import EVALUATION_SUMMARY
 
 if TYPE_CHECKING:
     import pandas as pd
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
 GROUP = ["evaluation", "method", "model_id", "parameters", "metric"]
 # largest number of bootstrap blocks; more are combined by hash into this number
@@ -107,11 +107,10 @@ def _published(evaluation: Evaluation, method: str, metric: str, parameters: str
     return evaluation.published[metric][0] if _are_published(evaluation, parameters) else np.nan
 
 
-def to_spark(spark: SparkSession, rows: pd.DataFrame) -> DataFrame:
-    """The rows as a Spark DataFrame; NaN (nothing to evaluate, too few blocks) becomes null."""
+def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as the table stores them; NaN (nothing to evaluate, too few blocks) becomes null."""
     values = rows[list(EVALUATION_SUMMARY.names)].astype(object)
-    plain = values.where(values.notna(), None).values.tolist()
-    return spark.createDataFrame([tuple(row) for row in plain], EVALUATION_SUMMARY.ddl)
+    return values.where(values.notna(), None).to_dict("records")
 
 
 def headline_parameters(evaluation: Evaluation, rows: pd.DataFrame) -> str:

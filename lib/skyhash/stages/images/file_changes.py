@@ -116,7 +116,6 @@ def _refused(
     gone: set[str], key_of: Callable[[str], str],
 ) -> tuple[set[str], set[str], set[str]]:  # fmt: skip
     """Paths in quarantine whose file is unchanged, those among them to be tried again, and all paths in quarantine."""
-    from pyspark.sql import functions as f
 
     refused, again, paths, copies = set(), set(), set(), {}
     refused_by: dict[str, set[str]] = {}
@@ -143,8 +142,7 @@ def _refused(
         again |= {path for path, checksum in copies.items() if checksum not in originals}
     if refused_by:
         # a run that died between its two writes had refused some images of a file, and lost the others
-        done = store.read("runs").where("status = 'done'").where(f.col("run_id").isin(list(refused_by)))
-        for row in done.select("run_id").collect():
+        for row in store.rows("runs", ["run_id"], {"status": ["done"], "run_id": refused_by}):
             refused_by.pop(row["run_id"], None)
         refused = refused.difference(*refused_by.values())
     return refused, again, paths

@@ -60,7 +60,7 @@ def threshold_of(config: Config, encoder: str) -> str:
 def add(store: Store, report: Report, model: Model, weights: Location) -> None:
     """Store a model's files, then its row of `models`; an existing model is left as it is."""
     kept = model_folder.keep(store.warehouse, model, weights)
-    if not store.read("models").where(f"model_id = '{model.model_id}'").isEmpty():
+    if store.rows("models", ["model_id"], {"model_id": [model.model_id]}):
         return
     encoder, _ = model_folder.load(kept.parent)
     facts = model.facts
@@ -78,14 +78,12 @@ def add(store: Store, report: Report, model: Model, weights: Location) -> None:
     row["metrics"] = json.dumps(facts.get("metrics", []), sort_keys=True)
     for name in ("trained_from", "trained_until"):
         row[name] = datetime.fromisoformat(facts[name]) if facts.get(name) else None
-    rows = store.spark.createDataFrame([tuple(row[name] for name in MODELS.names)], MODELS.ddl)
-    report.note_output(store.append("models", rows, expected=1))
+    report.note_output(store.append_rows("models", [row]))
 
 
 def reuse(store: Store, config: Config, report: Report, key: str) -> bool:
     """Reuse the model of an equal training, if there is one; its threshold may be computed by another rule."""
-    rows = store.read("models").where(f"train_key = '{key}'").select("model_id").collect()
-    for row in rows:
+    for row in store.rows("models", ["model_id"], {"train_key": [key]}):
         folder = store.warehouse / model_folder.FOLDER / row["model_id"]
         model = model_folder.read(folder)
         _take(store, config, report, model, folder)
@@ -96,8 +94,8 @@ def reuse(store: Store, config: Config, report: Report, key: str) -> bool:
 
 def keep_trained(store: Store, config: Config, report: Report, settings_key: str, least_rows: float = 0.0) -> bool:
     """Keep the newest model of these settings that was trained on that many rows at least; False if there is none."""
-    rows = store.read("models").where(f"settings_key = '{settings_key}'").orderBy("run_id", ascending=False)
-    newest = rows.select("model_id", "training_rows").first()
+    rows = store.rows("models", ["run_id", "model_id", "training_rows"], {"settings_key": [settings_key]})
+    newest = max(rows, key=lambda row: str(row["run_id"]), default=None)
     if newest is None or newest["training_rows"] < least_rows:
         return False
     folder = store.warehouse / model_folder.FOLDER / newest["model_id"]
@@ -136,7 +134,8 @@ def find(path: Location, store: Store) -> Location:
         other = Warehouse(store.spark, str(path), layout, str(store.work), path.options)
         if other.version("models") is None:
             continue
-        latest = other.read("models").orderBy("run_id", ascending=False).select("model_id").first()
+        rows = other.rows("models", ["run_id", "model_id"])
+        latest = max(rows, key=lambda row: str(row["run_id"]), default=None)
         if latest is not None:
             return path / model_folder.FOLDER / latest["model_id"]
     found = "no such folder" if not path.is_folder() else "neither a model nor a table of models"
@@ -153,24 +152,18 @@ def current(store: Store, config: Config, report: Report) -> Model:
     ModelMismatch
         hash.model reads another descriptor.
     """
-    from pyspark.sql import functions as f
-
     if config.hash.model:
         return take_in(store, config, report)
     wanted = descriptor_id(config.describe)
-    rows = store.read("models").where(f.col("descriptor_id") == wanted)
-    known = [row["model_id"] for row in rows.orderBy("run_id", ascending=False).select("model_id").collect()]
+    rows = store.rows("models", ["run_id", "model_id"], {"descriptor_id": [wanted]})
+    known = [row["model_id"] for row in sorted(rows, key=lambda row: str(row["run_id"]), reverse=True)]
     if not known:
-        others = store.read("models").count()
+        others = store.count("models")
         found = f"{others} models, none of descriptor {wanted}" if others else "no models"
         raise InputError(f"table models in {store.warehouse}", found, "a model; run the job train first")
-    trainings = (
-        store.read("runs")
-        .where("job = 'train' AND status = 'done'")
-        .orderBy("started", ascending=False)
-        .select("facts")
-    )
-    used = [json.loads(row["facts"]).get("model") for row in trainings.collect()]
+    trainings = store.rows("runs", ["started", "facts"], {"job": ["train"], "status": ["done"]})
+    newest_first = sorted(trainings, key=lambda row: row["started"], reverse=True)
+    used = [json.loads(row["facts"]).get("model") for row in newest_first]
     chosen = next((model_id for model_id in used if model_id in known), known[0])
     folder = store.warehouse / model_folder.FOLDER / chosen
     return _take(store, config, report, model_folder.read(folder), folder)

@@ -27,7 +27,7 @@ from skyhash.stages.neighbours.neighbour_methods import Found, extended, full
 from skyhash.stages.neighbours.neighbour_record import Clock
 from skyhash.stages.runs.fingerprint import digest
 from skyhash.stages.runs.report import Report
-from skyhash.tables import CATEGORY_PAIRS, NEIGHBOUR_RUNS
+from skyhash.tables import CATEGORY_PAIRS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -99,8 +99,7 @@ def search(store: Store, report: Report, given: Input, settings: NeighbourSettin
     written = _write(store, report, found, given.model_id)
     clock.lap("writing")
     row = neighbour_record.row(report, given.model_id, codes, settings, found, written, recall, clock)
-    values = store.spark.createDataFrame([tuple(row[name] for name in NEIGHBOUR_RUNS.names)], NEIGHBOUR_RUNS.ddl)
-    report.note_output(store.append("neighbour_runs", values, expected=1))
+    report.note_output(store.append_rows("neighbour_runs", [row]))
     shutil.rmtree(folder, ignore_errors=True)
     # those of interrupted searches, whose input or settings have changed since; a running one touches its folder
     for other in folder.parent.glob("neighbours-*"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from operator import itemgetter
 from typing import Any
 
 from skyhash.config import Config
@@ -35,10 +36,16 @@ def sweep(store: Store, config: Config, seconds: float) -> dict[str, Any]:
 
 def _models_in_use(store: Store, config: Config) -> set[str]:
     """Models of kept releases and of the table of neighbours, and the newest models."""
-    released = store.read("releases").orderBy("release_id", ascending=False).limit(config.maintain.keep_releases)
-    trained = store.read("models").orderBy("run_id", ascending=False).limit(config.maintain.keep_models)
-    built = store.read("neighbour_runs").orderBy("run_id", ascending=False).limit(1)
-    return {row[0] for rows in (released, trained, built) for row in rows.select("model_id").collect()}
+    newest = (
+        ("releases", "release_id", config.maintain.keep_releases),
+        ("models", "run_id", config.maintain.keep_models),
+        ("neighbour_runs", "run_id", 1),
+    )
+    used = set()
+    for name, order, most in newest:
+        rows = store.rows(name, ["model_id", order])
+        used |= {row["model_id"] for row in sorted(rows, key=itemgetter(order), reverse=True)[:most]}
+    return used
 
 
 def _forget_models(store: Store, names: list[str]) -> None:

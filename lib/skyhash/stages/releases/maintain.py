@@ -82,9 +82,9 @@ def _compact(store: Store, config: Config, report: Report, names: list[str]) -> 
 
 def _kept_versions(store: Store, config: Config) -> dict[str, set[int]]:
     """Table -> versions that the kept releases name."""
-    rows = store.read("releases").orderBy("release_id", ascending=False).limit(config.maintain.keep_releases)
+    rows = sorted(store.rows("releases"), key=lambda row: int(row["release_id"]), reverse=True)
     kept: dict[str, set[int]] = {}
-    for row in rows.select("versions").collect():
+    for row in rows[: config.maintain.keep_releases]:
         for name, version in json.loads(row["versions"]).items():
             kept.setdefault(name, set()).add(version)
     return kept

@@ -25,7 +25,7 @@ def problems(store: Store, config: Config, before: dict[str, Any] | None) -> lis
     before : dict, optional
         The last release, as `releases.newest` gives it.
     """
-    build = store.read("neighbour_runs").orderBy("run_id", ascending=False).first()
+    build = max(store.rows("neighbour_runs"), key=lambda row: str(row["run_id"]), default=None)
     if build is None:
         return ["no neighbours were built"]
     found = _counts(store, build["model_id"])
@@ -40,11 +40,11 @@ def _counts(store: Store, model_id: str) -> list[str]:
     """Every live image that is described has a hash and a row of neighbours, and no other image has a row."""
     from pyspark.sql import functions as f
 
-    model = store.read("models").where(f.col("model_id") == model_id).first()
-    if model is None:
+    models = store.rows("models", ["descriptor_id"], {"model_id": [model_id]})
+    if not models:
         return [f"the neighbours' model {model_id!r} is not in models"]
     live = store.live().select("image_id", f.lit(1).alias("live"))
-    described = store.read("descriptors").where(f.col("descriptor_id") == model["descriptor_id"])
+    described = store.read("descriptors").where(f.col("descriptor_id") == models[0]["descriptor_id"])
     hashed = store.read("hashes").where(f.col("model_id") == model_id)
     listed = store.read("neighbours").select(f.col("query_id").alias("image_id"), f.lit(1).alias("listed"))
     rows = listed

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,8 @@ import numpy.typing as npt
 from skyhash.errors import InputError
 from skyhash.locations import Location
 from skyhash.scores.refine import NeighbourRow
+from skyhash.spark.storage.driver_rows import files_of_table, read_rows
+from skyhash.tables import RELEASES
 
 
 def neighbour_files(warehouse: Location) -> list[Location]:
@@ -29,39 +30,13 @@ def neighbour_files(warehouse: Location) -> list[Location]:
     InputError
         There is no release, or it names no neighbours.
     """
-    rows = _release_rows(warehouse)
+    rows = read_rows(warehouse / "releases", RELEASES, ["release_id", "versions"])
     if not rows:
         raise InputError("warehouse", f"{warehouse} without a release", "released tables; run rebuild first")
     versions = json.loads(max(rows, key=lambda row: int(row["release_id"]))["versions"])
     if "neighbours" not in versions:
         raise InputError("warehouse", f"{warehouse}, a release without neighbours", "a release with neighbours")
     return files_of_table(warehouse / "neighbours", int(versions["neighbours"]))
-
-
-def _release_rows(warehouse: Location) -> list[dict[str, Any]]:
-    import pyarrow.parquet
-    import pyarrow_hotfix  # noqa: F401  (CVE-2023-47248: a Parquet file must not be able to run code)
-
-    files = files_of_table(warehouse / "releases", None)
-    rows: list[dict[str, Any]] = []
-    for file in files:
-        with file.open() as opened:
-            rows += pyarrow.parquet.ParquetFile(opened).read(columns=["release_id", "versions"]).to_pylist()
-    return rows
-
-
-def files_of_table(table: Location, version: int | None = None) -> list[Location]:
-    """Parquet files of one version of a table, by default the newest; none where there is no table."""
-    if (table / "_delta_log").is_folder():
-        from deltalake import DeltaTable
-
-        found = DeltaTable(table.for_delta_rs, version=version, storage_options=table.delta_rs_options())
-        return [Location(uri, table.options) for uri in found.file_uris()]
-    listed = sorted(name for name in (table / "_versions").names() if name.endswith(".json") and name[0] != ".")
-    if not listed:
-        return []
-    chosen = listed[-1] if version is None else f"{version:08d}.json"
-    return [table / name for name in json.loads((table / "_versions" / chosen).read_text())["files"]]
 
 
 class NeighbourTable:

@@ -22,7 +22,6 @@ from skyhash.errors import UserError
 from skyhash.spark.storage.store import Store
 from skyhash.spark.training import model_folder
 from skyhash.stages.runs.report import Report
-from skyhash.tables import RELEASES
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -33,19 +32,23 @@ UNRELEASED = ("runs", "releases", "experiments", "trials")
 
 def newest(store: Store) -> dict[str, Any] | None:
     """The release that readers see: release_id, versions (a dict), model_id; None before the first."""
-    row = store.read("releases").orderBy("release_id", ascending=False).first()
-    if row is None:
-        return None
-    return row.asDict() | {"versions": json.loads(row["versions"])}
+    row = max(store.rows("releases"), key=lambda row: int(row["release_id"]), default=None)
+    return None if row is None else row | {"versions": json.loads(row["versions"])}
 
 
 def publish(store: Store, report: Report, versions: dict[str, int], model_id: str, of: int | None = None) -> int:
     """Add one release; returns its id."""
     last = newest(store)
     release_id = 1 if last is None else last["release_id"] + 1
-    now = datetime.now(UTC).replace(tzinfo=None)
-    row = (release_id, now, json.dumps(versions, sort_keys=True), model_id, of, report.run_id)
-    report.note_output(store.append("releases", store.spark.createDataFrame([row], RELEASES.ddl), expected=1))
+    row = {
+        "release_id": release_id,
+        "released": datetime.now(UTC),
+        "versions": json.dumps(versions, sort_keys=True),
+        "model_id": model_id,
+        "of_release": of,
+        "run_id": report.run_id,
+    }
+    report.note_output(store.append_rows("releases", [row]))
     return release_id
 
 
@@ -60,14 +63,14 @@ def list_or_go_back(spark: SparkSession, config: Config, back: int | None) -> Re
     report = Report("releases")
     store = Store.of(spark, config)
     if back is not None:
-        old = store.read("releases").where(f"release_id = {back}").first()
-        if old is None:
-            known = [row["release_id"] for row in store.read("releases").select("release_id").collect()]
+        known = {row["release_id"]: row for row in store.rows("releases")}
+        if back not in known:
             raise UserError("--back", back, f"one of the releases {sorted(known)}")
+        old = known[back]
         _require_complete(store, back, json.loads(old["versions"]), old["model_id"])
         made = publish(store, report, json.loads(old["versions"]), old["model_id"], of=back)
         report.facts["readers see"] = f"release {made}, the versions of release {back}"
-    rows = store.read("releases").orderBy("release_id").collect()
+    rows = sorted(store.rows("releases"), key=lambda row: int(row["release_id"]))
     report.facts["releases"] = len(rows)
     columns = ["release", "released (UTC)", "repeats", "model", "versions"]
     cells = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skyhash import __version__, topk
 from skyhash.config import Config
@@ -13,8 +13,6 @@ from skyhash.pixels import DESCRIPTORS
 from skyhash.scores import EVALUATIONS
 
 if TYPE_CHECKING:
-    from pyspark.sql import Row
-
     from skyhash.spark.storage.store import Store
 
 
@@ -40,19 +38,24 @@ class Runs:
         self.store = store
 
     @cached_property
-    def _last(self) -> dict[tuple[str, str], Row]:
+    def _last(self) -> dict[tuple[str, str], dict[str, Any]]:
         """(job, status) -> its last row."""
-        from pyspark.sql import functions as f
+        last: dict[tuple[str, str], dict[str, Any]] = {}
+        for row in self.store.rows("runs", ["job", "status", "started", "run_id"]):
+            kind = (row["job"], row["status"])
+            if kind not in last or row["started"] > last[kind]["started"]:
+                last[kind] = row
+        # settings and facts, which are long, of these rows alone
+        whole = self.store.rows("runs", where={"run_id": {row["run_id"] for row in last.values()}})
+        by_run = {(row["run_id"], row["status"]): row for row in whole}
+        return {(job, status): by_run[row["run_id"], status] for (job, status), row in last.items()}
 
-        last = self.store.read("runs").groupBy("job", "status").agg(f.max_by(f.struct("*"), "started").alias("row"))
-        return {(row["job"], row["status"]): row["row"] for row in last.collect()}
-
-    def last_done(self, job: str) -> Row | None:
+    def last_done(self, job: str) -> dict[str, Any] | None:
         """The last run of a job that ended well."""
         return self._last.get((job, "done"))
 
     @property
-    def last_ended(self) -> Row | None:
+    def last_ended(self) -> dict[str, Any] | None:
         """The last run but those rebuilds that only started: its jobs have rows of their own."""
         ended = [row for (job, status), row in self._last.items() if (job, status) != ("rebuild", "started")]
         return max(ended, key=lambda row: row["started"], default=None)
@@ -101,8 +104,7 @@ def _is(store: Store, name: str, version: int, older: dict[tuple[str, int], int]
 def _compacted(store: Store) -> dict[tuple[str, int], int]:
     """(table, compacted version) -> the version with the same rows before."""
     older: dict[tuple[str, int], int] = {}
-    rows = store.read("runs").where("job = 'maintain' AND status = 'done'").select("input_versions", "output_versions")
-    for row in rows.collect():
-        before, after = (json.loads(text) for text in row)
+    for row in store.rows("runs", ["input_versions", "output_versions"], {"job": ["maintain"], "status": ["done"]}):
+        before, after = (json.loads(text) for text in row.values())
         older |= {(name, after[name]): version for name, version in before.items() if name in after}
     return older

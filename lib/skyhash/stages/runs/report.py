@@ -77,7 +77,7 @@ class Report:
             "status": status,
             "error": error or None,
             "host": socket.gethostname(),
-            "started": self.started.replace(tzinfo=None),
+            "started": self.started,
             "seconds": self.seconds,
             "rows_in": self.rows_in,
             "rows_out": self.rows_out,
@@ -87,9 +87,7 @@ class Report:
             "code_version": __version__,
             "config": config.as_json(),
         }
-        from skyhash.tables import RUNS
-
-        store.append("runs", store.spark.createDataFrame([tuple(row[n] for n in RUNS.names)], RUNS.ddl), expected=1)
+        store.append_rows("runs", [row])
 
 
 def _json(facts: Mapping[str, Any]) -> str:
