@@ -12,6 +12,7 @@ from skyhash.nets.backbones.backbone import pictures
 from skyhash.nets.backbones.densenet import DenseNet161
 from skyhash.nets.backbones.efficientnet_lite import EfficientNetLite0
 from skyhash.nets.backbones.polar import Polar
+from skyhash.nets.views.affine import mapped, random_maps
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -174,3 +175,17 @@ def test_polar_features_do_not_notice_turns():
         assert not torch.allclose(net(images), net(images.flip(-1)), atol=1e-2)
     with pytest.raises(ConfigError, match=r"encoder.weights: found imagenet, expected random for backbone: polar"):
         net.load_pretrained()
+
+
+@pytest.mark.parametrize("draws", [{"turn_deg": 180.0}, {"turn_deg": 30.0, "scale": 0.3, "shift": 0.05}])
+def test_polar_features_of_a_view_are_those_of_the_mapped_picture(draws):
+    torch.manual_seed(2)
+    net = Polar(radii=12, angles=32, width=4)  # normalised by the batch, as above
+    down, across = torch.meshgrid(*(torch.linspace(-1, 1, 129),) * 2, indexing="ij")
+    spots = [(0.3, -0.2), (-0.1, 0.35), (0.0, 0.1), (-0.4, -0.3)]
+    images = torch.stack([torch.exp(-9 * ((down - y) ** 2 + (across - x) ** 2)).expand(3, -1, -1) for y, x in spots])
+    maps = random_maps(len(images), **draws)
+    with torch.no_grad():
+        of_views = net(images, maps)
+        torch.testing.assert_close(of_views, net(mapped(images, maps)), atol=5e-3, rtol=5e-2)
+        assert not torch.allclose(of_views, net(images), atol=2e-2)

@@ -54,10 +54,11 @@ from skyhash.errors import ModelMismatch
 from skyhash.nets.backbones.backbone import Backbone, pictures
 from skyhash.nets.encoder import Batch, Encoder, ProcessGroup, require_square
 from skyhash.nets.layers.class_code import class_code
+from skyhash.nets.layers.frozen_classifier import FEATURES, MOST_ROWS, FrozenClassifier
 from skyhash.nets.losses.centres import centre_losses, codewords
 from skyhash.nets.losses.triplet import triplet_margin
 from skyhash.nets.settings.triplet_hash import TripletHashSettings
-from skyhash.nets.views.affine import orientations, random_affine
+from skyhash.nets.views.affine import mapped, orientations, random_maps
 
 
 def backbone_of(settings: TripletHashSettings) -> Backbone:
@@ -79,6 +80,7 @@ class TripletHash(Encoder):
     """See the module; `input_shape` is (side, side) or (side, side, 3)."""
 
     Settings = TripletHashSettings
+    version = 2
     file_settings = ("weights_file",)
     threshold = "half"
     settings: TripletHashSettings
@@ -90,6 +92,8 @@ class TripletHash(Encoder):
         require_square(input_shape)
         if settings.code == "classes" and not settings.classification:
             raise ModelMismatch("encoder.code", "classes", "hash_layer where encoder.classification is 0")
+        if settings.frozen_share and settings.code != "classes":
+            raise ModelMismatch("encoder.frozen_share", settings.frozen_share, "0 for encoder.code: hash_layer")
         self.code_size = settings.bits
         self.backbone = backbone_of(settings)
         # random networks have no pretrained statistics
@@ -97,11 +101,12 @@ class TripletHash(Encoder):
         self.backbone.freeze(settings.frozen_stages)
         self.hash_layer = nn.Linear(self.backbone.features, settings.bits)
         self.classifier = nn.Linear(self.backbone.features, max(len(classes), 1))
+        self.frozen = FrozenClassifier(max(len(classes), 1)) if settings.frozen_share else None
         self.register_buffer("words", codewords(max(len(classes), 1), settings.bits), persistent=False)
         self.register_buffer("class_weight", torch.ones(max(len(classes), 1)))
 
     def fit(self, batches: Callable[[], Iterator[Batch]], group: ProcessGroup) -> None:
-        """Load the ImageNet weights, and count the classes of the training rows.
+        """Load the ImageNet weights, count the classes of the training rows, and fit the frozen classifier.
 
         Raises
         ------
@@ -121,23 +126,43 @@ class TripletHash(Encoder):
         self.class_weight.copy_(weight * counts.sum() / (weight * counts).sum())
         if self.settings.weights == "imagenet":
             self.backbone.load_pretrained()
+        if self.frozen is not None:
+            self._fit_frozen(self.frozen, batches, group)
 
-    def views(self, images: Tensor) -> Tensor:
-        """Random views of pictures, in training."""
+    @staticmethod
+    def _fit_frozen(frozen: FrozenClassifier, batches: Callable[[], Iterator[Batch]], group: ProcessGroup) -> None:
+        """Fit to the first rows of every rank; the weights of rank 0 are sent to all before training."""
+        frozen.net.load_pretrained()
+        features, labels = [torch.zeros(0, FEATURES)], [torch.zeros(0, dtype=torch.int64)]
+        left = MOST_ROWS // group.size
+        for batch in batches():
+            known = torch.nonzero(batch.labels >= 0).squeeze(1)[:left]
+            for rows in known.split(64):
+                features.append(frozen.features(pictures(batch.data[rows])))
+                labels.append(batch.labels[rows])
+            left -= len(known)
+            if left <= 0:
+                break
+        every, of_every = group.all_gather(torch.cat(features)), group.all_gather(torch.cat(labels))
+        if group.rank == 0:
+            frozen.solve(every, of_every)
+
+    def features_of_views(self, images: Tensor) -> Tensor:
+        """The backbone's features of random views of pictures, in training."""
         of = self.settings
-        images = random_affine(images, of.turn_deg, of.scale, of.shift, of.mirror)
         each = (len(images), 1, 1, 1)
         if of.stretch:
             power = torch.exp((torch.rand(each, device=images.device) * 2 - 1) * of.stretch)
             images = images.clamp(min=0).pow(power)
         if of.noise:
             images = images + torch.randn_like(images[:, :1]) * torch.rand(each, device=images.device) * of.noise
-        return images
+        maps = random_maps(len(images), of.turn_deg, of.scale, of.shift, of.mirror, images.device)
+        return self.backbone(images, maps) if of.backbone == "polar" else self.backbone(mapped(images, maps))
 
     def loss(self, batch: Batch, group: ProcessGroup) -> dict[str, Tensor]:
         """Weighted parts; triplets are taken of the rows of all ranks."""
         of = self.settings
-        features = functional.dropout(self.backbone(self.views(pictures(batch.data))), of.dropout, self.training)
+        features = functional.dropout(self.features_of_views(pictures(batch.data)), of.dropout, self.training)
         # distances of codes in half precision would be too coarse
         logits = self.hash_layer(features).float()
         code = torch.sigmoid(logits)
@@ -169,8 +194,15 @@ class TripletHash(Encoder):
         return self._mean(data, lambda features: torch.sigmoid(self.hash_layer(features)))
 
     def probabilities(self, data: Tensor) -> Tensor:
-        """Class probabilities of the classification layer, shape (rows, classes), in evaluation mode."""
-        return self._mean(data, lambda features: torch.softmax(self.classifier(features), dim=1))
+        """Class probabilities, shape (rows, classes), in evaluation mode.
+
+        Those of the classification layer; with `frozen_share` their weighted mean with the frozen classifier's.
+        """
+        chances = self._mean(data, lambda features: torch.softmax(self.classifier(features), dim=1))
+        if self.frozen is None:
+            return chances
+        share = self.settings.frozen_share
+        return (1 - share) * chances + share * self.frozen(pictures(data))
 
     def _mean(self, data: Tensor, answer: Callable[[Tensor], Tensor]) -> Tensor:
         images = pictures(data)
@@ -180,8 +212,9 @@ class TripletHash(Encoder):
         return torch.stack([answer(self.backbone(view)) for view in views]).mean(dim=0)
 
     def monitor(self, rows: Batch) -> dict[str, float]:
-        """Dead units, and the codes' mean distance from 0 and 1 (scaled to 0 ... 1), on at most 256 rows."""
-        code = torch.cat([self.encode(part) for part in rows.data[:256].split(64)]).detach()
+        """Dead units, and the codes' mean distance from 0 and 1 (scaled to 0 ... 1), on some rows."""
+        most = 256 if self.frozen is None else 32  # its eight forward passes take longer than a small network's step
+        code = torch.cat([self.encode(part) for part in rows.data[:most].split(64)]).detach()
         return {
             "dead_units": float((code == code[:1]).all(dim=0).sum()),
             "quantisation": float((1 - (2 * code - 1).square()).mean()),

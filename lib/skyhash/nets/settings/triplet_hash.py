@@ -17,6 +17,11 @@ class TripletHashSettings(EncoderSettings):
     code: Literal["hash_layer", "classes"] = Field(
         "hash_layer", description="what is the code: sigmoids of the hash layer, or what the class probabilities say"
     )
+    frozen_share: Share = Field(
+        0.0,
+        description="code: classes: weight, in the class probabilities, of a kernel regression on frozen ImageNet"
+        " features",
+    )
     backbone: Literal["efficientnet_lite0", "densenet161", "polar"] = Field(
         "efficientnet_lite0",
         description="network under the hash layer; densenet161 needs weights_file, polar weights: random",

@@ -12,11 +12,34 @@ from torch.nn import functional
 def random_affine(
     images: Tensor, turn_deg: float = 180.0, scale: float = 0.0, shift: float = 0.0, mirror: bool = True
 ) -> Tensor:
-    """Each picture turned, scaled, shifted and mirrored by its own random draw, read bilinearly; zero outside.
+    """Each picture under its own one of `random_maps`, read bilinearly; zero outside.
 
     Parameters
     ----------
     images : Tensor of float, shape (n, channels, side, side)
+    turn_deg, scale, shift, mirror
+        As for `random_maps`.
+
+    Returns
+    -------
+    Tensor, shape of `images`
+    """
+    return mapped(images, random_maps(len(images), turn_deg, scale, shift, mirror, images.device))
+
+
+def random_maps(
+    n: int,
+    turn_deg: float = 180.0,
+    scale: float = 0.0,
+    shift: float = 0.0,
+    mirror: bool = True,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Affine maps from positions in a view to positions in the picture, each by its own random draw.
+
+    Parameters
+    ----------
+    n : int
     turn_deg : float
         Turned by an angle drawn from -turn_deg to turn_deg.
     scale : float
@@ -28,9 +51,9 @@ def random_affine(
 
     Returns
     -------
-    Tensor, shape of `images`
+    Tensor, shape (n, 2, 3)
+        For positions from -1 to 1, as `torch.nn.functional.affine_grid` takes them.
     """
-    n, device = len(images), images.device
 
     def draw(limit: float) -> Tensor:
         return (torch.rand(n, device=device) * 2 - 1) * limit
@@ -41,7 +64,12 @@ def random_affine(
     cos, sin = torch.cos(angle) * shrink, torch.sin(angle) * shrink
     across = torch.stack([cos * flip, -sin, draw(2 * shift)], dim=1)
     down = torch.stack([sin * flip, cos, draw(2 * shift)], dim=1)
-    grid = functional.affine_grid(torch.stack([across, down], dim=1), list(images.shape), align_corners=False)
+    return torch.stack([across, down], dim=1)
+
+
+def mapped(images: Tensor, maps: Tensor) -> Tensor:
+    """Each picture (n, channels, side, side) under its map (n, 2, 3), read bilinearly; zero outside."""
+    grid = functional.affine_grid(maps, list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid.to(images.dtype), align_corners=False)
 
 
