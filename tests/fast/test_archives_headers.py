@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
-from archive_reading import Bytes, archive, member, read
+from archive_reading import Bytes, archive, member, outcome, read
 from astropy.io import fits as astropy_fits
 
 from skyhash.archives.formats import times
@@ -122,6 +122,18 @@ def test_a_header_that_makes_no_sense_is_refused(change, reason):
 )
 def test_only_the_header_says_whether_an_image_is_simulated(header, simulated):
     assert is_simulated(header) is simulated
+
+
+@pytest.mark.parametrize("bit", [0, 9, 10, 15, 16, 30, 31])
+def test_every_bit_of_quality_refuses_an_image_unless_the_mask_leaves_it_out(bit):
+    whole = simulated.sound_file(dt.datetime(2014, 4, 1), 64, 7)
+    value = (1 << bit) - (1 << 32) if bit == 31 else 1 << bit
+    card = next(whole[i : i + 80] for i in range(0, len(whole), 80) if whole[i : i + 8] == b"QUALITY ")
+    flawed = whole.replace(card, f"QUALITY = {value:>20}".ljust(80).encode())
+    refused = outcome("solar_hmi", flawed, "x.fits")
+    assert isinstance(refused, BadFile) and refused.reason == "quality" and f"0x{1 << bit:08x}" in refused.message
+    assert isinstance(outcome("solar_hmi", flawed, "x.fits", reject_quality=1 << bit), BadFile)
+    assert read("solar_hmi", flawed, "x.fits", reject_quality=0xFFFFFFFF ^ 1 << bit).facts["quality"] == 1 << bit
 
 
 def as_is(data: bytes) -> tuple[bytes, dict]:

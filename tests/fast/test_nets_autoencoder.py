@@ -1,5 +1,8 @@
 """Table 1's autoencoder."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 
@@ -7,6 +10,7 @@ from skyhash.errors import ConfigError, ModelMismatch
 from skyhash.nets import ENCODERS
 from skyhash.nets.autoencoder import Autoencoder
 from skyhash.nets.encoder import Alone, Batch
+from skyhash.nets.losses.cosine_stress import cosine_stress
 from skyhash.nets.settings.autoencoder import AutoencoderSettings
 
 
@@ -102,3 +106,39 @@ def test_an_encoder_of_rate_0_is_frozen_and_gets_no_gradients(rows, rate):
     assert all((p.grad is not None) == bool(rate) for p in net.encoder.parameters())
     assert all(p.grad is not None and bool(p.grad.any()) for p in net.decoder[0].parameters())
     assert len(net.parameter_groups(1e-3)) == (2 if rate else 1)
+
+
+def smoothed_along_rows(frames, cells):
+    """The value of each cell shared out over the 16 cells of its row, with Gaussian weights of sum 1; loops."""
+    found = np.zeros_like(frames)
+    for frame, row, cell in np.ndindex(len(frames), 16, 16):
+        weights = [math.exp(-0.5 * ((cell - other) / cells) ** 2) for other in range(16)]
+        shares = frames[frame, 16 * row + cell] * np.array(weights) / sum(weights)
+        found[frame, 16 * row : 16 * row + 16] += shares
+    return found
+
+
+def test_similarity_is_the_cosine_stress_to_frames_smoothed_along_the_rotation(rows):
+    net = fitted(rows, reconstruction=0.0, similarity=3.0, suns=2, frames=4, smoothing_cells=1.5)
+    torch.manual_seed(5)
+    parts = {name: part.detach() for name, part in net.loss(batch(rows), Alone()).items()}
+    torch.manual_seed(5)
+    frames = net._views(net.scaled(rows), 2, 4)[0].flatten(0, 1)
+    target = torch.from_numpy(smoothed_along_rows(frames.numpy().astype(float), 1.5))
+    expected = 3.0 * cosine_stress(net.encoder(frames).detach().double(), target)
+    assert set(parts) == {"similarity"} and float(parts["similarity"]) == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_codes_start_as_components_of_descriptors_smoothed_along_the_rotation(rows):
+    regions = torch.zeros(60, 16, 16)
+    at = torch.randint(2, 14, (60, 3, 2), generator=torch.Generator().manual_seed(2))
+    for one, places in zip(regions, at, strict=True):
+        for row, column in places.tolist():
+            one[row, column] = 100.0
+    # one region, and the same a cell further on: along the rotation, and across it
+    along, across = regions.roll(1, dims=2), regions.roll(1, dims=1)
+    net = fitted(regions.flatten(1), own_share=1.0)
+    with torch.inference_mode():
+        here, there, beside = (net.encode(one.flatten(1)) for one in (regions, along, across))
+    near, far = ((here - other).square().sum(dim=1).mean() for other in (there, beside))
+    assert near < 0.5 * far
