@@ -17,7 +17,7 @@ from measure import Clock, alone, cores
 from results import Part, Row
 
 NAME, ORDER, TITLE = "ingest", 60, "Ingest with descriptors, against decoding alone"
-SIZES = {"full": [(1024, 800), (4096, 96)], "quick": [(1024, 60)]}  # side in pixels, files
+SIZES = {"full": [(1024, 800), (4096, 40)], "quick": [(1024, 60)]}  # side in pixels, files
 FEW = 8  # the same work on every so manieth file tells what is paid per file and what is paid once
 TARGET = ">= 0.8 of the peer's files a second, ratio <= 1.25"
 HOURS_OF = 525_600

@@ -203,6 +203,11 @@ def test_a_file_of_two_rows_that_differ_is_reported_with_both():
         keywords.parse(table.format(3))
 
 
+def test_comments_and_empty_lines_of_a_table_are_no_rows():
+    table = keywords.parse("# %ECSV 1.0\n# ---\n\nfile,CROTA2\n# a note\na.fits,1\n\n   \nb.fits,2\n")
+    assert [table.find(name)["CROTA2"] for name in ("a.fits", "b.fits")] == [1, 2] and len(table.lines) == 2
+
+
 def test_an_ambiguous_file_name_finds_no_row():
     table = keywords.parse("file\tCROTA2\nD1/magnetogram.fits\t1\nD2/magnetogram.fits\t2\n")
     assert table.find("magnetogram.fits") == {}

@@ -80,9 +80,15 @@ def test_a_tile_larger_than_its_image_is_refused():
     ramp = np.arange(512, dtype=np.int32).reshape(8, 64)
     data = written(astropy_fits.CompImageHDU(ramp, compression_type="RICE_1", tile_shape=(8, 64)))
     card = next(data[i : i + 80] for i in range(0, len(data), 80) if data[i : i + 8] == b"ZTILE1  ")
-    bomb = data.replace(card, b"ZTILE1  =" + b"100000000".rjust(21) + b" ".ljust(50))
+
+    def tiled(width):
+        return data.replace(card, b"ZTILE1  =" + str(width).encode().rjust(21) + b" ".ljust(50))
+
+    bomb = tiled(100_000_000)
     assert fits.read(data).width == 64
-    refused("too_large", lambda: fits.read(bomb))
+    # much larger than the image, or than the setting allows
+    for width, most in ((100_000_000, 1 << 20), (2000, 1 << 28), (400, 1000)):
+        assert "tile" in refused("too_large", lambda width=width, most=most: fits.read(tiled(width), max_pixels=most))
     for kind in ("interferometer", "radio_galaxies"):
         assert read(kind, data).image.values.shape == (8, 64)
         assert outcome(kind, bomb, "x.fits").reason == "too_large"

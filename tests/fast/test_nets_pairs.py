@@ -224,8 +224,18 @@ def test_negative_pairs_are_of_another_image_of_any_rank():
     _, partner = partners(codes, wants, Alone())
     assert partner[~wants].tolist() == [-1, -1] and set(partner[wants].tolist()) <= {0, 2, 4}
     assert all(i != int(j) for i, j in enumerate(partner))
+    two = torch.tensor([False, True, False, True, False])
+    assert partners(codes, two, Alone())[1].tolist() == [-1, 3, -1, 1, -1]
     lonely = torch.tensor([False, True, False, False, False])
     assert partners(codes, lonely, Alone())[1].tolist() == [-1] * 5
+
+
+@pytest.mark.parametrize("weights", ["imagenet", "random"])
+def test_batch_normalisation_keeps_the_statistics_of_imagenet_and_learns_them_without(weights):
+    net = ENCODERS.make(GalaxyBackboneSettings(weights=weights, size=4), (64, 64, 3)).train()
+    norms = [part for part in net.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    free = [part for part in norms if all(p.requires_grad for p in part.parameters())]
+    assert free and {part.training for part in free} == {weights == "random"}
 
 
 def test_partners_of_two_ranks_are_rows_of_both():

@@ -119,6 +119,13 @@ def test_shared_normalisation_is_torchs():
         theirs.train()
 
 
+def test_resnet18_has_the_published_blocks():
+    theirs, ours = torchvision.models.resnet18(weights=None), ResNet("resnet18").net
+    for number in range(1, 5):
+        blocks = [getattr(net, f"layer{number}") for net in (theirs, ours)]
+        assert [p.shape for p in blocks[0].parameters()] == [p.shape for p in blocks[1].parameters()]
+
+
 def test_resnet50_is_torchvisions_but_for_its_first_layers():
     theirs = torchvision.models.resnet50(weights=None)
     ours = ResNet("resnet50")

@@ -16,7 +16,7 @@ from skyhash.nets.layers.class_code import SURE, class_code
 from skyhash.nets.losses.centres import centre_losses, codewords
 from skyhash.nets.losses.triplet import triplet_margin
 from skyhash.nets.settings.triplet_hash import TripletHashSettings
-from skyhash.nets.views.affine import orientations, random_affine
+from skyhash.nets.views.affine import orientations, random_affine, random_maps
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -106,6 +106,19 @@ def test_quarter_turns_of_the_random_view_are_exact(monkeypatch):
     torch.testing.assert_close(seen[1], images[1], atol=1e-5, rtol=0)
     quarter = [torch.rot90(images[3], turns, (-2, -1)) for turns in (1, 3)]
     assert any(torch.allclose(seen[3], q, atol=1e-5) for q in quarter)
+
+
+def test_random_maps_turn_mirror_and_enlarge_but_never_shear():
+    torch.manual_seed(2)
+    maps = random_maps(400, scale=0.5, shift=0.1).double()
+    linear, moved = maps[:, :, :2], maps[:, :, 2]
+    product = linear @ linear.transpose(1, 2)
+    size = product[:, 0, 0].sqrt()
+    torch.testing.assert_close(product, size.square()[:, None, None] * torch.eye(2).double(), atol=1e-6, rtol=1e-6)
+    assert 1 / 1.5 - 1e-6 <= float(size.min()) < 0.75 and 1.35 < float(size.max()) <= 1.5 + 1e-6
+    assert 0.4 < float((torch.linalg.det(linear) < 0).double().mean()) < 0.6
+    # positions run from -1 to 1: a tenth of the side is 0.2
+    assert 0.18 < float(moved.abs().max()) <= 0.2 + 1e-6 and float(moved.mean().abs()) < 0.02
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.3])

@@ -122,6 +122,22 @@ def test_opening_and_labelling_of_any_mask(data):
     assert len(result.areas) == count
 
 
+@pytest.mark.parametrize("ends", [(0, 128), (100, 128), (100, 129), (128, 256), (127, 256), (255, 300), (0, 300)])
+def test_runs_that_end_where_a_block_of_128_pixels_does(ends):
+    values = np.zeros((3, 300), np.int32)
+    values[1, slice(*ends)] = 9
+    found = runs.threshold(values, np.int32(-1), np.int32(5), np.int32(0), False, 150.0, 1.0, 1000.0)
+    result = regions.Regions(*runs.regions_of_at_least(*runs.opening(found, 0), 1))
+    np.testing.assert_array_equal(mask_of(values.shape, result), values > 5)
+
+
+def test_a_pixel_on_the_circle_counts():
+    found = runs.threshold(np.full((11, 11), 9, np.int32), np.int32(-1), np.int32(5), np.int32(0), False, 5.0, 5.0, 5.0)
+    result = regions.Regions(*runs.regions_of_at_least(*runs.opening(found, 0), 1))
+    down, west = np.mgrid[-5:6, -5:6]
+    np.testing.assert_array_equal(mask_of((11, 11), result), down**2 + west**2 <= 25)
+
+
 @pytest.mark.parametrize("scale", [0.1, 0.01, 1 / 3, 2.0, 1e-7])
 def test_bounds_in_stored_units_are_exact(scale):
     magnetogram = made(np.zeros((1, 1), np.int32), Disk(0, 0, 1), scale, 0.3)
