@@ -45,6 +45,8 @@ def test_rows_of_the_driver_and_of_spark_are_one_table(spark, store):
     assert store.rows("releases", ["release_id"], {"of_release": [1, 2], "model_id": ["m"]}) != []
     assert store.rows("releases", ["release_id"], {"of_release": [1], "model_id": ["m"]}) == [{"release_id": 2}]
     assert store.rows("trials") == []
+    assert {row["release_id"] for row in store.rows("releases", where={"of_release": [None, 2]})} == {1, 3, 4}
+    assert list(store.distinct_rows("releases", ["model_id"], {"release_id": [1, 2]})) == [{"model_id": "m"}]
 
 
 def test_an_older_table_gets_the_columns_that_it_lacks(spark, store):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from operator import and_
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,9 @@ from skyhash.tables import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+Row = dict[str, Any]
+Where = Mapping[str, Iterable[Any]]
 
 
 def files_of_table(table: Location, version: int | None = None) -> list[Location]:
@@ -31,9 +34,7 @@ def files_of_table(table: Location, version: int | None = None) -> list[Location
     return [table / name for name in json.loads((table / "_versions" / chosen).read_text())["files"]]
 
 
-def read_rows(
-    folder: Location, table: Table, columns: Iterable[str], where: Mapping[str, Iterable[Any]] | None = None
-) -> list[dict[str, Any]]:
+def read_rows(folder: Location, table: Table, columns: Iterable[str], where: Where | None = None) -> list[Row]:
     """Some columns of the newest version of a table, a dict per row, in no order; null where a file lacks a column.
 
     Parameters
@@ -43,22 +44,43 @@ def read_rows(
     columns : iterable of str
         Of strings, numbers and times (datetime, UTC).
     where : mapping, optional
-        Column -> values: the rows that have one of them.
+        Column -> values, None among them for null: the rows that have one of them.
     """
+    return [row for batch in _batches(folder, table, tuple(columns), where or {}) for row in batch.to_pylist()]
+
+
+def distinct_rows(folder: Location, table: Table, columns: Iterable[str], where: Where | None = None) -> Iterator[Row]:
+    """As `read_rows`, batch by batch, rows that are equal in these columns only once a batch."""
+    import pyarrow as pa
+
+    names = tuple(columns)
+    for batch in _batches(folder, table, names, where or {}):
+        yield from pa.Table.from_batches([batch]).group_by(names).aggregate([]).to_pylist()
+
+
+def _batches(folder: Location, table: Table, names: tuple[str, ...], where: Where) -> Iterator[pa.RecordBatch]:
     import pyarrow.dataset
     import pyarrow_hotfix  # noqa: F401  (CVE-2023-47248: a Parquet file must not be able to run code)
 
     files = [file.filesystem() for file in files_of_table(folder)]
     if not files:
-        return []
-    paths, wanted = [path for _, path in files], dict(where or {})
-    names = tuple(columns)
-    rows = pyarrow.dataset.dataset(paths, _schema(table, {*names, *wanted}), "parquet", files[0][0])
-    chosen = [pyarrow.dataset.field(name).isin(list(values)) for name, values in wanted.items()]
-    found: list[dict[str, Any]] = rows.to_table(
+        return iter(())
+    schema = _schema(table, dict.fromkeys((*names, *where)))
+    rows = pyarrow.dataset.dataset([path for _, path in files], schema, "parquet", files[0][0])
+    chosen = [_is_one_of(schema.field(name), set(values)) for name, values in where.items()]
+    batches: Iterator[pa.RecordBatch] = rows.to_batches(
         columns=list(names), filter=reduce(and_, chosen) if chosen else None
-    ).to_pylist()
-    return found
+    )
+    return batches
+
+
+def _is_one_of(column: pa.Field, values: set[Any]) -> Any:
+    import pyarrow as pa
+    import pyarrow.dataset
+
+    value = pyarrow.dataset.field(column.name)
+    known = value.isin(pa.array(sorted(values - {None}), column.type))
+    return known | value.is_null() if None in values else known
 
 
 def write_rows(folder: Location, table: Table, rows: Sequence[Mapping[str, Any]]) -> DataFile:

@@ -15,7 +15,7 @@ from skyhash.errors import DataLoss, InputError
 from skyhash.locations import Location
 from skyhash.spark.storage import lease
 from skyhash.spark.storage.data_files import DataFile, rows_of
-from skyhash.spark.storage.driver_rows import read_rows, write_rows
+from skyhash.spark.storage.driver_rows import Row, Where, distinct_rows, read_rows, write_rows
 from skyhash.tables import BY_NAME, Table
 
 if TYPE_CHECKING:
@@ -209,11 +209,13 @@ class Store:
             return self.append(name, self.spark.createDataFrame(values, table.ddl), expected=len(rows))
         return self._read_back(name, before, len(rows))
 
-    def rows(
-        self, name: str, columns: Iterable[str] = (), where: Mapping[str, Iterable[Any]] | None = None
-    ) -> list[dict[str, Any]]:
+    def rows(self, name: str, columns: Iterable[str] = (), where: Where | None = None) -> list[Row]:
         """Columns of a small table (by default all), a dict per row, without a Spark job; see `read_rows`."""
         return read_rows(self.folder(name), BY_NAME[name], tuple(columns) or BY_NAME[name].names, where)
+
+    def distinct_rows(self, name: str, columns: Iterable[str], where: Where | None = None) -> Iterator[Row]:
+        """Rows of a table, without a Spark job; see `driver_rows.distinct_rows`."""
+        return distinct_rows(self.folder(name), BY_NAME[name], columns, where)
 
     def overwrite(self, name: str, rows: DataFrame, expected: int | None = None) -> Written:
         """Replace all rows in one step; readers of older versions are not affected."""

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from skyhash.listing import FileInfo, covers, is_gone
 from skyhash.settings import ArchiveSettings
+from skyhash.spark.storage.driver_rows import Row
 from skyhash.spark.storage.store import Store
+
+AS_LISTED = ("path", "size_bytes", "modified")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -71,9 +76,6 @@ def compare(
     key_of, refusal_key_of : callable
         Path -> fingerprint of its reading today, as observations and quarantine hold it.
     """
-    from pyspark.sql import functions as f
-
-    as_listed = ["path", "size_bytes", f.unix_micros("modified").alias("modified")]
     there = {file.path: (max(file.size_bytes, 0), file.modified_us) for file in files}
     standing: set[str] = set()
     outdated: set[str] = set()
@@ -82,15 +84,13 @@ def compare(
     marked: set[str] = set()
     changes = Changes([], [], gone, [], [], set(there), settings.path)
     reread = 0
-    one_key = f.expr("if(count(read_key) = count(*) AND min(read_key) = max(read_key), min(read_key), NULL)")
-    live = store.live().groupBy(*as_listed).agg(f.max("vanished_run"), one_key)
-    for path, size, modified, vanished, key in live.toLocalIterator():
+    for (path, size, modified), (vanished, keys) in _live_files(store).items():
         if path not in there:
             if changes.has_lost(path):
                 gone.add(path)
                 if vanished is not None and settings.vanished == "keep":
                     marked.add(path)
-        elif there[path] == (size, modified) and key != key_of(path):
+        elif there[path] == (size, modified) and keys != {key_of(path)}:
             outdated.add(path)
             reread += 1
         elif there[path] == (size, modified):
@@ -99,7 +99,7 @@ def compare(
                 back.add(path)
         else:
             outdated.add(path)
-    refused, again, paths = _refused(store, as_listed, there, standing, standing | outdated, gone, refusal_key_of)
+    refused, again, paths = _refused(store, there, standing, standing | outdated, gone, refusal_key_of)
     known, again = standing | outdated, again | outdated
     read = [file for file in files if file.path in again or file.path not in standing | refused]
     touched = outdated | gone | {file.path for file in read if file.path in known}
@@ -111,18 +111,36 @@ def compare(
     )
 
 
+def _live_files(store: Store) -> dict[tuple[str, int, int | None], tuple[str | None, set[str | None]]]:
+    """Files of live observations: (path, bytes, modified) -> (a run that found it gone, keys of its reading)."""
+    columns = (*AS_LISTED, "vanished_run", "read_key")
+    found: dict[tuple[str, int, int | None], tuple[str | None, set[str | None]]] = {}
+    for row in store.distinct_rows("observations", columns, {"retired_run": [None]}):
+        # a file may hold many images, read by different runs
+        vanished, keys = found.setdefault(_as_listed(row), (None, set()))
+        keys.add(row["read_key"])
+        if row["vanished_run"] is not None and (vanished is None or row["vanished_run"] > vanished):
+            found[_as_listed(row)] = row["vanished_run"], keys
+    return found
+
+
+def _as_listed(row: Row) -> tuple[str, int, int | None]:
+    modified = None if row["modified"] is None else (row["modified"] - EPOCH) // timedelta(microseconds=1)
+    return row["path"], row["size_bytes"], modified
+
+
 def _refused(
-    store: Store, as_listed: list, there: dict[str, tuple[int, int]], standing: set[str], known: set[str],
-    gone: set[str], key_of: Callable[[str], str],
+    store: Store, there: dict[str, tuple[int, int]], standing: set[str], known: set[str], gone: set[str],
+    key_of: Callable[[str], str],
 ) -> tuple[set[str], set[str], set[str]]:  # fmt: skip
     """Paths in quarantine whose file is unchanged, those among them to be tried again, and all paths in quarantine."""
 
     refused, again, paths, copies = set(), set(), set(), {}
     refused_by: dict[str, set[str]] = {}
-    rows = store.read("quarantine")
-    for path, size, modified, reason, checksum, read_key, member, run_id in rows.select(
-        *as_listed, "reason", "checksum", "read_key", "member", "run_id"
-    ).toLocalIterator():
+    facts = ("reason", "checksum", "read_key", "member", "run_id")
+    for row in store.distinct_rows("quarantine", (*AS_LISTED, *facts)):
+        path, size, modified = _as_listed(row)
+        reason, checksum, read_key, member, run_id = (row[name] for name in facts)
         paths.add(path)
         # an image that could not be described is an observation: its file is not ingested again
         if there.get(path) != (size, modified) or read_key.startswith("describe:"):
@@ -137,8 +155,10 @@ def _refused(
             copies[path] = checksum
     if copies:
         # a copy replaces its original when that is changed or gone
-        rows = store.live().where("vanished_run IS NULL").select("checksum", "path").toLocalIterator()
-        originals = {sha for sha, path in rows if path in standing or (path not in there and path not in gone)}
+        here = {"retired_run": [None], "vanished_run": [None], "checksum": copies.values()}
+        rows = store.distinct_rows("observations", ("checksum", "path"), here)
+        stays = (row for row in rows if row["path"] in standing or not (row["path"] in there or row["path"] in gone))
+        originals = {row["checksum"] for row in stays}
         again |= {path for path, checksum in copies.items() if checksum not in originals}
     if refused_by:
         # a run that died between its two writes had refused some images of a file, and lost the others
