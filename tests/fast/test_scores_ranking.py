@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from skyhash.scores.ranking import average_precision, precision_at, share_within
+from skyhash.scores.ranking import average_precision, average_precision_of_found, precision_at, share_within
 
 
 def orderings(scores, relevant):
@@ -25,6 +25,12 @@ def slow_average_precision(ranked, k):
             hits += 1
             total += hits / rank
     return total / min(k, sum(ranked))
+
+
+def slow_average_precision_of_found(ranked, k):
+    """As the code of Ndung'u et al. 2023: mean precision at the relevant ranks among the first k, 0 without one."""
+    ranks = [rank for rank, hit in enumerate(ranked[:k], start=1) if hit]
+    return sum(hits / rank for hits, rank in enumerate(ranks, start=1)) / max(len(ranks), 1)
 
 
 tied = st.integers(1, 6).flatmap(
@@ -46,6 +52,8 @@ def test_expected_values_are_means_over_all_orderings(case):
         )
     else:
         assert np.isnan(average_precision(s, r, k)).all()
+    found = np.mean([slow_average_precision_of_found(o, k) for o in every])
+    assert average_precision_of_found(s, r, k).item() == pytest.approx(found)
 
 
 def test_without_ties_it_is_the_usual_average_precision():

@@ -7,6 +7,9 @@ cut there, the images read represent the whole group.
 
 - ``map``: mean average precision over the whole list, or over its first k ranks. The sum of precisions is divided by R,
   the number of relevant images in the search set; at k by min(k, R).
+- ``map_found``: the same with the sum divided by the relevant images among the first k, as the code of Ndung'u et al.
+  2023 (arXiv 2309.00932) and that of many papers on hashing does. It is never lower: a list with one relevant image, at
+  rank 1, has the value 1.
 - ``precision``: share of relevant images among the first k, or among all where the list is shorter.
 - ``accuracy``: accuracy of a k-nearest-neighbour vote: the share of queries whose own label gets most votes. Images of
   a tied group at rank k have fractional votes; if several labels have most votes, each wins an equal fraction.
@@ -22,7 +25,7 @@ import numpy as np
 from pydantic import Field
 
 from skyhash.scores.evaluation import Evaluation, QueryScores, SearchSet, numbered
-from skyhash.scores.ranking import average_precision, share_within
+from skyhash.scores.ranking import average_precision, average_precision_of_found, share_within
 from skyhash.settings import EvaluationSettings, Natural, Positive
 
 ROWS_AT_ONCE = 128  # lists of 10,000 images take about 1 MB each while they are judged
@@ -128,6 +131,8 @@ class Labels(Evaluation):
             inside = share_within(values, self.settings.votes if k is None else k) * np.isfinite(values)
             metrics["accuracy"] = np.where(others > 0, _won(labels, inside, own, classes), np.nan)
             if k is not None:
+                found = average_precision_of_found(values, relevant, k)
+                metrics["map_found"] = np.where(totals > 0, found, np.nan)
                 placed = np.minimum(k, np.maximum(others, 1))
                 metrics["precision"] = np.where(others > 0, (inside * relevant).sum(axis=1) / placed, np.nan)
             judged[length] = metrics
@@ -135,7 +140,7 @@ class Labels(Evaluation):
 
 
 def _metrics(length: int | str) -> tuple[str, ...]:
-    return ("map", "accuracy") if length == ALL else ("map", "accuracy", "precision")
+    return ("map", "accuracy") if length == ALL else ("map", "accuracy", "precision", "map_found")
 
 
 def _won(labels: np.ndarray, inside: np.ndarray, own: np.ndarray, classes: int) -> np.ndarray:

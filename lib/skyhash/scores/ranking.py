@@ -111,3 +111,49 @@ def average_precision(
     if k is not None:
         most = np.minimum(most, k)
     return np.where(most > 0, terms[:, :cut].sum(axis=1) / np.maximum(most, 1), np.nan)
+
+
+def average_precision_of_found(scores: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
+    """Expected mean of the precisions at the relevant items among the first k of each row.
+
+    Many papers on hashing divide by the relevant items that were *found* among the first k, not by those that there are
+    (min(k, R), `average_precision`): a list with a single relevant item, at rank 1, has the value 1. Here the value is
+    the mean over all orderings of the ties, as elsewhere in this module; without a relevant item it is 0.
+
+    Parameters
+    ----------
+    scores, relevant : (m, n)
+        As in `precision_at`.
+    k : int
+
+    Returns
+    -------
+    (m,) float64
+    """
+    ties = _Ties(scores, relevant)
+    cut = min(k, ties.position.size)
+    rank = ties.position + 1
+    chance = ties.inside / ties.size
+    above = (ties.position - ties.start) * (ties.inside - 1) / np.maximum(ties.size - 1, 1)
+    terms = np.where(ties.inside > 0, chance * (ties.before + above + 1) / rank, 0.0)
+    sums = np.concatenate([np.zeros((len(terms), 1)), np.cumsum(terms, axis=1)], axis=1)
+    return np.array([_of_row(ties, row, cut, sums[row]) for row in range(len(terms))])
+
+
+def _of_row(ties: _Ties, row: int, cut: int, sums: np.ndarray) -> float:
+    """The group at the cut has a random number of relevant items above the cut, x, hypergeometrically distributed."""
+    last = cut - 1
+    start, size = int(ties.start[row, last]), int(ties.size[row, last])
+    before, inside, drawn = int(ties.before[row, last]), int(ties.inside[row, last]), cut - start
+    x = np.arange(max(0, drawn - (size - inside)), min(inside, drawn) + 1)
+    share = np.exp(_log_choose(inside, x) + _log_choose(size - inside, drawn - x) - _log_choose(size, drawn))
+    place = np.arange(drawn)
+    first, second = (1 / (start + place + 1)).sum(), (place / (start + place + 1)).sum()
+    # given x, each place is relevant with probability x / drawn, with (x - 1) / (drawn - 1) of those above it
+    group = x / drawn * ((before + 1) * first + (x - 1) / max(drawn - 1, 1) * second)
+    return float((share * (sums[start] + group) / np.maximum(before + x, 1)).sum())
+
+
+def _log_choose(n: int, k: np.ndarray | int) -> np.ndarray:
+    factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
+    return factorials[n] - factorials[k] - factorials[n - np.asarray(k)]
