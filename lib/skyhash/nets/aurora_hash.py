@@ -45,6 +45,7 @@ from skyhash.errors import ConfigError, ModelMismatch
 from skyhash.nets.aurora_network import AlexNet
 from skyhash.nets.backbones.backbone import Backbone, pictures
 from skyhash.nets.encoder import Batch, Encoder, ProcessGroup, require_square
+from skyhash.nets.gathering import codes_and_labels
 from skyhash.nets.layers.alexnet import LEAST_PX
 from skyhash.nets.losses.classification import classification_losses
 from skyhash.nets.losses.pairwise import pairwise_likelihood
@@ -57,6 +58,7 @@ class AuroraHash(Encoder):
     """See the module; `input_shape` is (side, side) or (side, side, 3)."""
 
     Settings = AuroraHashSettings
+    version = 2
     threshold = "zero"
     settings: AuroraHashSettings
 
@@ -118,16 +120,19 @@ class AuroraHash(Encoder):
         images = random_affine(pictures(batch.data), of.turn_deg, of.scale, of.shift, of.mirror)
         code = self._code(images)
         parts = {}
-        if of.classification:
-            losses = classification_losses(self.classifier(code), batch.labels, of.label_smoothing)
-            parts["classification"] = of.classification * _mean(losses, batch.labels >= 0, group)
         if of.pairwise:
             # every rank has the same loss of all rows; a row's gradient is summed over ranks, then averaged
-            every_code, every_label = group.all_gather(code), group.all_gather(batch.labels)
+            every_code, every_label = codes_and_labels(group, code, batch.labels)
             parts["pairwise"] = of.pairwise * pairwise_likelihood(every_code, every_label, of.pair_balance)
+        else:
+            every_label = group.all_gather(batch.labels)
+        # means are over the rows of all ranks, times the ranks, as gradients are averaged over ranks
+        if of.classification:
+            losses = classification_losses(self.classifier(code), batch.labels, of.label_smoothing)
+            labelled = (every_label >= 0).sum().clamp(min=1)
+            parts["classification"] = of.classification * group.size * losses.sum() / labelled
         if of.quantisation:
-            every = torch.ones_like(batch.labels, dtype=torch.bool)
-            parts["quantisation"] = of.quantisation * _mean(quantisation_errors(code), every, group)
+            parts["quantisation"] = of.quantisation * group.size * quantisation_errors(code).sum() / len(every_label)
         return parts or {"nothing": 0.0 * code.sum()}
 
     def _code(self, images: Tensor) -> Tensor:
@@ -169,8 +174,3 @@ class AuroraHash(Encoder):
         rate = learning_rate if isinstance(self.net, AlexNet) else learning_rate * self.settings.backbone_rate
         trained = [p for p in self.net.parameters() if p.requires_grad]
         return groups + ([{"params": trained, "lr": rate}] if trained else [])
-
-
-def _mean(losses: Tensor, counted: Tensor, group: ProcessGroup) -> Tensor:
-    """Mean over the counted rows of all ranks, times the ranks, as gradients are averaged over ranks."""
-    return group.size * (losses * counted).sum() / group.total(counted.sum().detach()).clamp(min=1)

@@ -53,6 +53,7 @@ from torch.nn import functional
 from skyhash.errors import ModelMismatch
 from skyhash.nets.backbones.backbone import Backbone, pictures
 from skyhash.nets.encoder import Batch, Encoder, ProcessGroup, require_square
+from skyhash.nets.gathering import codes_and_labels
 from skyhash.nets.layers.class_code import class_code
 from skyhash.nets.layers.frozen_classifier import FEATURES, MOST_ROWS, FrozenClassifier
 from skyhash.nets.losses.centres import centre_losses, codewords
@@ -166,26 +167,24 @@ class TripletHash(Encoder):
         # distances of codes in half precision would be too coarse
         logits = self.hash_layer(features).float()
         code = torch.sigmoid(logits)
-        every_code, every_label = group.all_gather(code), group.all_gather(batch.labels)
+        every_code, every_label = codes_and_labels(group, code, batch.labels)
         weights = self.class_weight[every_label.clamp(min=0)]
         parts = {"triplet": of.triplet * triplet_margin(every_code, every_label, of.margin, of.mining, weights)}
         labels = batch.labels.clamp(min=0)
+        # means are over the labelled rows of all ranks, times the ranks, as gradients are averaged over ranks
+        share = self.class_weight[labels] * (batch.labels >= 0)
+        share = group.size * share / (weights * (every_label >= 0)).sum().clamp(min=1e-12)
         if of.classification:
             losses = functional.cross_entropy(
                 self.classifier(features), labels, reduction="none", label_smoothing=of.label_smoothing
             )
-            parts["classification"] = of.classification * self._mean_loss(losses, batch, group)
+            parts["classification"] = of.classification * (losses * share).sum()
         if of.centres:
             losses = centre_losses(logits, labels, self.words, of.label_smoothing)
-            parts["centres"] = of.centres * self._mean_loss(losses, batch, group)
+            parts["centres"] = of.centres * (losses * share).sum()
         if of.quantisation:
             parts["quantisation"] = of.quantisation * (1 - (2 * code - 1).square()).mean()
         return parts
-
-    def _mean_loss(self, losses: Tensor, batch: Batch, group: ProcessGroup) -> Tensor:
-        """Weighted mean over the labelled rows of all ranks, times the ranks, as gradients are averaged over ranks."""
-        weights = self.class_weight[batch.labels.clamp(min=0)] * (batch.labels >= 0)
-        return group.size * (losses * weights).sum() / group.total(weights.sum().detach()).clamp(min=1e-12)
 
     def encode(self, data: Tensor) -> Tensor:
         """Codes from 0 to 1."""
