@@ -6,6 +6,7 @@ from blocking_data import rows
 
 from skyhash.topk.blocked import buckets, probes, tune
 from skyhash.topk.blocked.sampled_neighbours import sample_neighbours
+from skyhash.topk.blocked.tune import HashTable
 from skyhash.topk.filters.pair_filter import NO_FILTER, PairFilter, take_rows
 
 
@@ -160,3 +161,13 @@ def test_the_filter_of_some_rows():
     part = take_rows(full, np.array([1, 4]))
     assert part.time.tolist() == [1, 4] and part.category.tolist() == [1, 0]
     assert part.pairs.shape == (2, 2) and part.min_gap == 3 and len(take_rows(NO_FILTER, np.array([1])).time) == 0
+
+
+def test_that_all_buckets_are_probed_is_said_once_and_not_for_every_pair():
+    made = probes.everything(100_000)
+    assert sum(part.nbytes for part in vars(made).values()) < 3e6
+    assert made.counts.sum() == 100_000**2 and (made.of(99_999) == np.arange(100_000)).all()
+    found = rows("clustered", 700)
+    table = HashTable(buckets.build(found, 20, 3), probes.everything(len(buckets.build(found, 20, 3))))
+    assert table.pairs == 700 * 699 // 2
+    assert tune.covers(table, sample_neighbours(found, 9, NO_FILTER, 50, seed=1)).all()

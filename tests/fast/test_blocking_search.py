@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from blocking_data import KINDS, rows
 
+from skyhash.spark.neighbours.task_memory import PeakMemory, anonymous_bytes
 from skyhash.topk.blocked import buckets, probes, recall, tune
+from skyhash.topk.blocked.buckets import Buckets
 from skyhash.topk.blocked.sampled_neighbours import sample_neighbours
 from skyhash.topk.blocked.search import BlockedSearch, search
 from skyhash.topk.blocked.tune import HashTable
@@ -12,6 +14,7 @@ from skyhash.topk.candidates import keys, merge
 from skyhash.topk.exact import knn
 from skyhash.topk.exact.backend import Arithmetic, choose
 from skyhash.topk.filters.pair_filter import NO_FILTER, allowed
+from skyhash.topk.vectors.rows import prepare
 from skyhash.topk.vectors.similarity import scores
 
 
@@ -135,6 +138,28 @@ def test_groups_seeds_and_threads_do_not_change_the_lists():
     for other in made[1:]:
         for one, two in zip(made[0], other, strict=True):
             np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_a_group_that_reads_all_rows_stays_within_its_memory(metric):
+    """All buckets are probed, so that the codes, 29 MiB, their operands and a tile's copies of them are over 60."""
+    n, k, memory_mb = 30_000, 5, 60
+    found = prepare(np.arange(n), np.random.default_rng(1).normal(size=(n, 256)).astype(np.float32), metric)
+    order = np.arange(n, dtype=np.uint32)
+    parts = Buckets(order, np.array([0, 200, n]), np.zeros((2, 256), np.float32), np.zeros(2), np.full(2, -1))
+    tables = [HashTable(parts, probes.everything(2))]
+    job = BlockedSearch(found, k, arithmetic(found), tables, memory_mb=memory_mb)
+    group = job.groups(200)[0]
+    assert len(group) == 200
+    small = BlockedSearch(found, k, arithmetic(found), tables, memory_mb=10**6)
+    with PeakMemory(anonymous_bytes()) as whole:
+        expected = small.search(group)
+    with PeakMemory(anonymous_bytes()) as memory:
+        lists = job.search(group)
+    assert whole.mb > memory_mb > memory.mb
+    assert (job.pairs_scored, job.fallbacks) == (small.pairs_scored, small.fallbacks)
+    for one, other in zip(lists, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_faiss_agrees_where_all_buckets_are_probed():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from skyhash.errors import InputError
 from skyhash.topk.filters import short_lists
-from skyhash.topk.filters.columns import build_pair_filter, is_public
+from skyhash.topk.filters.columns import build_pair_filter
 from skyhash.topk.filters.pair_filter import UNKNOWN_TIME, allowed, is_off
 
 
@@ -174,10 +174,6 @@ def test_an_arcsecond_is_distinguished_from_two():
 def test_category_pairs_are_directed():
     made = build_pair_filter(3, category=["galaxy", "star", None], pairs=[("galaxy", "star")])
     assert [(i, j) for i in range(3) for j in range(3) if allowed(made, i, j)] == [(0, 1)]
-
-
-def test_public_as_of_a_date_counts_images_without_a_release_time():
-    np.testing.assert_array_equal(is_public([UNKNOWN_TIME, 10, 11], 10), [True, True, False])
 
 
 def test_a_missing_or_short_column_is_named():

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import tracemalloc
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 from skyhash.errors import ConfigError, InputError, ReleaseRefused
 from skyhash.job_settings import NeighbourSettings
 from skyhash.spark.storage.store import Store
-from skyhash.stages.neighbours import neighbour_methods, neighbour_plan, neighbour_search, neighbours
+from skyhash.stages.neighbours import neighbour_plan, neighbour_search, neighbours
 from skyhash.topk.exact.knn import knn
 from skyhash.topk.filters.columns import build_pair_filter
 
@@ -75,7 +76,11 @@ def test_any_block_gives_the_lists_of_the_kernel(spark, tmp_path, monkeypatch, m
     assert rows == from_kernel(codes, ids_of(), metric)
     assert (run["method"], run["recall_at_k"], run["n"], run["short_lists"]) == ("exact", 1.0, N, 0)
     assert run["pairs_scored"] == run["pairs_possible"] == N * (N - 1) // 2
-    assert json.loads(run["parameters"])["block_rows"] == min(block, N)
+    parameters = json.loads(run["parameters"])
+    assert parameters["block_rows"] == min(block, N)
+    assert run["seconds"] == sum(parameters["seconds_of"].values()) and "writing" in parameters["seconds_of"]
+    assert parameters["pairs_rescored"] > 0 and set(parameters["seconds_predicted"]) == {"exact"}
+    assert 0 < parameters["task_mb"] < 1500
     assert run["zero_codes"] == 1
 
 
@@ -95,6 +100,8 @@ def test_blocking_meets_its_recall_and_says_what_it_reached(spark, tmp_path):
     assert run["recall_low"] <= np.mean(recalls) <= run["recall_high"]
     assert np.mean(recalls) >= 0.88 and run["recall_n"] == 400
     parameters = json.loads(run["parameters"])
+    assert set(parameters["seconds_predicted"]) == {"exact", "lsh"} and parameters["seconds_of"]["tuning"] > 0
+    assert parameters["pairs_rescored"] > 0 and 0 < parameters["task_mb"] < 1500
     assert parameters["tables"] >= 1 and parameters["buckets"][0]["skew"] >= 1
     # what is listed carries the very similarity that the exact search stores
     stored = {(q, i): s for q, ids_, similarities in exact for i, s in zip(ids_, similarities, strict=True)}
@@ -106,21 +113,27 @@ def test_the_pair_filter_holds_before_the_k_are_taken_and_short_lists_say_why(sp
     rng = np.random.default_rng(6)
     times = rng.integers(0, 4 * 86_400_000_000, N)
     kinds, release = rng.choice(["flare", "quiet"], N), rng.integers(0, 10**15, N)
+    unreleased, unknown = rng.random(N) < 0.1, rng.random(N) < 0.2
+    sources = np.where(unknown, None, rng.choice(["a", "b", "c d", ""], N))
+    ra, dec = rng.uniform(0, 360, N), rng.uniform(-90, 90, N)
     vectors = write(
         tmp_path, codes, ids, obs_time=pa.array(times, pa.timestamp("us")), category=pa.array(kinds),
-        release_time=pa.array(release, pa.timestamp("us")), quality=pa.array(rng.integers(0, 4, N)),
+        release_time=pa.array(release, pa.timestamp("us"), mask=unreleased), quality=pa.array(rng.integers(0, 4, N)),
+        source_id=pa.array(sources.tolist(), pa.string()), ra=pa.array(ra, mask=unknown), dec=pa.array(dec),
     )  # fmt: skip
     (tmp_path / "pairs.csv").write_text("query_category,neighbour_category\nflare,flare\nquiet,flare\n")
     rows, run, _ = search(
         spark, tmp_path, vectors, exclude_minutes=240, where="quality < 3", public_as_of="1990-01-01",
-        category_pairs=str(tmp_path / "pairs.csv"), k=100,
+        category_pairs=str(tmp_path / "pairs.csv"), exclude_same_source=True, exclude_degrees=20, k=100,
     )  # fmt: skip
     order = np.argsort(ids)
     quality = pq.read_table(vectors)["quality"].to_numpy()
     moment = int(np.datetime64("1990-01-01", "us").astype(np.int64))
     pair_filter = build_pair_filter(
         N, within_seconds=240 * 60, obs_time_us=times[order], category=kinds[order],
-        pairs=[("flare", "flare"), ("quiet", "flare")], listable=((quality < 3) & (release <= moment))[order],
+        pairs=[("flare", "flare"), ("quiet", "flare")],
+        listable=((quality < 3) & (unreleased | (release <= moment)))[order], source=sources[order],
+        within_degrees=20, ra_deg=np.where(unknown, np.nan, ra)[order], dec_deg=dec[order],
     )  # fmt: skip
     assert rows == from_kernel(codes, ids, k=100, pair_filter=pair_filter)
     lengths = [len(row[1]) for row in rows]
@@ -159,6 +172,18 @@ def test_no_pair_is_ever_a_row_of_spark(spark, tmp_path, monkeypatch):
     assert not [word for word in ("Join", "Cartesian", "Exchange", "NestedLoop") if word in plan]
 
 
+def test_the_driver_holds_no_ids_while_codes_are_laid_out(spark, tmp_path):
+    n = 300_000
+    frame = spark.read.parquet(write(tmp_path, np.ones((n, 2), np.float32), ids_of(n)))
+    given = neighbour_search.Input(frame, frame, "vectors", "vectors", "", "")
+    tracemalloc.start()
+    codes = neighbour_search._lay_out(given, NeighbourSettings(), tmp_path / "work")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert codes.n == n and peak < 8 * n, "less than the ids alone"
+    np.testing.assert_array_equal(codes.rows().ids, np.sort(ids_of(n)))
+
+
 def test_work_folders_are_gone_and_two_builds_are_equal(spark, tmp_path):
     vectors = write(tmp_path, floats(200))
     abandoned, running = (tmp_path / "out" / "work" / f"neighbours-{name}" for name in ("abandoned", "running"))
@@ -180,10 +205,12 @@ def test_a_blocked_search_is_continued_with_the_hash_tables_of_its_finished_grou
         patch.setattr(neighbour_search, "_write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             search(spark, tmp_path, vectors, **settings)
-    with monkeypatch.context() as patch:
-        patch.setattr(neighbour_methods.tune, "tune", lambda *_, **__: pytest.fail("tuned again"))
-        rows, run, _ = search(spark, tmp_path, vectors, **settings)
+    (mark,) = (tmp_path / "out" / "work").rglob("tables.json")
+    entry = json.loads(mark.read_text())
+    mark.write_text(json.dumps(entry | {"facts": entry["facts"] | {"tuned": "once"}}))
+    rows, run, _ = search(spark, tmp_path, vectors, **settings)
     parameters = json.loads(run["parameters"])
+    assert parameters["tuned"] == "once"
     assert parameters["pieces_found"] == parameters["groups"] >= 2
     assert rows == whole
 

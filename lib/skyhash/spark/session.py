@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from skyhash.config import Config
@@ -40,6 +41,9 @@ LOCAL = {
 }
 
 
+_STARTED = "skyhash.started"
+
+
 def start(config: Config, job: str, more: dict[str, str] | None = None) -> SparkSession:
     """Start the session of a job, or return the running one.
 
@@ -64,9 +68,25 @@ def start(config: Config, job: str, more: dict[str, str] | None = None) -> Spark
     settings = {key: value for key, value in settings.items() if not submitted.contains(key)}
     settings |= hadoop_settings(config.storage) | config.spark.conf
 
+    began = time.monotonic()
+    running = SparkSession.getActiveSession() is not None
     builder = SparkSession.builder.appName(f"skyhash {job}").master(master)
     for key, value in settings.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
+    if not running:
+        spark.conf.set(_STARTED, f"{job} {time.monotonic() - began}")
     return spark
+
+
+def start_seconds(spark: SparkSession, job: str) -> dict[str, float]:
+    """Seconds that the start of the session took, by the name of that step; empty if it was not started for this job.
+
+    They are told once: what a session does later did not wait for its start.
+    """
+    name, _, seconds = spark.conf.get(_STARTED, "").partition(" ")
+    if name != job:
+        return {}
+    spark.conf.unset(_STARTED)
+    return {"start of Spark": float(seconds)}

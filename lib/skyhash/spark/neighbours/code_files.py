@@ -7,15 +7,19 @@ executors share, like the warehouse. `code_layout` writes the files.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from skyhash.errors import DataLoss
 from skyhash.topk.filters.pair_filter import NO_FILTER, PairFilter
 from skyhash.topk.vectors.rows import Rows
+
+CHUNK = 1 << 17  # rows
 
 
 @dataclass(frozen=True)
@@ -34,26 +38,48 @@ class CodeFiles:
         """All rows, memory-mapped."""
         return _mapped(self)
 
+    def read(self, spans: Sequence[tuple[int, int]]) -> Rows:
+        """Rows of some ranges, one after the other, read into memory: mapped pages would come on top of a copy."""
+        every = self.rows()
+        m = sum(stop - start for start, stop in spans)
+        names = ("ids", "values") if self.metric == "hamming" else ("ids", "values", "norms")
+        made: dict[str, Any] = {}
+        for name in names:
+            whole = getattr(every, name)
+            made[name] = np.empty((m, *whole.shape[1:]), whole.dtype)
+            at = 0
+            with open(Path(self.folder) / name, "rb", buffering=0) as file:
+                for start, stop in spans:
+                    part = made[name][at : at + stop - start]
+                    file.seek(start * whole.strides[0])
+                    if file.readinto(memoryview(part).cast("B")) != part.nbytes:
+                        raise DataLoss(f"{name} of codes: {self.folder} is cut short")
+                    at += stop - start
+        return replace(every, **made)
+
     def fingerprints(self) -> np.ndarray:
         """The fingerprint of every row, uint64 (n,), memory-mapped; see `store_fingerprints`."""
-        return np.asarray(np.load(Path(self.folder) / "fingerprints.npy", mmap_mode="r"))
-
-    def digests(self) -> np.ndarray:
-        """The digest of every code, uint64 (n,), memory-mapped."""
-        return np.asarray(np.memmap(Path(self.folder) / "digests", np.uint64, "r", shape=(self.n,)))
+        return np.asarray(np.memmap(Path(self.folder) / "fingerprints", np.uint64, "r", shape=(self.n,)))
 
     def pair_filter(self) -> PairFilter:
         """The filter stored beside the codes, memory-mapped."""
         return _pair_filter(self.folder)
 
 
-def store_fingerprints(folder: Path, fingerprints: np.ndarray) -> None:
-    """Store the rows' fingerprints, uint64 (n,): of each one's code and filter columns, and of the settings."""
-    np.save(folder / "fingerprints.npy", fingerprints)
+def store_fingerprints(codes: CodeFiles, settings: np.uint64) -> None:
+    """Store the rows' fingerprints: of each one's code, of its filter columns if there are any, and of the settings."""
+    columns = Path(codes.folder) / "column_digests"
+    with open(f"{codes.folder}/digests", "rb") as digests, open(f"{codes.folder}/fingerprints", "wb") as stored:
+        for start in range(0, codes.n, CHUNK):
+            part = np.fromfile(digests, np.uint64, CHUNK) ^ settings
+            if columns.exists():
+                part ^= np.fromfile(columns, np.uint64, CHUNK, offset=8 * start)
+            part.tofile(stored)
 
 
-def store_pair_filter(folder: Path, pair_filter: PairFilter) -> None:
-    """Store the filter beside the codes."""
+def store_pair_filter(codes: str, pair_filter: PairFilter) -> None:
+    """Store the filter beside the codes, in their folder."""
+    folder = Path(codes)
     arrays = {name: part for name, part in pair_filter._asdict().items() if isinstance(part, np.ndarray)}
     numbers = {name: part for name, part in pair_filter._asdict().items() if not isinstance(part, np.ndarray)}
     (folder / "pair_filter").mkdir(exist_ok=True)

@@ -1,7 +1,7 @@
 """Codes of a table written to the files of `code_files`: sorted by id and prepared as `Rows`.
 
-The table is read once, by tasks that check its codes and copy them to files (`code_staging`). The driver sorts the ids
-alone; then tasks write one range of the sorted codes each. Codes are never shuffled.
+The table is read once, by tasks that check its codes and copy them to files (`code_staging`); then each task collects
+one range of ids and writes its codes. Codes are never shuffled, and the driver sees none but a sample of the ids.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ import numpy as np
 from skyhash.errors import DataLoss, InputError
 from skyhash.spark.neighbours import code_checks
 from skyhash.spark.neighbours.code_files import CodeFiles
-from skyhash.spark.neighbours.code_staging import StagedCodes, stage_codes
+from skyhash.spark.neighbours.code_staging import Span, StagedCodes, stage_codes
 from skyhash.topk.vectors import rows as vectors
 from skyhash.topk.vectors.digests import digests
 
@@ -57,15 +56,6 @@ def lay_out(frame: DataFrame, metric: str, folder: Path, name: str) -> CodeFiles
     shutil.rmtree(parts, ignore_errors=True)
     parts.mkdir(parents=True)
     staged, largest = stage_codes(frame, metric, parts, name)
-    ids = staged.ids()
-    # stable: a table that is sorted by id, as most are, is read in order
-    order = np.argsort(ids, kind="stable")
-    ids = ids[order]
-    repeated = np.flatnonzero(ids[1:] == ids[:-1])
-    if len(repeated):
-        raise InputError("image_id", f"{ids[repeated[0]]} more than once", "every id once")
-    np.save(parts / "order.npy", order)
-    ids.tofile(folder / "ids")
     codes = _prepare(frame, staged, metric, folder, vectors.scale_of(largest, metric, staged.length))
     shutil.rmtree(parts)
     (folder / "codes.new").write_text(json.dumps(asdict(codes)), encoding="utf-8")
@@ -74,41 +64,49 @@ def lay_out(frame: DataFrame, metric: str, folder: Path, name: str) -> CodeFiles
 
 
 def _prepare(frame: DataFrame, staged: StagedCodes, metric: str, folder: Path, scale: float) -> CodeFiles:
-    """Write the files of values and norms, one range of rows per task."""
+    """Write the files of ids, values, norms and digests, one range of rows per task."""
     bits = metric == "hamming"
     n = sum(staged.rows)
     width = -(-staged.length // 8) if bits else vectors.padded(staged.length)
     dimensions = 8 * staged.length if bits else staged.length
-    sizes = {"values": n * width * (8 if bits else 4), "norms": 0 if bits else 8 * n, "digests": 8 * n}
+    sizes = {"ids": 8 * n, "values": n * width * (8 if bits else 4), "norms": 0 if bits else 8 * n, "digests": 8 * n}
     for name, size in sizes.items():
         with open(folder / name, "wb") as file:
             file.truncate(size)
     context = frame.sparkSession.sparkContext
-    tasks = max(context.defaultParallelism, -(-n // ROWS_PER_TASK))
-    cuts = np.linspace(0, n, tasks + 1).astype(np.int64).tolist()
-    ranges = [one for one in pairwise(cuts) if one[0] < one[1]]
-    filled = context.parallelize(ranges, len(ranges)).flatMap(_filler(staged, str(folder), metric, scale)).collect()
+    spans = staged.spans(max(context.defaultParallelism, -(-n // ROWS_PER_TASK)))
+    filled = context.parallelize(spans, len(spans)).flatMap(_filler(staged, str(folder), metric, scale)).collect()
+    repeated = [one for *_, one in filled if one is not None]
+    if repeated:
+        raise InputError("image_id", f"{min(repeated)} more than once", "every id once")
     found = {name: (folder / name).stat().st_size for name in sizes}
-    if sum(rows for rows, _ in filled) != n or found != sizes:
+    if sum(rows for rows, *_ in filled) != n or found != sizes:
         raise DataLoss(f"codes: {found} bytes, expected {sizes}")
-    return CodeFiles(str(folder), metric, n, width, dimensions, scale, sum(zeros for _, zeros in filled))
+    return CodeFiles(str(folder), metric, n, width, dimensions, scale, sum(zeros for _, zeros, _ in filled))
 
 
 def _filler(
     staged: StagedCodes, folder: str, metric: str, scale: float
-) -> Callable[[tuple[int, int]], Iterable[tuple[int, int]]]:
-    def fill(span: tuple[int, int]) -> Iterable[tuple[int, int]]:
-        order = np.load(f"{staged.folder}/order.npy", mmap_mode="r")
-        ids = np.memmap(f"{folder}/ids", np.int64, "r")
+) -> Callable[[Span], Iterable[tuple[int, int, int | None]]]:
+    def fill(span: Span) -> Iterable[tuple[int, int, int | None]]:
+        """Yields the number of rows, that of zero codes, and an id that occurs twice, if there is one."""
+        ids, positions = staged.ordered(span)
+        repeated = np.flatnonzero(ids[1:] == ids[:-1])
+        if len(repeated):
+            yield len(ids), 0, int(ids[repeated[0]])
+            return
         step, zeros = vectors.rows_at_once(staged.length), 0
         with (
+            open(f"{folder}/ids", "r+b") as numbered,
             open(f"{folder}/values", "r+b") as values,
             open(f"{folder}/norms", "r+b") as norms,
             open(f"{folder}/digests", "r+b") as digested,
         ):
-            for start in range(*span, step):
-                stop = min(start + step, span[1])
-                rows = vectors.sorted_rows(ids[start:stop], staged.take(order[start:stop]), metric, scale)
+            numbered.seek(span.start * 8)
+            ids.tofile(numbered)
+            for first in range(0, len(ids), step):
+                part, start = slice(first, first + step), span.start + first
+                rows = vectors.sorted_rows(ids[part], staged.take(positions[part]), metric, scale)
                 values.seek(start * rows.values.strides[0])
                 rows.values.tofile(values)
                 norms.seek(start * 8)
@@ -116,6 +114,6 @@ def _filler(
                 digested.seek(start * 8)
                 digests(rows).tofile(digested)
                 zeros += int(rows.zero.sum())
-        yield span[1] - span[0], zeros
+        yield len(ids), zeros, None
 
     return fill

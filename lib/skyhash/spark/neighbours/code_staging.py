@@ -1,11 +1,12 @@
-"""Copy of a table's codes in files, unsorted: the first step of `code_layout`."""
+"""Copy of a table's codes in files, a pair of files per task that has read some: the first step of `code_layout`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,18 +18,28 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 CODES_PER_BATCH = 4096
+SAMPLES_PER_SPAN = 256  # ids looked at to choose a range: its codes are as many as wanted to about a percent
 _STAGED = f"name string, dtype string, {code_checks.SUMMARY}"
+
+
+class Span(NamedTuple):
+    """A range of ids, and of the rows that they have among all, sorted."""
+
+    start: int
+    stop: int
+    least: int | None  # None: without a bound
+    below: int | None
 
 
 @dataclass(frozen=True)
 class StagedCodes:
-    """Unsorted codes in files, one pair of files per task.
+    """Codes in files of one task each: NAME.codes as read, NAME.ids ascending, NAME.order their places in the codes.
 
     Attributes
     ----------
     folder : str
     names : tuple of str
-        Names of the files: NAME.ids and NAME.codes.
+        Names of the files.
     rows : tuple of int
         Codes in each.
     dtype : str
@@ -43,12 +54,37 @@ class StagedCodes:
     dtype: str
     length: int
 
-    def ids(self) -> np.ndarray:
-        """All ids, in the order of the files, int64 (n,)."""
-        return np.concatenate([np.fromfile(f"{self.folder}/{name}.ids", np.int64) for name in self.names])
+    def spans(self, count: int) -> list[Span]:
+        """At most `count` ranges of ids that hold about as many codes each."""
+        n, parts = sum(self.rows), range(len(self.names))
+        step = max(1, n // (SAMPLES_PER_SPAN * count))
+        sample = np.sort(np.concatenate([self._column(part, "ids")[::step] for part in parts]))
+        cuts = np.unique(sample[np.linspace(0, len(sample), count + 1).astype(np.int64)[1:-1]])
+        below = sum((np.searchsorted(self._column(part, "ids"), cuts) for part in parts), np.zeros(len(cuts), np.int64))
+        rows, bounds = [0, *below.tolist(), n], [None, *cuts.tolist(), None]
+        spans = zip(pairwise(rows), pairwise(bounds), strict=True)
+        return [Span(*between, *ids) for between, ids in spans if between[0] < between[1]]
+
+    def ordered(self, span: Span) -> tuple[np.ndarray, np.ndarray]:
+        """The ids of a range, int64 (m,), ascending, and the position of each one's code among all."""
+        ids, positions, start = [], [], 0
+        for part, rows in enumerate(self.rows):
+            own = self._column(part, "ids")
+            first = 0 if span.least is None else int(np.searchsorted(own, span.least))
+            last = rows if span.below is None else int(np.searchsorted(own, span.below))
+            ids.append(np.array(own[first:last]))
+            positions.append(start + self._column(part, "order")[first:last])
+            start += rows
+        found = np.concatenate(ids)
+        # stable: a table that is sorted by id, as most are, is read in order
+        order = np.argsort(found, kind="stable")
+        return found[order], np.concatenate(positions)[order]
+
+    def _column(self, part: int, name: str) -> np.ndarray:
+        return np.asarray(np.memmap(f"{self.folder}/{self.names[part]}.{name}", np.int64, "r", shape=self.rows[part]))
 
     def take(self, positions: np.ndarray) -> np.ndarray:
-        """Codes at some positions of `ids`, (m, length)."""
+        """Codes at some positions, (m, length)."""
         starts = np.concatenate([[0], np.cumsum(self.rows)])
         owner = np.searchsorted(starts, positions, side="right") - 1
         codes = np.empty((len(positions), self.length), self.dtype)
@@ -93,6 +129,11 @@ def _stage(folder: str, metric: str) -> Callable[[Iterator[pa.RecordBatch]], Ite
                     flat = as_numbers(batch.column(1), metric)
                     flat.tofile(codes)
                     dtype = flat.dtype.str
+        if summary.rows and summary.bad is None:
+            read = np.fromfile(f"{folder}/{name}.ids", np.int64)
+            order = np.argsort(read, kind="stable")
+            read[order].tofile(f"{folder}/{name}.ids")
+            order.tofile(f"{folder}/{name}.order")
         if summary.rows:
             row = {**vars(summary), "name": name, "dtype": dtype}
             schema = pa.schema(

@@ -21,7 +21,7 @@ from skyhash.spark.neighbours.tasks import Search
 from skyhash.topk.candidates import merge
 from skyhash.topk.candidates.stored import RowNumbers
 from skyhash.topk.exact.extend import extend
-from skyhash.topk.exact.knn import retry_underfull
+from skyhash.topk.exact.knn import retry_underfull, underfull
 from skyhash.topk.exact.limits import Sample, estimate_kth_similarity
 from skyhash.topk.exact.lookup import lookup
 
@@ -178,19 +178,21 @@ def search_again(job: ExtendSearch) -> Callable[[Iterable[tuple[int, np.ndarray]
     return run
 
 
-def merged(job: ExtendSearch, block: int) -> merge.Lists:
-    """The final lists of a block's queries: kept ones, those searched again, and those of new rows."""
+def merged(job: ExtendSearch, block: int) -> tuple[merge.Lists, int]:
+    """The final lists of a block's queries, those of new rows among them; and how many were searched again here."""
     search, new = job.search, job.new()
     start, stop = search.span(block)
     pieces = [kept_name(block), *(again_name(part) for part in range(job.again))]
     parts = [partial_lists.load(job.folder, piece).lists(start, stop) for piece in pieces]
     first, last = np.searchsorted(new, [start, stop])
+    again = 0
     if first < last:
         among = [partial_lists.load(job.folder, candidates_name(other)) for other in range(search.blocks)]
+        lists, limits = merge.merge([one.part(first, last) for one in among], search.k), job.new_limits()[first:last]
+        again = len(underfull(lists, limits, search.k))
         found = retry_underfull(
-            search.codes.rows(), new[first:last], merge.merge([one.part(first, last) for one in among], search.k),
-            job.new_limits()[first:last], search.k, search.codes.pair_filter(), search.weights,
+            search.codes.rows(), new[first:last], lists, limits, search.k, search.codes.pair_filter(), search.weights,
         )  # fmt: skip
         parts.append(Partial(new[first:last], *found).lists(start, stop))
     # each row's list is in one of them
-    return merge.join([lists for lists in parts if lists is not None])
+    return merge.join([lists for lists in parts if lists is not None]), again

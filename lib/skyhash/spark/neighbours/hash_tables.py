@@ -21,7 +21,7 @@ from skyhash.topk.blocked.tune import HashTable
 
 MARK = "tables.json"
 _BUCKETS = ("order", "starts", "centres", "spread", "duplicate_group")
-_PROBES = ("starts", "others")
+_PROBES = ("starts", "stops", "others")
 
 
 def load_or_make(

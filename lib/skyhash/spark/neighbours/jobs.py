@@ -6,7 +6,6 @@ pieces.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -37,14 +36,14 @@ def exact(spark: SparkSession, search: Search) -> dict[str, Any]:
     with progress(spark, f"neighbours: limits of {search.codes.n:,} queries"):
         _each(spark, range(search.blocks), tasks.estimate_limits(search))
     with progress(spark, f"neighbours: {pairs:,} pairs of blocks"):
-        return _sums(_each(spark, range(pairs), tasks.score_pairs(search)))
+        return tasks.total(_each(spark, range(pairs), tasks.score_pairs(search)))
 
 
 def blocked(spark: SparkSession, search: Search) -> dict[str, Any]:
     """Search by LSH blocking, with the search's hash tables; returns counts of pairs, groups and pieces."""
     groups = search.groups
     with progress(spark, f"neighbours: {groups:,} groups of buckets"):
-        return _sums(_each(spark, range(groups), tasks.search_groups(search))) | {"groups": groups}
+        return tasks.total(_each(spark, range(groups), tasks.search_groups(search))) | {"groups": groups}
 
 
 def extended(spark: SparkSession, job: ExtendSearch) -> tuple[ExtendSearch | None, dict[str, Any]]:
@@ -101,14 +100,6 @@ def _each(spark: SparkSession, items: Sequence[Any], task: Callable[[Iterable[An
         ).collect()
     ordered = [item for first in range(slices) for item in items[first::slices]]
     return context.parallelize(ordered, slices).mapPartitions(task).collect()
-
-
-def _sums(counts: Iterable[dict[str, int]]) -> dict[str, Any]:
-    """The sums of counts by name."""
-    sums: Counter[str] = Counter()
-    for one in counts:
-        sums.update(one)
-    return dict(sums)
 
 
 def _totals(folder: Path, pieces: Sequence[str]) -> dict[str, Any]:

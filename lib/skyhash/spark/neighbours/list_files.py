@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skyhash.locations import Location
+from skyhash.spark.neighbours.task_memory import PeakMemory
 from skyhash.spark.neighbours.tasks import Search
 from skyhash.tables import NEIGHBOURS
 from skyhash.topk.candidates import merge
@@ -19,12 +20,15 @@ from skyhash.topk.filters.short_lists import short_reasons
 if TYPE_CHECKING:
     import pyarrow as pa
 
-WRITTEN = "name string, size bigint, rows bigint, first bigint, last bigint, short bigint, reasons string"
+WRITTEN = (
+    "name string, size bigint, rows bigint, first bigint, last bigint, again bigint, task_mb double, short bigint,"
+    " reasons string"
+)
 NEIGHBOURS_PER_GROUP = 1 << 20  # per Parquet row group: what a query for one image has to read
 
 
 def files_of(
-    search: Search, lists_of: Callable[[int], merge.Lists], folder: Location, model_id: str, run_id: str
+    search: Search, lists_of: Callable[[int], tuple[merge.Lists, int]], folder: Location, model_id: str, run_id: str
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Function for `mapInArrow` over block numbers: writes each block's lists to a file and yields a row of `WRITTEN`.
 
@@ -35,7 +39,7 @@ def files_of(
     ----------
     search : Search
     lists_of : callable
-        The final lists of a block's queries, by its number.
+        The final lists of a block's queries, by its number, and how many of them were searched again.
     folder : Location
         Of the table.
     model_id, run_id : str
@@ -47,14 +51,16 @@ def files_of(
 
         for batch in batches:
             for block in batch.column(0).to_pylist():
-                offsets, found = lists_of(block)
-                # attempts of one task, and runs, may overlap: each writes a file of its own
-                name = f"part-{block:05d}-{run_id}-{secrets.token_hex(4)}.snappy.parquet"
-                lists = _batches(search, block, offsets, found, model_id, run_id)
-                rows, size = _write(folder / name, lists)
+                with PeakMemory() as memory:
+                    (offsets, found), again = lists_of(block)
+                    # attempts of one task, and runs, may overlap: each writes a file of its own
+                    name = f"part-{block:05d}-{run_id}-{secrets.token_hex(4)}.snappy.parquet"
+                    lists = _batches(search, block, offsets, found, model_id, run_id)
+                    rows, size = _write(folder / name, lists)
                 ids = search.codes.rows().ids
                 start, stop = search.span(block)
-                row = {"name": name, "size": size, "rows": rows, "first": int(ids[start]), "last": int(ids[stop - 1])}
+                row = {"name": name, "size": size, "rows": rows, "first": int(ids[start]), "last": int(ids[stop - 1]),
+                       "again": again, "task_mb": memory.mb}  # fmt: skip
                 yield pa.RecordBatch.from_pylist([row | _shortfall(search, block, offsets)])
 
     return make

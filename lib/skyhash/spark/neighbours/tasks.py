@@ -6,7 +6,6 @@ Tasks receive a `Search` of a few hundred bytes; codes, pair filter and lists ar
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +15,15 @@ import numpy as np
 from skyhash.spark.neighbours import hash_tables, partial_lists
 from skyhash.spark.neighbours.code_files import CodeFiles
 from skyhash.spark.neighbours.partial_lists import Partial
+from skyhash.spark.neighbours.task_memory import PeakMemory
 from skyhash.topk.blocked import recall, tiles
 from skyhash.topk.blocked.search import BlockedSearch
 from skyhash.topk.candidates import merge
 from skyhash.topk.exact.backend import Arithmetic
-from skyhash.topk.exact.knn import lists_of, retry_underfull
+from skyhash.topk.exact.knn import lists_of, retry_underfull, underfull
 from skyhash.topk.exact.limits import Sample, estimate_kth_similarity
 from skyhash.topk.exact.lookup import lookup
 from skyhash.topk.exact.tile_join import TileJoin
-from skyhash.topk.vectors.rows import Rows
 from skyhash.topk.vectors.similarity import WEIGHTS
 
 
@@ -101,10 +100,10 @@ def limits_of(search: Search, block: int) -> np.ndarray:
     return np.array(partial_lists.load(search.folder, f"limits-{block}").keys)
 
 
-def score_pairs(search: Search) -> Callable[[Iterable[int]], Iterator[dict[str, int]]]:
+def score_pairs(search: Search) -> Callable[[Iterable[int]], Iterator[Counts]]:
     """Task over `pair_of` numbers: score each pair of rows once and save the lists of both sides; yields counts."""
 
-    def score(numbers: Iterable[int]) -> Iterator[dict[str, int]]:
+    def score(numbers: Iterable[int]) -> Iterator[Counts]:
         pairs = [pair_of(number, search.blocks) for number in numbers]
         yield _run_pieces(search, [pair_name(*pair) for pair in pairs], lambda at: _score(search, *pairs[at]))
 
@@ -124,52 +123,65 @@ def pair_of(number: int, blocks: int) -> tuple[int, int]:
     return number - second * (second - 1) // 2, second
 
 
-def _run_pieces(search: Search, names: Sequence[str], run: Callable[[int], None]) -> dict[str, int]:
-    """Run the pieces that are missing, each by its number; returns counts of pairs and of pieces found, of all."""
-    totals = Counter(dict.fromkeys(("pairs_scored", "pairs_rescored", "fallbacks", "pieces_found"), 0))
+Counts = dict[str, float]
+PEAK = "task_mb"  # the most memory that a task needed; of all other counts the sum is of interest
+
+
+def total(counts: Iterable[Counts]) -> Counts:
+    """Counts of several pieces, by name."""
+    totals: Counts = dict.fromkeys(("pairs_scored", "pairs_rescored", "fallbacks", "pieces_found", PEAK), 0)
+    for one in counts:
+        for name, count in one.items():
+            totals[name] = max(totals[name], count) if name == PEAK else totals[name] + count
+    return totals
+
+
+def _run_pieces(search: Search, names: Sequence[str], run: Callable[[int], tuple[Partial, Counts]]) -> Counts:
+    """Run and save the pieces that are missing, each by its number; returns the counts of all."""
+    counts: list[Counts] = []
     for at, name in enumerate(names):
         if partial_lists.done(search.folder, name):
-            totals["pieces_found"] += 1
+            counts.append({"pieces_found": 1})
         else:
-            run(at)
-        totals.update(partial_lists.facts(search.folder, name))
-    return dict(totals)
+            with PeakMemory() as memory:
+                partial, facts = run(at)
+            partial_lists.save(search.folder, name, partial, facts | {PEAK: memory.mb})
+        counts.append(partial_lists.facts(search.folder, name))
+    return total(counts)
 
 
-def _score(search: Search, first: int, second: int) -> None:
-    rows = search.codes.rows()
+def _score(search: Search, first: int, second: int) -> tuple[Partial, Counts]:
     blocks = list(dict.fromkeys((first, second)))
     spans = [search.span(block) for block in blocks]
-    here = rows.slice(*spans[0]) if len(spans) == 1 else Rows.concat([rows.slice(*span) for span in spans])
+    here = search.codes.read(spans)
     numbers = np.concatenate([np.arange(*span, dtype=np.uint32) for span in spans])
     limits = np.concatenate([limits_of(search, block) for block in blocks])
     join = TileJoin(
         here, limits, search.arithmetic.prefilter(), search.k, numbers, search.codes.pair_filter(),
-        search.weights, memory_mb=search.memory_mb,
+        search.weights, memory_mb=search.memory_mb // 2,
     )  # fmt: skip
     split = spans[0][1] - spans[0][0]
     join.run([(slice(None), None)] if len(spans) == 1 else [(slice(0, split), slice(split, len(numbers)))])
     offsets, found = merge.concat(list(lists_of(join, search.k)))
-    facts = {"pairs_scored": join.pairs_scored, "pairs_rescored": join.pairs_rescored}
-    partial_lists.save(search.folder, pair_name(first, second), Partial(numbers, offsets, found), facts)
+    return Partial(numbers, offsets, found), {"pairs_scored": join.pairs_scored, "pairs_rescored": join.pairs_rescored}
 
 
-def search_groups(search: Search) -> Callable[[Iterable[int]], Iterator[dict[str, int]]]:
+def search_groups(search: Search) -> Callable[[Iterable[int]], Iterator[Counts]]:
     """Task over group numbers of a blocked search: save the final lists of the group's rows; yields counts."""
 
-    def run(groups: Iterable[int]) -> Iterator[dict[str, int]]:
+    def run(groups: Iterable[int]) -> Iterator[Counts]:
         job = BlockedSearch(
             search.codes.rows(), search.k, search.arithmetic, hash_tables.load(search.tables),
             search.codes.pair_filter(), search.weights, memory_mb=search.memory_mb, seed=search.seed,
         )  # fmt: skip
         members = job.groups(search.block)
 
-        def one(group: int) -> None:
+        def one(group: int) -> tuple[Partial, Counts]:
             order = np.argsort(members[group])
             before = job.counts()
             lists = job.search(members[group], order)
-            facts = {name: count - before[name] for name, count in job.counts().items()}
-            partial_lists.save(search.folder, group_name(group), Partial(members[group][order], *lists), facts)
+            facts: Counts = {name: count - before[name] for name, count in job.counts().items()}
+            return Partial(members[group][order], *lists), facts
 
         numbers = list(groups)
         yield _run_pieces(search, [group_name(group) for group in numbers], lambda at: one(numbers[at]))
@@ -192,16 +204,19 @@ def pieces_of(search: Search, block: int) -> list[str]:
     return [pair_name(block, other) for other in range(search.blocks)]
 
 
-def merged(search: Search, block: int) -> merge.Lists:
-    """The final lists of a block's queries, from all pieces that hold some of them."""
+def merged(search: Search, block: int) -> tuple[merge.Lists, int]:
+    """The final lists of a block's queries, from all pieces that hold some; and how many were searched again here."""
     start, stop = search.span(block)
     lists = partial_lists.joined(search.folder, pieces_of(search, block), start, stop)
     if search.tables:
-        return lists  # each query belongs to one group
-    return retry_underfull(
-        search.codes.rows(), np.arange(start, stop), merge.best(*lists, search.k), limits_of(search, block), search.k,
-        search.codes.pair_filter(), search.weights,
+        return lists, 0  # each query belongs to one group
+    lists, limits = merge.best(*lists, search.k), limits_of(search, block)
+    again = len(underfull(lists, limits, search.k))
+    lists = retry_underfull(
+        search.codes.rows(), np.arange(start, stop), lists, limits, search.k, search.codes.pair_filter(),
+        search.weights,
     )  # fmt: skip
+    return lists, again
 
 
 def recall_of(search: Search) -> Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,11 +17,16 @@ from skyhash.spark.neighbours.code_files import CodeFiles
 from skyhash.spark.neighbours.extend_tasks import ExtendSearch
 from skyhash.spark.neighbours.stored_lists import StoredQueries, stored_queries
 from skyhash.spark.neighbours.tasks import Search
+from skyhash.spark.progress import progress
 from skyhash.spark.storage.store import Store
+from skyhash.stages.neighbours.clock import Clock
 from skyhash.stages.neighbours.neighbour_plan import Decision, arithmetic_of, block_rows, decide, method_of
 from skyhash.topk.blocked import recall, tune
 from skyhash.topk.candidates import merge
 from skyhash.topk.planning import cost_model
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 MOST_NEW = 1 / 4  # share of new images from which a search of all pairs is faster
 
@@ -34,7 +39,7 @@ class Found:
     ----------
     search : Search
     lists_of : callable
-        The lists of a block's queries, by its number; tasks call it.
+        See `list_files.files_of`; tasks call it.
     method, reason : str
         For `neighbour_runs`.
     counts : dict
@@ -46,7 +51,7 @@ class Found:
     """
 
     search: Search
-    lists_of: Callable[[int], merge.Lists]
+    lists_of: Callable[[int], tuple[merge.Lists, int]]
     method: str
     reason: str
     counts: dict[str, Any]
@@ -54,23 +59,31 @@ class Found:
     extended: dict[str, Any] = field(default_factory=dict)
 
 
-def full(store: Store, codes: CodeFiles, settings: NeighbourSettings, seed: int, because: str) -> Found:
+def full(store: Store, codes: CodeFiles, settings: NeighbourSettings, seed: int, because: str, clock: Clock) -> Found:
     """Search all pairs; `because` is the reason why stored lists were not extended."""
     decision = decide(store.spark, codes, settings, seed)
     job = Search(
         codes, settings.k, decision.arithmetic, decision.block, settings.memory_mb, seed, settings.blend_weights
     )
     job.folder.mkdir(exist_ok=True)
+    clock.lap("planning")
     facts = decision.facts() | {"not_extended": because}
     if decision.plan.method == "exact":
         counts = jobs.exact(store.spark, job)
     else:
-        job, tuned = _with_hash_tables(job, decision, settings)
-        counts, facts = jobs.blocked(store.spark, job), facts | tuned
+        job, tuned = _with_hash_tables(store.spark, job, decision, settings)
+        clock.lap("tuning")
+        predicted = cost_model.predicted(codes.n, codes.dimensions, settings.k, codes.metric, facts | tuned)
+        facts |= tuned | {"seconds_predicted": facts["seconds_predicted"] | {"lsh": predicted}}
+        counts = jobs.blocked(store.spark, job)
     return Found(job, partial(tasks.merged, job), decision.plan.method, decision.plan.reason, counts, facts)
 
 
-def _with_hash_tables(job: Search, decision: Decision, settings: NeighbourSettings) -> tuple[Search, dict[str, Any]]:
+def _with_hash_tables(
+    spark: SparkSession, job: Search, decision: Decision, settings: NeighbourSettings
+) -> tuple[Search, dict[str, Any]]:
+    """The search with its hash tables, which a task has tuned and written, and the facts about them."""
+
     def make() -> tuple[tuple[tune.HashTable, ...], dict[str, Any]]:
         tuned = tune.tune(
             job.codes.rows(), settings.k, job.codes.pair_filter(), settings.recall, job.seed,
@@ -80,7 +93,11 @@ def _with_hash_tables(job: Search, decision: Decision, settings: NeighbourSettin
         )  # fmt: skip
         return tuned.tables, tuned.facts()
 
-    tables, facts = hash_tables.load_or_make(job.folder, make)
+    def run(_: Iterable[int]) -> Iterator[tuple[str, dict[str, Any]]]:
+        yield hash_tables.load_or_make(job.folder, make)
+
+    with progress(spark, "neighbours: hash tables tuned"):
+        tables, facts = spark.sparkContext.parallelize([0], 1).mapPartitions(run).first()
     return replace(job, tables=tables), facts
 
 

@@ -105,19 +105,24 @@ def block_rows(n: int, most: int, cores: int) -> int:
 def _decide(spark: SparkSession, codes: CodeFiles, settings: NeighbourSettings, seed: int) -> Decision:
     k, wanted = settings.k, settings.arithmetic
 
-    def measure(_: Iterable[int]) -> Iterator[tuple[Arithmetic, Rates]]:
-        yield measure_rates(codes.rows(), k, wanted, seed)
+    worth = cost_model.worth_exploring(codes.n, codes.dimensions, k, codes.metric)
+    explores = settings.method == "auto" and settings.recall < 1 and worth
+
+    def measure(_: Iterable[int]) -> Iterator[tuple[Arithmetic, Rates, tuple[int, int, Any]]]:
+        arithmetic, rates = measure_rates(codes.rows(), k, wanted, seed)
+        explored: tuple[int, int, Any] = (0, 0, ())
+        if explores:
+            explored = tune.explore(
+                codes.rows(), k, codes.pair_filter(), settings.recall, seed, tables=settings.hash_tables,
+                held_out=recall.sample(codes.n, settings.sample, seed),
+            )  # fmt: skip
+        yield arithmetic, rates, explored
 
     cores = spark.sparkContext.defaultParallelism
-    arithmetic, rates = spark.sparkContext.parallelize([0], 1).mapPartitions(measure).first()
-    size = tables = 0
+    found = spark.sparkContext.parallelize([0], 1).mapPartitions(measure).first()
+    arithmetic, rates, (size, tables, tried) = found
     share: float | None = None
-    worth = cost_model.worth_exploring(codes.n, codes.dimensions, k, codes.metric)
-    if settings.method == "auto" and settings.recall < 1 and worth:
-        size, tables, tried = tune.explore(
-            codes.rows(), k, codes.pair_filter(), settings.recall, seed, tables=settings.hash_tables,
-            held_out=recall.sample(codes.n, settings.sample, seed),
-        )  # fmt: skip
+    if explores:
         share = min(tried, key=lambda one: one["seconds"])["pairs"] / (codes.n * (codes.n - 1) / 2)
     plan = cost_model.choose(
         codes.n, codes.dimensions, k, codes.metric, cores, rates, settings.method, settings.recall,

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from skyhash.job_settings import NeighbourSettings
 from skyhash.spark.neighbours.code_files import CodeFiles
+from skyhash.stages.neighbours.clock import Clock
 from skyhash.stages.neighbours.neighbour_methods import Found
 from skyhash.stages.runs.report import Report
-
-
-class Clock:
-    """Seconds of each step, in order."""
-
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._since = time.monotonic()
-
-    def lap(self, step: str) -> None:
-        now = time.monotonic()
-        self.laps[step] = now - self._since
-        self._since = now
 
 
 def row(
@@ -40,7 +27,12 @@ def row(
         Measured recall; None = exact.
     """
     n, arithmetic = codes.n, found.search.arithmetic
-    parameters = found.parameters | found.counts | {"seconds_of": clock.laps}
+    again = sum(file["again"] for file in written)  # lists that were found to be incomplete when they were written
+    counts = dict(found.counts)
+    counts["pairs_scored"] += again * (n - 1)
+    counts["fallbacks"] = counts.get("fallbacks", 0) + again
+    counts["task_mb"] = max(counts.get("task_mb", 0.0), *(file["task_mb"] for file in written))
+    parameters = found.parameters | counts | {"seconds_of": clock.laps}
     if settings.metric == "blend":
         parameters["blend_weights"] = settings.blend_weights
     reasons: Counter[str] = Counter()
@@ -59,7 +51,7 @@ def row(
         "arithmetic": f"{arithmetic.name}: {arithmetic.reason}",
         "parameters": json.dumps(parameters, default=str),
         "seed": found.search.seed,
-        "pairs_scored": found.counts["pairs_scored"],
+        "pairs_scored": counts["pairs_scored"],
         "pairs_possible": n * (n - 1) // 2,
         "recall_at_k": recall.mean if recall else 1.0,
         "recall_low": recall.low if recall else 1.0,

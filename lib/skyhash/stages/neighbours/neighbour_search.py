@@ -18,13 +18,14 @@ from skyhash.spark.arrow_batches import arrow_batches
 from skyhash.spark.neighbours import code_files, code_layout, jobs, list_files
 from skyhash.spark.neighbours.code_files import CodeFiles
 from skyhash.spark.progress import progress
+from skyhash.spark.session import start_seconds
 from skyhash.spark.storage.data_files import DataFile
 from skyhash.spark.storage.store import Store
 from skyhash.spark.storage.upkeep import newest_change
 from skyhash.stages.neighbours import neighbour_record, pairs
-from skyhash.stages.neighbours.neighbour_filter import pair_filter_for
+from skyhash.stages.neighbours.clock import Clock
+from skyhash.stages.neighbours.neighbour_filter import lay_out_pair_filter
 from skyhash.stages.neighbours.neighbour_methods import Found, extended, full
-from skyhash.stages.neighbours.neighbour_record import Clock
 from skyhash.stages.runs.fingerprint import digest
 from skyhash.stages.runs.report import Report
 from skyhash.tables import CATEGORY_PAIRS
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 ABANDONED_SECONDS = 86400.0
 WORK_FORM = (
-    4  # version of the files in the work folder; raised when an interrupted run of older code cannot be continued
+    5  # version of the files in the work folder; raised when an interrupted run of older code cannot be continued
 )
 
 
@@ -73,20 +74,21 @@ def search(store: Store, report: Report, given: Input, settings: NeighbourSettin
     Raises
     ------
     InputError, ConfigError
-        See `code_layout.lay_out`, `neighbour_filter.pair_filter_for`.
+        See `code_layout.lay_out`, `neighbour_filter.lay_out_pair_filter`.
     DataLoss
         The number of lists written is not the number of codes.
     ReleaseRefused
         The measured recall is below the one that was set. The work folder stays for a run that is to write the lists.
     """
-    clock = Clock()
+    clock = Clock(start_seconds(store.spark, "neighbours"))
     folder = store.work / f"neighbours-{fingerprint(given, settings, seed)}"
     codes = _lay_out(given, settings, folder)
     report.rows_in = codes.n
     clock.lap("layout")
     found = extended(store, codes, settings, seed)
     if isinstance(found, str):
-        found = full(store, codes, settings, seed, found)
+        clock.lap("planning")  # which began with the question whether stored lists can be extended
+        found = full(store, codes, settings, seed, found, clock)
     clock.lap("search")
     recall = jobs.measured_recall(store.spark, found.search, settings.sample) if found.search.tables else None
     clock.lap("recall")
@@ -119,10 +121,9 @@ def fingerprint(given: Input, settings: NeighbourSettings, seed: int) -> str:
 def _lay_out(given: Input, settings: NeighbourSettings, folder: Path) -> CodeFiles:
     with progress(given.codes.sparkSession, "neighbours: codes laid out"):
         codes = code_layout.lay_out(given.codes, settings.metric, folder, given.name)
-    pair_filter, facts = pair_filter_for(codes.rows().ids, given.images, settings, given.images_name)
-    code_files.store_pair_filter(folder, pair_filter)
+    lay_out_pair_filter(codes, given.images, settings, given.images_name)
     key = np.uint64(int(search_key(given.model_id, codes, settings), 16))
-    code_files.store_fingerprints(folder, codes.digests() ^ facts ^ key)
+    code_files.store_fingerprints(codes, key)
     return codes
 
 

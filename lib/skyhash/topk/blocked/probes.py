@@ -69,17 +69,18 @@ class RankedPairs:
 
 @dataclass(frozen=True)
 class Probes:
-    """The buckets that each bucket is compared with, itself among them: ``others[starts[b]:starts[b + 1]]``."""
+    """The buckets that each bucket is compared with, itself among them, ascending: ``others[starts[b]:stops[b]]``."""
 
     starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
     others: NDArray[np.int32]
 
     def of(self, bucket: int) -> NDArray[np.int32]:
-        return self.others[self.starts[bucket] : self.starts[bucket + 1]]
+        return self.others[self.starts[bucket] : self.stops[bucket]]
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        return np.diff(self.starts)
+        return self.stops - self.starts
 
 
 def rank(buckets: Buckets, near: SampledNeighbours) -> RankedPairs:
@@ -135,10 +136,8 @@ def take_each(ranked: RankedPairs, probes: int, buckets: int) -> Probes:
 
 
 def everything(buckets: int) -> Probes:
-    """Every bucket compared with every other: an exact search."""
-    return Probes(
-        np.arange(buckets + 1, dtype=np.int64) * buckets, np.tile(np.arange(buckets, dtype=np.int32), buckets)
-    )
+    """Every bucket compared with every other: an exact search. All share one array."""
+    return Probes(np.zeros(buckets, np.int64), np.full(buckets, buckets), np.arange(buckets, dtype=np.int32))
 
 
 def _both_ways(first: NDArray[np.int32], second: NDArray[np.int32], buckets: int) -> Probes:
@@ -147,7 +146,7 @@ def _both_ways(first: NDArray[np.int32], second: NDArray[np.int32], buckets: int
     others = np.concatenate([second, first[apart]])
     order = np.lexsort((others, owners))
     starts = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=buckets))]).astype(np.int64)
-    return Probes(starts, others[order].astype(np.int32))
+    return Probes(starts[:-1], starts[1:], others[order].astype(np.int32))
 
 
 def _pair_numbers(buckets: Buckets, near: SampledNeighbours) -> NDArray[np.int64]:

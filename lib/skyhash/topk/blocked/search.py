@@ -26,6 +26,10 @@ from skyhash.topk.filters.pair_filter import NO_FILTER, PairFilter
 from skyhash.topk.vectors.rows import Rows
 from skyhash.topk.vectors.similarity import WEIGHTS
 
+LEAST_ROWS = 1024  # gathered at once, at least
+SMALL_ARRAYS = 64  # bytes per gathered row of norms, limits, thresholds and numbers
+PER_ROW = 8  # bytes per row of the archive: places and marks of the rows that are gathered
+
 
 @dataclass
 class BlockedSearch:
@@ -39,8 +43,10 @@ class BlockedSearch:
     arithmetic : Arithmetic
     tables : sequence of HashTable
         Of these rows.
-    pair_filter, weights, memory_mb, threads
+    pair_filter, weights, threads
         See `TileJoin`.
+    memory_mb : int
+        Of one group's search: where the rows that it reads do not fit, they are gathered one part after the other.
     seed : int
         Of the sample that limits are estimated from.
     pairs_scored, pairs_rescored, fallbacks : int
@@ -96,19 +102,11 @@ class BlockedSearch:
         )
         zero = np.flatnonzero(limits == keys.REJECT_ALL)
         numbers = tiles.rows_needed(self.tables, group, n)
-        position = np.full(n, -1, dtype=np.int64)
-        position[numbers] = np.arange(len(numbers))
-        is_query = np.zeros(n, dtype=np.bool_)
-        is_query[group] = True
-        join = TileJoin(
-            self.rows.take(numbers), np.concatenate([limits, np.full(len(numbers) - m, keys.REJECT_ALL)]),
-            self.prefilter, self.k, numbers, self.pair_filter, self.weights, self.memory_mb, self.threads,
-        )  # fmt: skip
-        pairs = tiles.bucket_tiles(self.tables, is_query)
-        join.run((position[a], None if b is None else position[b]) for a, b in pairs)
-        self.pairs_scored += join.pairs_scored
-        self.pairs_rescored += join.pairs_rescored
-        lists = next(lists_of(join, self.k, m))
+        step = self._rows_at_once(m)
+        lists = self._join(group, numbers[m : m + step], limits, first=True)
+        for start in range(m + step, len(numbers), step):
+            more = self._join(group, numbers[start : start + step], limits, first=False)
+            lists = merge.merge([lists, more], self.k)
         better = []
         if len(zero):
             better.append((zero, merge.zero_lists(group[zero].astype(np.int64), n, self.k, self.pair_filter)))
@@ -119,6 +117,47 @@ class BlockedSearch:
             again = lookup(self.rows, group[short], self.k, self.pair_filter, self.weights, self.threads)
             better.append((short, again))
         return merge.replace(lists, better, order)
+
+    def _rows_at_once(self, m: int) -> int:
+        """Rows beside a group of m that fit half a task's memory; candidates have the other half."""
+        row = self.rows.values.strides[0]
+        # codes, operands, and both of a tile; euclidean operands and bits have two sides
+        copies = 3 if self.rows.metric in ("cosine", "blend") else 6
+        room = self.memory_mb * 2**20 // 2 - m * copies * row - PER_ROW * len(self.rows)
+        return max(LEAST_ROWS, room // (copies * row + SMALL_ARRAYS))
+
+    def _join(
+        self, group: NDArray[np.uint32], others: NDArray[np.uint32], limits: NDArray[np.uint64], first: bool
+    ) -> merge.Lists:
+        """Lists of a group from some other rows, and from the group itself in its `first` join; lowers `limits`."""
+        n, m = len(self.rows), len(group)
+        numbers = np.concatenate([group, others])
+        position = np.full(n, -1, dtype=np.int32)
+        position[numbers] = np.arange(len(numbers), dtype=np.int32)
+        is_query = np.zeros(n, dtype=np.bool_)
+        is_query[group] = True
+        every = np.concatenate([limits, np.full(len(others), keys.REJECT_ALL)])
+        join = TileJoin(
+            self.rows.take(numbers), every, self.prefilter, self.k, numbers, self.pair_filter, self.weights,
+            max(1, self.memory_mb // 2), self.threads,
+        )  # fmt: skip
+        least = 0 if first else m
+
+        def pairs() -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32] | None]]:
+            for a, b in tiles.bucket_tiles(self.tables, is_query):
+                if b is not None:
+                    here = position[b]
+                    here = here[here >= least]
+                    if len(here):
+                        yield position[a], here
+                elif first:
+                    yield position[a], None
+
+        join.run(pairs())
+        limits[:] = every[:m]
+        self.pairs_scored += join.pairs_scored
+        self.pairs_rescored += join.pairs_rescored
+        return next(lists_of(join, self.k, m))
 
     def _short(self, group: NDArray[np.uint32], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
         """Positions of lists that are shorter than the pair filter explains."""

@@ -95,8 +95,11 @@ def rows_needed(tables: Sequence[HashTable], group: NDArray[np.uint32], n: int) 
     is_query[group] = True
     read = np.zeros(n, dtype=np.bool_)
     for table in tables:
-        own = np.unique(table.buckets.of_rows()[group])
-        for bucket in np.unique(np.concatenate([table.probes.of(bucket) for bucket in own])):
+        own = np.flatnonzero(np.logical_or.reduceat(is_query[table.buckets.order], table.buckets.starts[:-1]))
+        probed = np.zeros(len(table.buckets), np.bool_)
+        for bucket in own:
+            probed[table.probes.of(bucket)] = True
+        for bucket in np.flatnonzero(probed):
             read[table.buckets.rows(bucket)] = True
     by_bucket = tables[0].buckets.order
     return np.concatenate([group, by_bucket[(read & ~is_query)[by_bucket]]])

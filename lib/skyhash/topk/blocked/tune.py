@@ -39,8 +39,8 @@ class HashTable:
     def pairs(self) -> int:
         """Pairs of rows that are compared, each counted once."""
         sizes = self.buckets.sizes
-        owners = np.repeat(np.arange(len(sizes)), self.probes.counts)
-        both = int((sizes[owners] * sizes[self.probes.others]).sum())
+        rows = np.concatenate([[0], np.cumsum(sizes[self.probes.others])])
+        both = int((sizes * (rows[self.probes.stops] - rows[self.probes.starts])).sum())
         return (both - int(sizes.sum())) // 2
 
 
@@ -70,13 +70,16 @@ class Tuned:
 
     def facts(self) -> dict[str, object]:
         """For `neighbour_runs.parameters`: hash tables, probes, bucket sizes and their skew."""
+        n = len(self.tables[0].buckets.order)
         return {
             "tables": len(self.tables),
+            "bucket_size": n / len(self.tables[0].buckets),
+            "share_of_pairs": self.pairs / (n * (n - 1) / 2),
             "probes_mean": float(np.mean([table.probes.counts.mean() for table in self.tables])),
             "probes_max": int(max(table.probes.counts.max() for table in self.tables)),
             "buckets": [table.buckets.facts() for table in self.tables],
             "recall_on_tuning_sample": self.recall,
-            "seconds_predicted": self.seconds,
+            "core_seconds_of_scoring": self.seconds,
             "tried": list(self.tried),
         }
 
@@ -246,9 +249,9 @@ def _cost_limit(validation: SampledNeighbours, cost_to_find: NDArray[np.float64]
 def covers(table: HashTable, near: SampledNeighbours) -> NDArray[np.bool_]:
     """Whether the hash table compares each near pair."""
     of_rows = table.buckets.of_rows()
-    count = len(table.buckets)
-    owners = np.repeat(np.arange(count, dtype=np.int64), table.probes.counts)
-    compared = owners * count + table.probes.others
-    wanted = of_rows[near.queries].astype(np.int64) * count + of_rows[near.neighbours]
-    at = np.minimum(np.searchsorted(compared, wanted), len(compared) - 1)
-    return compared[at] == wanted
+    owners, others = of_rows[near.queries], of_rows[near.neighbours]
+    found = np.zeros(len(owners), np.bool_)
+    for owner in np.unique(owners):
+        mine = owners == owner
+        found[mine] = np.isin(others[mine], table.probes.of(owner))
+    return found

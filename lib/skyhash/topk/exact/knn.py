@@ -123,6 +123,11 @@ def lists_of(join: TileJoin, k: int, slots: int = SLOTS, threads: int = 1) -> It
     yield from map(some, parts) if threads == 1 else for_each(some, list(parts), threads)
 
 
+def underfull(lists: merge.Lists, limits: NDArray[np.uint64], k: int) -> NDArray[np.int64]:
+    """Positions of the lists that are short of k entries within an estimated limit."""
+    return np.flatnonzero((np.diff(lists[0]) < k) & (limits != keys.NO_LIMIT) & (limits != keys.REJECT_ALL))
+
+
 def retry_underfull(
     archive: Rows,
     numbers: NDArray[np.integer],
@@ -146,7 +151,7 @@ def retry_underfull(
     limits : uint64 (m,)
         The limits that those lists were searched with (`estimate_kth_similarity`).
     """
-    short = np.flatnonzero((np.diff(lists[0]) < k) & (limits != keys.NO_LIMIT) & (limits != keys.REJECT_ALL))
+    short = underfull(lists, limits, k)
     zero = np.flatnonzero(limits == keys.REJECT_ALL)
     better = []
     if len(short):

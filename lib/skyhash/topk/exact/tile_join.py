@@ -20,7 +20,7 @@ from skyhash.topk.vectors import similarity
 from skyhash.topk.vectors.blend import bound
 from skyhash.topk.vectors.rows import Rows
 
-RowSelection = NDArray[np.int64] | slice  # rows of the join, by index or as a range
+RowSelection = NDArray[np.signedinteger] | slice  # rows of the join, by index or as a range
 PADDING = 64  # elements that compiled code may read after the end of an array
 TILE_BYTES = 4 << 20  # of one side's values: two sides and the scores share a core's caches
 
@@ -202,7 +202,7 @@ class TileJoin:
                 if len(buffer) > budget:
                     buffer.keep_best(self.k, self.limits)
                     self.refresh()
-                    budget = max(budget, 2 * len(buffer))
+                    budget = max(budget, 3 * len(buffer) // 2)
         except BaseException as error:
             failures.append(error)
 

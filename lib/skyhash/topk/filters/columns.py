@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skyhash.errors import InputError
-from skyhash.topk.filters.pair_filter import NO_FILTER, UNKNOWN_TIME, PairFilter
+from skyhash.topk.filters.pair_filter import NO_FILTER, PairFilter
 
 
 def build_pair_filter(
@@ -59,19 +59,11 @@ def build_pair_filter(
     InputError
         A column that an active criterion reads is missing or has another length; a limit is negative or NaN.
     """
-    for name, limit in (("within_seconds", within_seconds), ("within_degrees", within_degrees)):
-        if not limit >= 0:
-            raise InputError(name, limit, "0 or more")
-    fields = NO_FILTER._asdict()
+    fields: dict[str, Any] = NO_FILTER._asdict() | least_differences(within_seconds, within_degrees)
     if within_seconds > 0:
         fields["time"] = _column("obs_time", obs_time_us, n, np.int64)
-        # the compiled filter compares by <, and pairs at exactly the limit are to be excluded too
-        fields["min_gap"] = round(within_seconds * 1e6) + 1
     if within_degrees > 0:
         fields["sky"] = directions(_column("ra", ra_deg, n, np.float64), _column("dec", dec_deg, n, np.float64))
-        chord2 = 4.0 * np.sin(np.radians(min(within_degrees, 180.0)) / 2.0) ** 2
-        # for the same reason, enlarged by 1e-12: coordinates are rounded to about 1e-16
-        fields["min_chord2"] = float(chord2 * (1.0 + 1e-12) + 1e-30)
     if checksum is not None:
         fields["checksum"] = _numbered(_column("checksum", checksum, n, object))
     if source is not None:
@@ -84,6 +76,22 @@ def build_pair_filter(
     if listable is not None:
         fields["listable"] = _column("listable", listable, n, np.bool_)
     return PairFilter(**fields)
+
+
+def least_differences(within_seconds: float, within_degrees: float) -> dict[str, float]:
+    """Fields of a `PairFilter`: the least difference in time and on the sky that is permitted; see there."""
+    for name, limit in (("within_seconds", within_seconds), ("within_degrees", within_degrees)):
+        if not limit >= 0:
+            raise InputError(name, limit, "0 or more")
+    fields: dict[str, float] = {}
+    if within_seconds > 0:
+        # the compiled filter compares by <, and pairs at exactly the limit are to be excluded too
+        fields["min_gap"] = round(within_seconds * 1e6) + 1
+    if within_degrees > 0:
+        chord2 = 4.0 * np.sin(np.radians(min(within_degrees, 180.0)) / 2.0) ** 2
+        # for the same reason, enlarged by 1e-12: coordinates are rounded to about 1e-16
+        fields["min_chord2"] = float(chord2 * (1.0 + 1e-12) + 1e-30)
+    return fields
 
 
 def pair_matrix(pairs: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
@@ -101,12 +109,6 @@ def pair_matrix(pairs: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], NDAr
     for query, neighbour in pairs:
         matrix[number[query], number[neighbour]] = True
     return names, matrix
-
-
-def is_public(release_us: ArrayLike, as_of_us: int) -> NDArray[np.bool_]:
-    """Whether each image is public at a time; both in microseconds UTC, `UNKNOWN_TIME` (no release time) = always."""
-    released = np.asarray(release_us, dtype=np.int64)
-    return (released == UNKNOWN_TIME) | (released <= as_of_us)
 
 
 def directions(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -97,9 +97,10 @@ def short_reasons(
 
 
 def _equal(values: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    sizes = np.bincount(values[values >= 0], minlength=1)
+    known = np.sort(values[values >= 0])
     own = values[rows]
-    return np.where(own >= 0, sizes[own] - 1, 0)
+    sizes = np.searchsorted(known, own, side="right") - np.searchsorted(known, own)
+    return np.where(own >= 0, sizes - 1, 0)
 
 
 def _near_in_time(times: NDArray[np.int64], min_gap: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -3,7 +3,8 @@
 Rates measured on the machine only predict the seconds that are reported. They do not choose the method, because exact
 and blocked lists may differ.
 
-    exact   = score n^2 / 2 pairs + keep n k candidates
+    common  = fixed costs + lay out n codes + write n lists
+    exact   = limits of n queries from a sample + score n^2 / 2 pairs + keep n k candidates
     blocked = score the share of pairs that the target recall needs, estimated on a sample (pairs between two groups of
               buckets twice) + hash n rows + rank pairs of buckets + keep n k candidates
 
@@ -23,6 +24,10 @@ WORTH_EXPLORING = 10.0  # core seconds of scoring all pairs above which tuning o
 SIDES = 2.0  # a blocked search scores a pair from both sides: groups of buckets are independent tasks
 GATHER = 1e-9  # seconds per pair to copy the rows of a bucket and of those it probes
 COPIES = 1.5  # a blocked search's lists are merged from several searches
+FIXED_SECONDS = 11.0  # of every job, on any number of cores: Spark's stages, workers that load libraries, commits
+LAYOUT = 6e-8  # core seconds per number of a code: read, checked, normalised, written to the work folder
+WRITE = 1e-7  # core seconds per list entry: merged, decoded, compressed, written as Parquet
+SAMPLED = 16_384  # rows of the sample that limits come from, at most
 MOST_SHARE = 0.5  # share of the pairs above which a blocked search is not cheaper than an exact one
 
 
@@ -59,7 +64,8 @@ class Plan:
     reason : str
         One line for `neighbour_runs.reason`.
     seconds : dict
-        Predicted seconds of each method on this machine's cores; without lsh where it was not considered.
+        Predicted seconds of the whole job by each method on this machine's cores, the start of Spark not counted;
+        without lsh where it was not considered.
     core_seconds : dict
         Seconds of one core at the fixed rates, by which the method was chosen.
     superblock : int
@@ -83,12 +89,19 @@ def fixed_rates(d: int, metric: str) -> Rates:
 
 
 def exact_seconds(n: int, k: int, rates: Rates, cores: int) -> float:
-    """Predicted seconds of the exact search."""
-    return (n * (n - 1) / 2 * rates.pair + n * min(k, n - 1) * CANDIDATES * rates.candidate) / cores
+    """Predicted seconds of the exact search alone."""
+    pairs = n * (n - 1) / 2 + n * min(SAMPLED, n)
+    return (pairs * rates.pair + n * min(k, n - 1) * CANDIDATES * rates.candidate) / cores
+
+
+def common_seconds(n: int, d: int, k: int, metric: str, cores: int) -> float:
+    """Predicted seconds of what precedes and follows a search: laying out codes, writing lists, and fixed costs."""
+    numbers = d / 32 if metric == "hamming" else d
+    return FIXED_SECONDS + (n * numbers * LAYOUT + n * min(k, n - 1) * WRITE) / cores
 
 
 def blocked_seconds(n: int, d: int, k: int, rates: Rates, cores: int, share: float, size: int, tables: int) -> float:
-    """Predicted seconds of the blocked search that scores `share` of all pairs in buckets of `size`."""
+    """Predicted seconds of the blocked search alone, which scores `share` of all pairs in buckets of `size`."""
     score = SIDES * share * n * (n - 1) / 2 * (rates.pair + GATHER)
     keep = COPIES * n * min(k, n - 1) * CANDIDATES * rates.candidate
     buckets = max(1.0, n / size)
@@ -96,6 +109,19 @@ def blocked_seconds(n: int, d: int, k: int, rates: Rates, cores: int, share: flo
     # 500 near pairs a bucket, each from about n / k sampled rows; and 1000 queries against all rows
     sampling = (500 * buckets * n / max(k, 1) + 1000 * n) * d * rates.product
     return (TUNING_SECONDS + score + keep + hashing + sampling + tables * buckets * rates.bucket) / cores
+
+
+def predicted(n: int, d: int, k: int, metric: str, facts: dict[str, Any]) -> float:
+    """Predicted seconds of the whole job by a blocked search with given hash tables.
+
+    Parameters
+    ----------
+    facts : dict
+        `Plan.parameters`, and of the hash tables the share of pairs, bucket size and number: see `tune.Tuned.facts`.
+    """
+    rates, cores = Rates(facts["seconds_per_pair"], facts["seconds_per_candidate"]), facts["cores"]
+    tuned = facts["share_of_pairs"], facts["bucket_size"], facts["tables"]
+    return common_seconds(n, d, k, metric, cores) + blocked_seconds(n, d, k, rates, cores, *tuned)
 
 
 def superblock_rows(n: int, d: int, k: int, memory_mb: int, metric: str = "cosine") -> int:
@@ -143,8 +169,9 @@ def choose(
     """
     rows = superblock_rows(n, d, k, memory_mb, metric)
     fixed = fixed_rates(d, metric)
-    seconds = {"exact": exact_seconds(n, k, rates, cores)}
-    core_seconds = {"exact": exact_seconds(n, k, fixed, 1)}
+    common, common_core = common_seconds(n, d, k, metric, cores), common_seconds(n, d, k, metric, 1)
+    seconds = {"exact": common + exact_seconds(n, k, rates, cores)}
+    core_seconds = {"exact": common_core + exact_seconds(n, k, fixed, 1)}
     facts: dict[str, Any] = {
         "cores": cores,
         "seconds_per_pair": rates.pair,
@@ -152,8 +179,8 @@ def choose(
         "superblock_rows": rows,
     }
     if share is not None:
-        seconds["lsh"] = blocked_seconds(n, d, k, rates, cores, share, size, tables)
-        core_seconds["lsh"] = blocked_seconds(n, d, k, fixed, 1, share, size, tables)
+        seconds["lsh"] = common + blocked_seconds(n, d, k, rates, cores, share, size, tables)
+        core_seconds["lsh"] = common_core + blocked_seconds(n, d, k, fixed, 1, share, size, tables)
         facts |= {"share_of_pairs": share, "bucket_size": size, "tables": tables}
     predicted = "; ".join(
         f"{name} {core_seconds[name]:.3g} core s by fixed rates, {seconds[name]:.3g} s predicted on {cores} cores"

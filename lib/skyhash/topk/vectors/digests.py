@@ -12,11 +12,12 @@ from skyhash.topk.vectors.rows import Rows
 def digests(rows: Rows) -> NDArray[np.uint64]:
     """Digest of every row of `Rows.values`, uint64 (n,); they follow from the bytes alone, on any machine."""
     values = np.ascontiguousarray(rows.values)
-    return _digests(values.view(np.uint64)) if len(values) else np.empty(0, np.uint64)
+    return digests_of_words(values.view(np.uint64)) if len(values) else np.empty(0, np.uint64)
 
 
 @compiled
-def _digests(words):
+def digests_of_words(words):
+    """Digest of every row of words, uint64 (n, m)."""
     found = np.empty(len(words), np.uint64)
     for row in range(len(words)):
         state = np.uint64(len(words[row]))
