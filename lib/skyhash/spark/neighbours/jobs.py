@@ -34,9 +34,10 @@ def exact(spark: SparkSession, search: Search) -> dict[str, Any]:
     """Search all pairs of blocks; returns counts of pairs and of pieces."""
     pairs = tasks.pairs_of_blocks(search.blocks)
     with progress(spark, f"neighbours: limits of {search.codes.n:,} queries"):
-        _each(spark, range(search.blocks), tasks.estimate_limits(search))
+        limits = tasks.total(_each(spark, range(search.blocks), tasks.estimate_limits(search)))
     with progress(spark, f"neighbours: {pairs:,} pairs of blocks"):
-        return tasks.total(_each(spark, range(pairs), tasks.score_pairs(search)))
+        counts = tasks.total(_each(spark, range(pairs), tasks.score_pairs(search)))
+    return counts | {tasks.PEAK: max(limits[tasks.PEAK], counts[tasks.PEAK])}
 
 
 def blocked(spark: SparkSession, search: Search) -> dict[str, Any]:

@@ -18,13 +18,19 @@ def anonymous_bytes() -> int:
     return 0
 
 
+def note_memory_before() -> None:
+    """Note what the process holds, if nothing was noted before: what a task makes from now on counts as its memory."""
+    if not _before:
+        _before.append(anonymous_bytes())
+
+
 class PeakMemory:
     """The most memory in use inside a block. Compiled code and matrix products let the thread run that samples it.
 
     Parameters
     ----------
     before : int, optional
-        `anonymous_bytes` that do not count; of the first block of the process by default, for a later block may reuse
+        `anonymous_bytes` that do not count; those of `note_memory_before` by default, for a later block may reuse
         what an earlier one has not given back.
 
     Attributes
@@ -36,8 +42,7 @@ class PeakMemory:
     mb = 0.0
 
     def __init__(self, before: int | None = None):
-        if before is None and not _before:
-            _before.append(anonymous_bytes())
+        note_memory_before()
         self._before = _before[0] if before is None else before
 
     def __enter__(self) -> PeakMemory:

@@ -15,7 +15,7 @@ import numpy as np
 from skyhash.spark.neighbours import hash_tables, partial_lists
 from skyhash.spark.neighbours.code_files import CodeFiles
 from skyhash.spark.neighbours.partial_lists import Partial
-from skyhash.spark.neighbours.task_memory import PeakMemory
+from skyhash.spark.neighbours.task_memory import PeakMemory, note_memory_before
 from skyhash.topk.blocked import recall, tiles
 from skyhash.topk.blocked.search import BlockedSearch
 from skyhash.topk.candidates import merge
@@ -74,23 +74,24 @@ class Search:
         return block * self.block, min(self.codes.n, (block + 1) * self.block)
 
 
-def estimate_limits(search: Search) -> Callable[[Iterable[int]], Iterator[int]]:
+def estimate_limits(search: Search) -> Callable[[Iterable[int]], Iterator[Counts]]:
     """Task over block numbers: estimate the limit of every query of a block, once for all pairs of blocks."""
 
-    def estimate(blocks: Iterable[int]) -> Iterator[int]:
-        rows = search.codes.rows()
+    def estimate(numbers: Iterable[int]) -> Iterator[Counts]:
+        note_memory_before()
+        rows, blocks = search.codes.rows(), list(numbers)
         sample = Sample.draw(rows, search.k, search.seed)
         prefilter = search.arithmetic.prefilter()
-        for block in blocks:
-            if not partial_lists.done(search.folder, f"limits-{block}"):
-                start, stop = search.span(block)
-                numbers = np.arange(start, stop, dtype=np.uint32)
-                limits = estimate_kth_similarity(
-                    rows.slice(start, stop), numbers, sample, prefilter, search.codes.pair_filter(), search.weights
-                )
-                one_each = Partial(numbers, np.arange(len(numbers) + 1), limits)
-                partial_lists.save(search.folder, f"limits-{block}", one_each, {})
-            yield block
+
+        def one(at: int) -> tuple[Partial, Counts]:
+            start, stop = search.span(blocks[at])
+            own = np.arange(start, stop, dtype=np.uint32)
+            limits = estimate_kth_similarity(
+                rows.slice(start, stop), own, sample, prefilter, search.codes.pair_filter(), search.weights
+            )
+            return Partial(own, np.arange(len(own) + 1), limits), {}
+
+        yield _run_pieces(search, [f"limits-{block}" for block in blocks], one)
 
     return estimate
 
@@ -170,6 +171,7 @@ def search_groups(search: Search) -> Callable[[Iterable[int]], Iterator[Counts]]
     """Task over group numbers of a blocked search: save the final lists of the group's rows; yields counts."""
 
     def run(groups: Iterable[int]) -> Iterator[Counts]:
+        note_memory_before()
         job = BlockedSearch(
             search.codes.rows(), search.k, search.arithmetic, hash_tables.load(search.tables),
             search.codes.pair_filter(), search.weights, memory_mb=search.memory_mb, seed=search.seed,
