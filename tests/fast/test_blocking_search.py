@@ -142,9 +142,10 @@ def test_groups_seeds_and_threads_do_not_change_the_lists():
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_a_group_that_reads_all_rows_stays_within_its_memory(metric):
-    """All buckets are probed, so that the codes, 29 MiB, their operands and a tile's copies of them are over 60."""
-    n, k, memory_mb = 30_000, 5, 60
-    found = prepare(np.arange(n), np.random.default_rng(1).normal(size=(n, 256)).astype(np.float32), metric)
+    """All buckets are probed, so that the codes, 59 MiB, their operands and a tile's copies of them are over 120."""
+    n, k, memory_mb = 60_000, 5, 120
+    codes = np.random.default_rng(1).standard_normal((n, 256), np.float32)
+    found = prepare(np.arange(n), codes, metric)
     order = np.arange(n, dtype=np.uint32)
     parts = Buckets(order, np.array([0, 200, n]), np.zeros((2, 256), np.float32), np.zeros(2), np.full(2, -1))
     tables = [HashTable(parts, probes.everything(2))]
