@@ -2,9 +2,11 @@
 
 from datetime import datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skyhash.stages.images import ingest
 from skyhash.stages.images.ingest_rows import Known, Read, sort_out
 
 OLD, NEW = datetime(2011, 1, 1), datetime(2012, 1, 1)
@@ -62,3 +64,18 @@ def test_every_live_image_has_its_content_under_its_path(before, after, retire):
             assert content_of[one.image_id] not in {after[path] for path in after if (path, "") not in taken}
             assert content_of[one.image_id] not in after.values()
         assert (one.retired_run is None) == (one.state != "changed" and not (one.state == "vanished" and retire))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "tasks"),
+    [
+        ([], 2),
+        ([-1, 5], 2),
+        ([1 << 20] * 100, 6),  # at least 16 files each
+        ([1 << 20] * 800, 8),  # four tasks a core
+        ([1000] * 10_240, 20),  # 512 files each
+        ([16 << 20] * 3200, 100),  # half a gibibyte each
+    ],
+)
+def test_tasks_are_large_enough_to_be_worth_their_start_and_small_enough_to_be_shared(sizes, tasks):
+    assert ingest.tasks_for(sizes, 2) == tasks

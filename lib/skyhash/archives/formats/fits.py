@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
 
+from skyhash.archives.formats import rice
 from skyhash.archives.formats.gzipped import unzipped
 from skyhash.compiled import compiled
 from skyhash.errors import BadFile
@@ -95,7 +96,7 @@ def read(data: bytes, decode: bool = True, max_pixels: int = MAX_PIXELS, max_unp
             if shape is not None:
                 if decode:
                     _check_sum(data, hdu.fileinfo())
-                return _image(hdu, shape, decode, len(data), max_pixels)
+                return _image(hdu, shape, data, decode, max_pixels)
             index += 1
     raise BadFile("not_an_image", f"none of its {index} parts is a two-dimensional image")
 
@@ -160,7 +161,7 @@ def _image_shape(hdu) -> tuple[int, int] | None:
     return longer[0], longer[1]
 
 
-def _image(hdu, shape: tuple[int, int], decode: bool, size: int, max_pixels: int) -> FitsImage:
+def _image(hdu, shape: tuple[int, int], data: bytes, decode: bool, max_pixels: int) -> FitsImage:
     height, width = shape
     header = _as_dict(hdu.header)
     if height * width > max_pixels:
@@ -169,11 +170,15 @@ def _image(hdu, shape: tuple[int, int], decode: bool, size: int, max_pixels: int
     check_tile(hdu, height * width, max_pixels)
     if not isinstance(hdu, fits.CompImageHDU):
         start = int(hdu.fileinfo()["datLoc"])
-        if start + height * width * abs(bits) // 8 > size:
+        if start + height * width * abs(bits) // 8 > len(data):
             raise BadFile(
-                "unreadable", f"cut short: {width} x {height} px of {abs(bits)} bits do not fit into its {size} bytes"
+                "unreadable",
+                f"cut short: {width} x {height} px of {abs(bits)} bits do not fit into its {len(data)} bytes",
             )
-    values = hdu.data if decode else None
+    values = None
+    if decode:
+        values = rice.decoded(data, hdu.fileinfo(), shape) if isinstance(hdu, fits.CompImageHDU) else None
+        values = hdu.data if values is None else values
     if values is not None:
         values = values.reshape(shape)
         if not values.dtype.isnative:

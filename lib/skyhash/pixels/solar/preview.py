@@ -13,6 +13,7 @@ import io
 import numpy as np
 import numpy.typing as npt
 
+from skyhash.compiled import compiled
 from skyhash.pixels.image import Image
 from skyhash.pixels.solar.orientation import axes_up
 
@@ -29,22 +30,41 @@ def sampled(magnetogram: Image, side_px: int) -> npt.NDArray[np.float32]:
     ndarray of float32, shape (side_px, side_px)
         Gauss, NaN off the disk, row 0 north, column 0 east.
     """
-    disk, (height, width) = magnetogram.geometry, magnetogram.shape
-    half = disk.radius_px * MARGIN
-    across = (np.arange(side_px * POINTS) + 0.5) * (2 * half / (side_px * POINTS)) - half
-    x_up, y_up = across[None, :], -across[:, None]
-    cos, sin = axes_up(disk.rotation_deg)
-    x = np.rint(disk.center_x_px + cos * x_up + sin * y_up).astype(np.int32)
-    y = np.rint(disk.center_y_px - sin * x_up + cos * y_up).astype(np.int32)
-    seen = (x_up**2 + y_up**2 <= disk.radius_px**2) & (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    points = np.full(seen.shape, np.nan, np.float32)
-    points[seen] = magnetogram.convert(magnetogram.values[np.broadcast_to(y, seen.shape)[seen],
-                                                        np.broadcast_to(x, seen.shape)[seen]])  # fmt: skip
-    measured = np.isfinite(points)
-    shape = (side_px, POINTS, side_px, POINTS)
-    count = measured.reshape(shape).sum(axis=(1, 3))
-    total = np.where(measured, points, 0).reshape(shape).sum(axis=(1, 3), dtype=np.float64)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+    disk, blank, kind = magnetogram.geometry, magnetogram.blank, magnetogram.values.dtype.kind
+    has_blank = blank is not None and kind in "iu"
+    return _means(
+        magnetogram.values, magnetogram.scale, magnetogram.offset, blank if has_blank else 0, has_blank,
+        disk.center_x_px, disk.center_y_px, disk.radius_px, *axes_up(disk.rotation_deg), side_px,
+    )  # fmt: skip
+
+
+@compiled
+def _means(values, scale, offset, blank, has_blank, center_x, center_y, radius, cos, sin, side_px):
+    """`sampled`, of stored values."""
+    height, width = values.shape
+    half = radius * MARGIN
+    step = 2 * half / (side_px * POINTS)
+    means = np.full((side_px, side_px), np.float32(np.nan))
+    for row in range(side_px):
+        for column in range(side_px):
+            total, count = 0.0, 0
+            for i in range(row * POINTS, (row + 1) * POINTS):
+                y_up = -((i + 0.5) * step - half)
+                for j in range(column * POINTS, (column + 1) * POINTS):
+                    x_up = (j + 0.5) * step - half
+                    x = int(np.rint(center_x + cos * x_up + sin * y_up))
+                    y = int(np.rint(center_y - sin * x_up + cos * y_up))
+                    if x_up * x_up + y_up * y_up > radius * radius or not (0 <= x < width and 0 <= y < height):
+                        continue
+                    value = values[y, x]
+                    point = np.float32(value * scale + offset)
+                    if not np.isfinite(point) or (has_blank and value == blank):
+                        continue
+                    total += float(point)
+                    count += 1
+            if count:
+                means[row, column] = np.float32(total / count)
+    return means
 
 
 def coloured(field: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

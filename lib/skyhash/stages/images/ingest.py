@@ -20,7 +20,7 @@ writes  observations, quarantine, runs (in a rebuild: descriptors)
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -42,7 +42,10 @@ from skyhash.tables import BY_NAME
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-FILES_PER_TASK = 32
+# of a task: starting one takes as long as reading some tens of small files
+FILES_PER_TASK, BYTES_PER_TASK = 512, 512 << 20
+# tasks a core, as far as there are so many files for each: all cores end at nearly the same time
+TASKS_PER_CORE, LEAST_FILES = 4, 16
 
 # lines of the closing table for observations known before
 STATES = {
@@ -90,6 +93,12 @@ def run(spark: SparkSession, config: Config, run_id: str = "", describe: bool = 
     return report
 
 
+def tasks_for(sizes: Sequence[int], cores: int) -> int:
+    """Number of tasks that read files of these sizes in bytes (-1 = unknown)."""
+    spread = min(TASKS_PER_CORE * cores, len(sizes) // LEAST_FILES)
+    return max(cores, spread, len(sizes) // FILES_PER_TASK, sum(max(size, 0) for size in sizes) // BYTES_PER_TASK)
+
+
 def _keys(archive: Archive, config: Config) -> Callable[[str], str]:
     """The fingerprint of how a file is read, by its path."""
     content = content_key(config.archive)
@@ -113,7 +122,7 @@ def _take_in(
     from pyspark.sql import functions as f
 
     new = changes.read
-    tasks = max(spark.sparkContext.defaultParallelism, len(new) // FILES_PER_TASK)
+    tasks = tasks_for([file.size_bytes for file in new], spark.sparkContext.defaultParallelism)
     described = descriptors.wanted(config) if describe else {}
     read = reader_of_files(config.archive, list(described.items()))
     schema = read_schema(bool(described))
