@@ -17,7 +17,7 @@ from skyhash.errors import InputError
 from skyhash.simulated.solar import archive
 from skyhash.spark.storage.store import Store
 from skyhash.stages.chain.running import run_job
-from skyhash.stages.images import describe, ingest, table_rows
+from skyhash.stages.images import describe, image_ids, ingest, table_rows
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,30 @@ def test_image_ids_follow_time_and_a_second_run_takes_in_only_what_is_new(spark,
     assert [r["image_id"] for r in rows] == list(range(len(rows)))
     times = [r["obs_time"] for r in rows if r["run_id"] == first.run_id]
     assert times == sorted(times)
+
+
+@pytest.mark.parametrize("partitions", [1, 7])
+def test_many_tasks_number_images_as_one_does(spark, tmp_path, monkeypatch, partitions):
+    draw = np.random.default_rng(1)
+    # names in no order, equal times, and images without a time
+    rows = [(dt.datetime(2011, 1, int(draw.integers(1, 9))) if draw.random() < 0.8 else None, f"key{draw.integers(5)}",
+             f"file{number}", "") for number in draw.permutation(300)]  # fmt: skip
+    frame = spark.createDataFrame(rows, "obs_time timestamp, natural_key string, path string, member string")
+
+    def ids(most, folder):
+        monkeypatch.setattr(image_ids, "MOST_IN_ONE_TASK", most)
+        made = image_ids.with_ids(frame.repartition(partitions), len(rows), 40, folder)
+        return {row["path"]: row["image_id"] for row in made.collect()}
+
+    # so few rows would be sorted in one partition
+    spark.conf.set("spark.sql.adaptive.coalescePartitions.enabled", "false")
+    try:
+        one, many = ids(300, tmp_path / "unused"), ids(299, tmp_path / "order")
+    finally:
+        spark.conf.unset("spark.sql.adaptive.coalescePartitions.enabled")
+    assert one == many and sorted(one.values()) == list(range(40, 340))
+    assert not (tmp_path / "unused").exists()
+    assert (len(list((tmp_path / "order").glob("*.parquet"))) > 1) == (partitions > 1)
 
 
 def test_equal_content_under_a_second_name_is_a_duplicate(spark, warehouse, tmp_path):

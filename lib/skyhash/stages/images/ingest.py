@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyhash.archives import ARCHIVES
@@ -32,7 +33,7 @@ from skyhash.listing import list_files
 from skyhash.spark.progress import progress
 from skyhash.spark.storage.store import Store
 from skyhash.spark.udfs.reading import read_schema, reader_of_files, source_of
-from skyhash.stages.images import descriptors, ingest_rows, table_rows
+from skyhash.stages.images import descriptors, image_ids, ingest_rows, table_rows
 from skyhash.stages.images.file_changes import Changes, compare
 from skyhash.stages.images.ingest_rows import FACTS, UPDATES, Settled, Update
 from skyhash.stages.runs.fingerprint import content_key, file_key, refusal_key
@@ -143,7 +144,8 @@ def _take_in(
         facts = made.drop("described").cache()
         try:
             settled = ingest_rows.settle(store, facts, changes, config.archive, report.run_id)
-            _write(store, report, settled, changes)
+            with store.work_folder(f"{report.run_id}-order") as order:
+                _write(store, report, settled, changes, order)
         finally:
             facts.unpersist()
         if described and new:
@@ -160,9 +162,8 @@ def _with_ids(rows: DataFrame, images: DataFrame) -> DataFrame:
     return rows.join(images.select("image_id", "path", "member", "read_key"), ["path", "member", "read_key"])
 
 
-def _write(store: Store, report: Report, settled: Settled, changes: Changes) -> None:
+def _write(store: Store, report: Report, settled: Settled, changes: Changes, order: Path) -> None:
     """Write quarantine, then observations in one step: new rows, and what has become of old ones."""
-    from pyspark.sql import Window
     from pyspark.sql import functions as f
 
     settled = replace(settled, good=settled.good.cache(), bad=settled.bad.cache())
@@ -170,8 +171,7 @@ def _write(store: Store, report: Report, settled: Settled, changes: Changes) -> 
         usable, refused = settled.good.count(), settled.bad.count()
         highest = store.read("observations").agg(f.max("image_id")).first()[0]
         start = 0 if highest is None else int(highest) + 1
-        order = Window.orderBy(f.col("obs_time").asc_nulls_last(), "natural_key", "path", "member")
-        numbered = settled.good.withColumn("image_id", f.row_number().over(order) + f.lit(start - 1))
+        numbered = image_ids.with_ids(settled.good, usable, start, order)
         for name in ("vanished_run", "retired_run"):
             numbered = numbered.withColumn(name, f.lit(None).cast("string"))
         # quarantine first: if the run is killed between the two writes, the next one reads the good files again
