@@ -84,6 +84,14 @@ def test_quality_in_every_form(found, bits):
     assert solar_header.quality({"QUALITY": found}) == bits
 
 
+def test_rotation_from_one_entry_of_the_matrix_or_none():
+    assert solar_header.rotation_deg({"PC1_1": -1.0}) == pytest.approx(180.0)
+    assert solar_header.rotation_deg({"PC1_1": 0.0, "PC2_1": 1.0, "CROTA2": 7.0}) == 7.0
+    assert solar_header.rotation_deg({}) == 0.0
+    with pytest.raises(BadFile, match="PC1_1"):
+        solar_header.rotation_deg({"PC2_1": 1.0})
+
+
 def test_rotation_from_the_matrix():
     angle = math.radians(179.93)
     header = {"PC1_1": math.cos(angle), "PC1_2": -math.sin(angle), "PC2_1": math.sin(angle), "PC2_2": math.cos(angle)}
@@ -117,6 +125,10 @@ def test_a_header_that_makes_no_sense_is_refused(change, reason):
         ({"ORIGIN": "skyhash, simulated"}, True),
         ({"ORIGIN": "SDO/JSOC-SDP", "TELESCOP": "SDO/HMI"}, False),
         ({"SIMULATD": False, "ORIGIN": "SDO/JSOC-SDP"}, False),
+        ({"SIMULATD": "F", "ORIGIN": "simulated"}, False),
+        ({"SIMULATD": " no "}, False),
+        ({"SIMULATD": 0}, False),
+        ({"SIMULATD": "T"}, True),
         ({}, False),
     ],
 )

@@ -94,6 +94,17 @@ def test_a_tile_larger_than_its_image_is_refused():
         assert outcome(kind, bomb, "x.fits").reason == "too_large"
 
 
+@pytest.mark.parametrize("key", ["NAXIS", "ZNAXIS", "TFIELDS"])
+def test_more_axes_or_columns_than_fits_allows_are_refused_before_they_are_counted(key):
+    data = written(astropy_fits.PrimaryHDU(np.ones((4, 4), np.int16)))
+    card = f"{key:<8}= {1_000_000_000:>20} / of them".ljust(80).encode()
+    for at in (240, 2880):  # in the first header, and in that of an extension
+        head = data[:at] + (b"" if at == 240 else b"XTENSION= 'IMAGE   '".ljust(80))
+        broken = (head + card + b"END".ljust(80)).ljust(8640)
+        assert f"{key} is 1000000000, FITS allows 999" in refused("unreadable", lambda data=broken: fits.read(data))
+    fits.check_counts((data[:240] + f"{key:<8}= {999:>20}".ljust(80).encode()).ljust(2880))
+
+
 PLANE = np.arange(1 << 20, dtype=np.int16).reshape(1024, 1024)
 
 

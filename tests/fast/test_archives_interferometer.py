@@ -26,6 +26,11 @@ def fits_file(values, **cards):
     return written.getvalue()
 
 
+def test_a_row_of_pixels_is_no_image():
+    for values in (PLANE[:1], PLANE[:, :1], PLANE[:1, :1]):
+        assert outcome(KIND, fits_file(values), "x.fits").reason == "not_an_image"
+
+
 @pytest.mark.parametrize("shape", [(4, 5), (1, 4, 5), (1, 1, 4, 5)])
 def test_axes_of_length_one_do_not_count(shape):
     found = read(KIND, fits_file(PLANE.reshape(shape)))

@@ -192,6 +192,13 @@ def test_without_the_hash_loss_only_classes_are_learned():
     assert float(a["quantisation"]) == pytest.approx(3 * float(b["quantisation"]))
 
 
+def test_a_loss_of_no_parts_is_zero_and_moves_nothing():
+    net = encoder(pairwise=0, quantisation=0, classification=0)
+    (part,) = net.loss(batch(), Alone()).values()
+    part.backward()
+    assert float(part.detach()) == 0 and all(p.grad is None or not p.grad.any() for p in net.parameters())
+
+
 def test_the_pyramid_and_the_transformation_are_settings():
     plain = encoder(architecture="alexnet_sp", pyramid=(), power_mean=False)
     assert sum(p.numel() for p in plain.parameters()) == sum(p.numel() for p in encoder().parameters())

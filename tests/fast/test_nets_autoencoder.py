@@ -142,3 +142,13 @@ def test_codes_start_as_components_of_descriptors_smoothed_along_the_rotation(ro
         here, there, beside = (net.encode(one.flatten(1)) for one in (regions, along, across))
     near, far = ((here - other).square().sum(dim=1).mean() for other in (there, beside))
     assert near < 0.5 * far
+
+
+@pytest.mark.parametrize("start", ["components", "receptive_fields"])
+def test_the_start_does_not_depend_on_the_unit_of_the_descriptors(rows, start):
+    codes = []
+    for unit in (1.0, 64.0):
+        torch.manual_seed(8)
+        with torch.inference_mode():
+            codes.append(fitted(rows * unit, start=start).encode(rows[:20] * unit))
+    torch.testing.assert_close(codes[0], codes[1], rtol=1e-3, atol=1e-4)

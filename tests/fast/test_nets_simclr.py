@@ -257,3 +257,13 @@ def test_a_pretrained_backbone_is_fine_tuned_by_the_same_loss():
     loss.backward()
     assert net.backbone.net._conv_head.weight.grad.abs().sum() > 0 and net.backbone.net._conv_stem.weight.grad is None
     assert net.eval().encode(torch.rand(2, 20, 20)).shape == (2, 1280)
+
+
+def test_the_mean_cosine_is_that_of_all_pairs_of_different_rows():
+    net = small().eval()
+    rows = rows_of(torch.rand(7, 20, 20, generator=torch.Generator().manual_seed(4)))
+    with torch.inference_mode():
+        code = net.encode(rows.data)
+        found = net.monitor(rows)["mean_cosine"]
+    pairs = [float(torch.cosine_similarity(code[i], code[j], dim=0)) for i in range(7) for j in range(7) if i != j]
+    assert found == pytest.approx(sum(pairs) / 42, abs=1e-5)

@@ -77,6 +77,19 @@ def test_a_circle_beyond_the_frame_has_no_sky_there():
     assert not found[:, :8].any() and found[:, 12:].any()
 
 
+@pytest.mark.parametrize("x", [-3.0, 4.0, 4.5, 5.0, 12.0, 30.0, 36.5])
+@pytest.mark.parametrize("y", [4.0, 4.5, 5.5, 20.0, 35.0])
+def test_the_square_around_any_circle_is_that_of_a_slow_loop(x, y):
+    values = ramp()
+    cut = around(values, SkyCircle(x, y, 5.0), 1.0)
+    expected = np.full((10, 10), np.nan)
+    for row, column in np.ndindex(10, 10):
+        at = round(y - 4.5) + row, round(x - 4.5) + column
+        if 0 <= at[0] < 40 and 0 <= at[1] < 40:
+            expected[row, column] = values[at]
+    np.testing.assert_array_equal(cut, expected)
+
+
 def test_the_mask_is_round():
     for side in (16, 31, 128):
         assert within(side).mean() == pytest.approx(np.pi / 4, abs=1.5 / side)

@@ -82,6 +82,11 @@ def test_k_out_of_range_is_refused(k):
         precision_at(np.zeros((1, 4)), np.ones((1, 4), bool), k)
 
 
+def test_scores_and_relevance_of_other_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"\(1, 3\) and relevant \(1, 2\) differ"):
+        average_precision(np.zeros(3), np.zeros(2, bool))
+
+
 def test_nan_scores_are_refused():
     with pytest.raises(ValueError, match="NaN"):
         average_precision(np.array([[np.nan, 1.0]]), np.array([[True, False]]))

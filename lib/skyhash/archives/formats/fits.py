@@ -28,6 +28,7 @@ MAX_PIXELS = 16384 * 16384
 MAX_UNPACKED = 4 << 30
 BLOCK = 2880
 _END = b"END" + b" " * 77
+_COUNT = re.compile(rb"(Z?NAXIS|TFIELDS) *= *\+?0*(\d+)")
 _DATASUM = re.compile(rb"DATASUM = *'? *(\d+)")
 
 
@@ -102,15 +103,17 @@ def read(data: bytes, decode: bool = True, max_pixels: int = MAX_PIXELS, max_unp
 
 
 def check_counts(data: bytes) -> None:
-    """Refuse more axes or columns than FITS allows: astropy would loop over the 10**9 of a damaged card."""
+    """Refuse more axes or columns than FITS allows: astropy would loop over the 10**9 of a damaged card.
+
+    Of a repeated card all are looked at.
+    """
     starts = [0, *(block for block in range(BLOCK, len(data), BLOCK) if data.startswith(b"XTENSION", block))]
     for start in starts:
         header = data[start : max(data.find(_END, start), start + BLOCK)]
-        for key in (b"NAXIS   =", b"ZNAXIS  =", b"TFIELDS ="):
-            position = header.find(key)
-            said = header[position + len(key) : position + 80].split(b"/")[0].strip()
-            if position >= 0 and len(said) > 3 and said.isdigit():
-                raise BadFile("unreadable", f"{key.decode()[:-1].strip()} is {said.decode()}, FITS allows 999")
+        for found in _COUNT.finditer(header):
+            key, said = found.groups()
+            if found.start() % 80 == 0 and len(said) > 3:
+                raise BadFile("unreadable", f"{key.decode()} is {said.decode()}, FITS allows 999")
 
 
 def check_tile(hdu, pixels: int, max_pixels: int) -> None:

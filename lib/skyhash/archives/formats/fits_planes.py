@@ -61,8 +61,6 @@ def read(
                 return header, None
             values = hdu.data
             sizes = [size for size in shape if size != 1]
-            while len(sizes) < 2:
-                sizes.insert(0, 1)
             values = values.reshape(sizes)
             for index, axis in reversed(list(enumerate(_longer(header)))[2:]):
                 if _is_stokes(header, axis):
