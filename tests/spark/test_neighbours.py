@@ -174,14 +174,17 @@ def test_no_pair_is_ever_a_row_of_spark(spark, tmp_path, monkeypatch):
 
 def test_the_driver_holds_no_ids_while_codes_are_laid_out(spark, tmp_path):
     n = 300_000
-    frame = spark.read.parquet(write(tmp_path, np.ones((n, 2), np.float32), ids_of(n)))
-    given = neighbour_search.Input(frame, frame, "vectors", "vectors", "", "")
+    checksums = pa.array([str(number // 2) for number in range(n)])
+    frame = spark.read.parquet(write(tmp_path, np.ones((n, 2), np.float32), ids_of(n), checksum=checksums))
+    given = neighbour_search.Input(frame.select("image_id", "code"), frame, "vectors", "vectors", "", "")
     tracemalloc.start()
-    codes = neighbour_search._lay_out(given, NeighbourSettings(), tmp_path / "work")
+    codes = neighbour_search._lay_out(given, NeighbourSettings(exclude_same_checksum=True), tmp_path / "work")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert codes.n == n and peak < 8 * n, "less than the ids alone"
     np.testing.assert_array_equal(codes.rows().ids, np.sort(ids_of(n)))
+    numbers = codes.pair_filter().checksum[np.argsort(np.argsort(ids_of(n)))]
+    assert (numbers[::2] == numbers[1::2]).all() and len(np.unique(numbers)) == n // 2
 
 
 def test_work_folders_are_gone_and_two_builds_are_equal(spark, tmp_path):

@@ -19,7 +19,7 @@ from skyhash.errors import DataLoss
 from skyhash.topk.filters.pair_filter import NO_FILTER, PairFilter
 from skyhash.topk.vectors.rows import Rows
 
-CHUNK = 1 << 17  # rows
+CHUNK = 1 << 16  # rows
 
 
 @dataclass(frozen=True)
