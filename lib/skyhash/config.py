@@ -183,13 +183,17 @@ def resolve(settings: dict[str, Any]) -> Config:
 
 
 def check_warehouse(warehouse: str, work: str, layout: str) -> None:
-    """Refuse what a warehouse on an object store cannot do without.
+    """Refuse what a warehouse cannot be.
 
     Raises
     ------
     ConfigError
-        It lacks a work folder, or its format is not Delta, whose commits are conditional writes.
+        On an object store, it lacks a work folder, or its format is not Delta, whose commits are conditional writes; or
+        Delta's readers cannot open its path.
     """
+    if layout == "delta" and "%" in warehouse:
+        # delta-rs takes it for the beginning of an encoded character
+        raise ConfigError("warehouse", warehouse, "a path without %, or format: parquet")
     if is_remote(warehouse) and not warehouse.startswith(("s3://", "s3a://")):
         raise ConfigError("warehouse", warehouse, "a path, or a URI that begins with file:// or s3://")
     if is_remote(work):

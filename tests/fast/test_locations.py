@@ -4,6 +4,7 @@ import json
 import os
 import threading
 import time
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -197,7 +198,8 @@ def test_released_neighbours_are_read_without_spark(place):
         neighbour_files(place)
     lists = {"neighbour_ids": [[1], [0]], "similarities": [[np.float32(0.5)], [np.float32(0.5)]]}
     folder = append(place, "neighbours", {"query_id": [0, 1], **lists})
-    append(place, "releases", {"release_id": [1], "versions": [json.dumps({"neighbours": 0})]})
+    others = {"released": [datetime(2011, 1, 2, tzinfo=UTC)], "model_id": ["m"], "of_release": [0], "run_id": ["r"]}
+    append(place, "releases", {"release_id": [1], "versions": [json.dumps({"neighbours": 0})]} | others)
     # rows of a later version are not released
     append(place, "neighbours", {"query_id": [2, 3], **lists})
     assert DeltaLayout(None).version(folder) == 1 and DeltaLayout(None).version(place / "none") is None

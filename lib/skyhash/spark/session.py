@@ -26,6 +26,8 @@ ALWAYS = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "64",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.databricks.delta.properties.defaults.logRetentionDuration": LOG_RETENTION,
+    # other readers of the tables do not know which rows they hide
+    "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
     "spark.databricks.delta.snapshotCache.storageLevel": "MEMORY_ONLY",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from skyhash.errors import DataLoss
 from skyhash.locations import Entry, Location
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Mode = Literal["append", "overwrite"]
 
 COMMITS_PER_CHECKPOINT = 10
+_DELTA_TYPES = {"bigint": "long", "int": "integer"}  # where they differ from Spark SQL's names
 
 
 def _numbered(log: Location, kind: str = "") -> dict[int, list[Entry]]:
@@ -67,51 +68,64 @@ class DeltaLayout:
         try:
             self._commit(folder, table, files, "overwrite", before)
         except DeltaError as error:
-            newest = self.version(folder)
-            if newest == before:
-                raise
-            line = f"{folder}: version {newest} was written by another job meanwhile, and nothing by this one"
-            raise DataLoss(line) from error
+            self._lost(folder, before, error)
         return self._version_of(folder, files[0].name, 0 if before is None else before + 1)
 
-    def add(self, folder: Location, table: Table, file: DataFile) -> bool:
+    def add(self, folder: Location, table: Table, file: DataFile) -> int | None:
+        from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
 
         before = self.version(folder)
         try:
-            return self._commit(folder, table, [file], "append", before)
-        except DeltaError:
-            # another job made the table meanwhile; to one that exists, delta-rs adds after whatever others have added
+            done = self._commit(folder, table, [file], "append", before)
+        except DeltaError as error:
             if before is not None or self.version(folder) is None:
-                raise
-            return self._commit(folder, table, [file], "append", self.version(folder))
+                self._lost(folder, before, error)
+            # another job made the table meanwhile; to one that exists, delta-rs adds after whatever others have added
+            before = self.version(folder)
+            done = self._commit(folder, table, [file], "append", before)
+        if not done:
+            return None
+        version = self._version_of(folder, file.name, 0 if before is None else before + 1)
+        if version and version % COMMITS_PER_CHECKPOINT == 0:
+            # Spark makes checkpoints after commits of its own, and some tables have none of these
+            DeltaTable(folder.for_delta_rs, version, folder.delta_rs_options() or None).create_checkpoint()
+        return version
+
+    def _lost(self, folder: Location, before: int | None, error: Exception) -> NoReturn:
+        newest = self.version(folder)
+        if newest == before:
+            raise error
+        line = f"{folder}: version {newest} was written by another job meanwhile, and nothing by this one"
+        raise DataLoss(line) from error
 
     def _commit(
         self, folder: Location, table: Table, files: Sequence[DataFile], mode: Mode, before: int | None
     ) -> bool:
-        """Commit files that are written; False = nothing done, for columns are to be added, which only Spark does."""
+        """Commit files that are written; see `Layout.add` for False."""
         # Delta for Spark can only commit files of its own writers; delta-rs writes the same log
         from deltalake import DeltaTable, PostCommitHookProperties, Schema
         from deltalake.transaction import AddAction, create_table_with_add_actions
 
         now = int(time.time() * 1000)
         actions = [AddAction(file.name, file.size, {}, now, True, file.statistics) for file in files]
-        # checkpoints of the log are left to Spark
         quiet = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
         options, path = folder.delta_rs_options() or None, folder.for_delta_rs
+        known = None if before is None else DeltaTable(path, before, options)
+        if known is not None and mode == "append":
+            fields = {field.name: getattr(field.type, "type", "") for field in known.schema().fields}
+            if any(fields.get(column.name) != _DELTA_TYPES.get(column.type, column.type) for column in table.columns):
+                return False
+            known.create_write_transaction([*actions], mode, known.schema(), post_commithook_properties=quiet)
+            return True
         schema = Schema.from_json(self.spark.createDataFrame([], table.ddl).schema.json())
-        if before is None:
+        if known is None:
             create_table_with_add_actions(
                 path, schema, actions, "error", configuration={"delta.logRetentionDuration": LOG_RETENTION},
                 post_commithook_properties=quiet, storage_options=options,
             )  # fmt: skip
-            return True
-        known = DeltaTable(path, before, options)
-        if mode == "append":
-            schema = known.schema()
-            if not {*table.names} <= {field.name for field in schema.fields}:
-                return False
-        known.create_write_transaction([*actions], mode, schema, post_commithook_properties=quiet)
+        else:
+            known.create_write_transaction([*actions], mode, schema, post_commithook_properties=quiet)
         return True
 
     def _version_of(self, folder: Location, file: str, first: int) -> int:

@@ -69,11 +69,12 @@ class ParquetLayout:
         self._commit(folder, version, sorted(file.name for file in files))
         return version
 
-    def add(self, folder: Location, table: Table, file: DataFile) -> bool:
+    def add(self, folder: Location, table: Table, file: DataFile) -> int | None:
         newest = self.version(folder)
         kept = [] if newest is None else self._listed(folder, newest)
-        self._commit(folder, 0 if newest is None else newest + 1, [*kept, file.name])
-        return True
+        version = 0 if newest is None else newest + 1
+        self._commit(folder, version, [*kept, file.name])
+        return version
 
     def count(self, folder: Location, table: Table, version: int | None) -> int:
         import pyarrow.parquet

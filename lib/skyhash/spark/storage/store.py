@@ -44,7 +44,10 @@ class Layout(Protocol):
     def write(self, folder: Location, table: Table, rows: DataFrame, mode: Mode) -> None: ...
     def delete(self, folder: Location, table: Table, keys: DataFrame) -> None: ...
     def replace(self, folder: Location, table: Table, files: Sequence[DataFile]) -> int: ...
-    def add(self, folder: Location, table: Table, file: DataFile) -> bool: ...
+
+    def add(self, folder: Location, table: Table, file: DataFile) -> int | None:
+        """Add a written file; returns the version, or None if Spark has to add its rows: columns differ."""
+
     def files(self, folder: Location, table: Table, version: int | None) -> list[str]: ...
     def count(self, folder: Location, table: Table, version: int | None) -> int: ...
     def trim(self, folder: Location, versions: set[int], latest: float) -> int: ...
@@ -195,26 +198,39 @@ class Store:
         return self._write(name, rows, "append", expected)
 
     def append_rows(self, name: str, rows: Sequence[Mapping[str, Any]]) -> Written:
-        """As `append`, of a few rows that the driver holds, without a Spark job: column -> value; times are UTC."""
-        table = BY_NAME[name]
+        """As `append`, of a few rows that the driver holds, without a Spark job.
+
+        Parameters
+        ----------
+        rows : sequence of mapping
+            Column -> value, for every column; times are UTC.
+        """
+        table, folder = BY_NAME[name], self.folder(name)
+        before = self.version(name)
         if name in WRITTEN_ONCE:
             known = {tuple(row.values()) for row in self.rows(name, table.key)}
             rows = [row for row in rows if tuple(row[column] for column in table.key) not in known]
-        before = self.count(name)
         if not rows:
-            return Written(name, self.version(name) or 0, 0)
+            return Written(name, before or 0, 0)
         lease.check(self.warehouse)
-        if not self.layout.add(self.folder(name), table, write_rows(self.folder(name), table, rows)):
+        file = write_rows(folder, table, rows)
+        if (counted := rows_of(folder / file.name)) != len(rows):
+            raise DataLoss(f"table {name}: {counted} rows read back after the write, {len(rows)} were to be written")
+        version = self.layout.add(folder, table, file)
+        if version is None:
             values = [tuple(row[column] for column in table.names) for row in rows]
             return self.append(name, self.spark.createDataFrame(values, table.ddl), expected=len(rows))
-        return self._read_back(name, before, len(rows))
+        if name in WRITTEN_ONCE and version != (0 if before is None else before + 1):
+            self.mend(name)  # another writer was first: it may have written the same rows
+            version = self.version(name) or version
+        return Written(name, version, len(rows))
 
     def rows(self, name: str, columns: Iterable[str] = (), where: Where | None = None) -> list[Row]:
         """Columns of a small table (by default all), a dict per row, without a Spark job; see `read_rows`."""
         return read_rows(self.folder(name), BY_NAME[name], tuple(columns) or BY_NAME[name].names, where)
 
-    def distinct_rows(self, name: str, columns: Iterable[str], where: Where | None = None) -> Iterator[Row]:
-        """Rows of a table, without a Spark job; see `driver_rows.distinct_rows`."""
+    def distinct_rows(self, name: str, columns: Iterable[str], where: Where | None = None) -> Iterator[tuple[Any, ...]]:
+        """Rows of a table, a tuple each, without a Spark job; see `driver_rows.distinct_rows`."""
         return distinct_rows(self.folder(name), BY_NAME[name], columns, where)
 
     def overwrite(self, name: str, rows: DataFrame, expected: int | None = None) -> Written:

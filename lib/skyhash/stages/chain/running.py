@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from skyhash.config import Config
+from skyhash.spark.logs import say
 from skyhash.stages.runs.report import Report
 
 if TYPE_CHECKING:
@@ -68,7 +69,11 @@ def _recorded(spark: SparkSession, config: Config, job: str, announce: bool, opt
         report = stage(job).run(spark, config, run_id=begun.run_id, **options).finish()
     except Exception as error:
         line = " ".join(str(error).split())[:500] or type(error).__name__
-        begun.finish().record(store, config, "failed", line)
+        try:
+            begun.finish().record(store, config, "failed", line)
+        except Exception as second:
+            # the first error is the cause
+            say(f"{job}: its failure could not be recorded: {' '.join(str(second).split())[:200]}")
         raise
     report.facts["ran on"] = f"{spark.sparkContext.master}, {spark.sparkContext.defaultParallelism} cores"
     if announce or not report.idle:

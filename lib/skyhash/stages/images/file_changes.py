@@ -6,17 +6,16 @@ whether their content has changed.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 
 from skyhash.listing import FileInfo, covers, is_gone
 from skyhash.settings import ArchiveSettings
-from skyhash.spark.storage.driver_rows import Row
 from skyhash.spark.storage.store import Store
 
 AS_LISTED = ("path", "size_bytes", "modified")
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Listed = tuple[str, int, int]  # path, bytes, time of modification in microseconds since 1970
 
 
 @dataclass(frozen=True)
@@ -84,13 +83,13 @@ def compare(
     marked: set[str] = set()
     changes = Changes([], [], gone, [], [], set(there), settings.path)
     reread = 0
-    for (path, size, modified), (vanished, keys) in _live_files(store).items():
+    for (path, size, modified), (vanished, key) in _live_files(store).items():
         if path not in there:
             if changes.has_lost(path):
                 gone.add(path)
                 if vanished is not None and settings.vanished == "keep":
                     marked.add(path)
-        elif there[path] == (size, modified) and keys != {key_of(path)}:
+        elif there[path] == (size, modified) and key != key_of(path):
             outdated.add(path)
             reread += 1
         elif there[path] == (size, modified):
@@ -111,22 +110,17 @@ def compare(
     )
 
 
-def _live_files(store: Store) -> dict[tuple[str, int, int | None], tuple[str | None, set[str | None]]]:
-    """Files of live observations: (path, bytes, modified) -> (a run that found it gone, keys of its reading)."""
+def _live_files(store: Store) -> dict[Listed, tuple[str | None, str | None]]:
+    """Files of live observations -> (the last run that found it gone, fingerprint of its reading; None = several)."""
+    found: dict[Listed, tuple[str | None, str | None]] = {}
     columns = (*AS_LISTED, "vanished_run", "read_key")
-    found: dict[tuple[str, int, int | None], tuple[str | None, set[str | None]]] = {}
-    for row in store.distinct_rows("observations", columns, {"retired_run": [None]}):
+    for *listed, vanished, key in store.distinct_rows("observations", columns, {"retired_run": [None]}):
+        file = (listed[0], listed[1], listed[2])
         # a file may hold many images, read by different runs
-        vanished, keys = found.setdefault(_as_listed(row), (None, set()))
-        keys.add(row["read_key"])
-        if row["vanished_run"] is not None and (vanished is None or row["vanished_run"] > vanished):
-            found[_as_listed(row)] = row["vanished_run"], keys
+        before = found.get(file, (None, key))
+        last = max(filter(None, (before[0], vanished)), default=None)
+        found[file] = last, sys.intern(key) if key is not None and key == before[1] else None
     return found
-
-
-def _as_listed(row: Row) -> tuple[str, int, int | None]:
-    modified = None if row["modified"] is None else (row["modified"] - EPOCH) // timedelta(microseconds=1)
-    return row["path"], row["size_bytes"], modified
 
 
 def _refused(
@@ -138,9 +132,8 @@ def _refused(
     refused, again, paths, copies = set(), set(), set(), {}
     refused_by: dict[str, set[str]] = {}
     facts = ("reason", "checksum", "read_key", "member", "run_id")
-    for row in store.distinct_rows("quarantine", (*AS_LISTED, *facts)):
-        path, size, modified = _as_listed(row)
-        reason, checksum, read_key, member, run_id = (row[name] for name in facts)
+    rows = store.distinct_rows("quarantine", (*AS_LISTED, *facts))
+    for path, size, modified, reason, checksum, read_key, member, run_id in rows:
         paths.add(path)
         # an image that could not be described is an observation: its file is not ingested again
         if there.get(path) != (size, modified) or read_key.startswith("describe:"):
@@ -157,8 +150,7 @@ def _refused(
         # a copy replaces its original when that is changed or gone
         here = {"retired_run": [None], "vanished_run": [None], "checksum": copies.values()}
         rows = store.distinct_rows("observations", ("checksum", "path"), here)
-        stays = (row for row in rows if row["path"] in standing or not (row["path"] in there or row["path"] in gone))
-        originals = {row["checksum"] for row in stays}
+        originals = {sha for sha, path in rows if path in standing or not (path in there or path in gone)}
         again |= {path for path, checksum in copies.items() if checksum not in originals}
     if refused_by:
         # a run that died between its two writes had refused some images of a file, and lost the others
