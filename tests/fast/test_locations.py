@@ -171,6 +171,10 @@ def test_a_model_is_kept_read_and_checked(place, tmp_path):
         model_folder.read(place / "none")
 
 
+TYPES = {"query_id": "long", "release_id": "long", "of_release": "long", "released": "timestamp"}
+LISTS = ("neighbour_ids", "similarities")
+
+
 def append(place, name, columns):
     """Rows as one more version of a Delta table, without Spark."""
     from deltalake import DeltaTable, Schema
@@ -183,7 +187,7 @@ def append(place, name, columns):
         system, inner = draft.filesystem()
         with system.open_output_stream(inner) as stream:
             pq.write_table(pa.table(columns), stream)
-    schema = Schema([Field(next(iter(columns)), PrimitiveType("long"))])
+    schema = Schema([Field(name, PrimitiveType(TYPES.get(name, "string"))) for name in columns if name not in LISTS])
     added = [AddAction(file.name, file.entry().size, {}, 0, True, "{}")]
     options = folder.delta_rs_options() or None
     if DeltaLayout(None).version(folder) is None:
