@@ -8,9 +8,9 @@ to. A package inside a zip (Spark's ``--py-files``) has no cache and is compiled
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -21,7 +21,6 @@ import numba
 
 SETTINGS: Any = numba.config
 PACKAGE = Path(__file__).parent
-_IMPORT = re.compile(r"^from ([\w.]+) import (?:\(([^)]*)\)|(.*))$", re.MULTILINE)
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,7 +46,7 @@ def cache_folder(source: Path, package: Path) -> Path | None:
     package : Path
         Folder of the package that it is in.
     """
-    if not source.is_file():
+    if not source.is_file() or not source.is_relative_to(package):
         return None
     state = hashlib.sha256()
     for file in sorted(_read_by(source, package)):
@@ -68,12 +67,14 @@ def cache_folder(source: Path, package: Path) -> Path | None:
 
 
 def _bases(package: Path) -> Iterator[Path]:
-    if SETTINGS.CACHE_DIR:  # the user's choice
-        yield Path(SETTINGS.CACHE_DIR)
-    yield package / "__pycache__"
     # installs of one user must not delete each other's code
-    install = hashlib.sha256(str(package.resolve()).encode()).hexdigest()[:8]
-    yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / package.name / install
+    install = Path(package.name, hashlib.sha256(str(package.resolve()).encode()).hexdigest()[:8])
+    if SETTINGS.CACHE_DIR:  # the user's choice
+        yield Path(SETTINGS.CACHE_DIR) / install
+    yield package / "__pycache__"
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if not home.startswith("~"):  # a user without a home has no cache
+        yield Path(home) / install
 
 
 def _read_by(source: Path, package: Path) -> set[Path]:
@@ -88,9 +89,18 @@ def _read_by(source: Path, package: Path) -> set[Path]:
 @lru_cache
 def _imported(source: Path, package: Path) -> frozenset[Path]:
     files = []
-    for module, several, one in _IMPORT.findall(source.read_text(encoding="utf-8")):
-        if module.split(".")[0] == package.name:
-            folder = package.joinpath(*module.split(".")[1:])
-            names = [part.split(" as ")[0].strip() for part in (several or one).split(",")]
-            files += [folder.with_suffix(".py"), folder / "__init__.py", *(folder / f"{name}.py" for name in names)]
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = (package.name, *source.parent.relative_to(package).parts)
+            parts = [*above[: len(above) - node.level + 1]] if node.level else []
+            module = ".".join([*parts, *filter(None, [node.module])])
+            modules = [module, *(f"{module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in modules:
+            if name.split(".")[0] == package.name:
+                place = package.joinpath(*name.split(".")[1:])
+                files += [place.with_suffix(".py"), place / "__init__.py"]
     return frozenset(file for file in files if file.is_file())

@@ -86,7 +86,7 @@ class NeighbourSettings(Settings):
     probes: Natural = Field(0, description="buckets probed per hash table; 0 = tuned")
     sample: Positive = Field(1000, description="number of queries on which recall is measured against exact search")
     publish_below_recall: bool = Field(
-        False, description="write lists whose measured recall is below neighbours.recall; else the job ends with code 4"
+        False, description="write lists even if the whole 95 % interval of their recall is below neighbours.recall"
     )
     exclude_minutes: float = Field(
         0.0, ge=0, allow_inf_nan=False, description="leave out images within this time of the query"

@@ -54,6 +54,46 @@ def test_the_user_cache_serves_a_package_that_cannot_be_written_to(package, tmp_
     assert folder_of(package) is None
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from package.numbers import ONE  # why",
+        "from package.numbers import (  # why\n    ONE,\n)",
+        "import package.numbers",
+        "from package import numbers as n",
+        "from .. import numbers",
+        "from ..numbers import ONE",
+        "def late():\n    from package.numbers import ONE\n",
+    ],
+)
+def test_every_form_of_an_import_is_followed(package, line):
+    (package / "room" / "loops.py").write_text(f"{line}\n")
+    first = folder_of(package)
+    (package / "numbers.py").write_text("ONE = 2\n")
+    assert folder_of(package) != first
+
+
+def test_functions_of_other_packages_are_compiled_without_a_cache(package, tmp_path):
+    (tmp_path / "plugin.py").write_text("ONE = 1\n")
+    assert cache_folder(tmp_path / "plugin.py", package) is None
+
+
+def test_two_installs_share_no_folder_of_the_users_choice(package, tmp_path, monkeypatch):
+    monkeypatch.setattr(compiled.SETTINGS, "CACHE_DIR", str(tmp_path / "chosen"))
+    made = folder_of(package)
+    assert tmp_path / "chosen" in made.parents
+    copy = tmp_path / "copy" / "package"
+    shutil.copytree(package, copy)
+    assert folder_of(copy).parent != made.parent and made.is_dir()
+
+
+def test_a_user_without_a_home_has_no_cache(package, monkeypatch):
+    (package / "__pycache__").write_text("no folder can be made here, not even by root")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert folder_of(package) is None
+
+
 def test_a_zip_keeps_nothing(tmp_path):
     archive = tmp_path / "package.zip"
     archive.write_bytes(b"")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from skyhash.errors import DataLoss
 from skyhash.spark.neighbours import hash_tables, partial_lists
 from skyhash.spark.neighbours.code_files import CodeFiles
 from skyhash.spark.neighbours.partial_lists import Partial
@@ -230,6 +231,9 @@ def recall_of(search: Search) -> Callable[[Iterable[np.ndarray]], Iterator[np.nd
             listed: dict[int, np.ndarray] = {}
             for piece in pieces_of(search, 0):
                 listed |= partial_lists.load(search.folder, piece).of_rows(rows)
+            missing = [int(row) for row in rows if int(row) not in listed]
+            if missing:
+                raise DataLoss(f"row {missing[0]} of the codes: no list in any piece of the search")
             lists = [listed[int(row)] for row in rows]
             found = merge.offsets_of(np.array([len(one) for one in lists], np.int64)), np.concatenate(lists)
             yield recall.per_query(found, exact)

@@ -35,10 +35,8 @@ if TYPE_CHECKING:
     from pyspark.sql import Row as SparkRow
 
 ABANDONED_SECONDS = 86400.0
-WORK_FORM = (
-    5  # version of the files in the work folder; raised when an interrupted run of older code cannot be continued
-)
-
+# version of the files in the work folder; raised when an interrupted run of older code cannot be continued
+WORK_FORM = 5
 
 PAIRS_FILE = "file of category pairs"
 
@@ -92,10 +90,11 @@ def search(store: Store, report: Report, given: Input, settings: NeighbourSettin
     clock.lap("search")
     recall = jobs.measured_recall(store.spark, found.search, settings.sample) if found.search.tables else None
     clock.lap("recall")
+    _delete_abandoned(folder)
     if recall and recall.is_below(settings.recall) and not settings.publish_below_recall:
         raise ReleaseRefused(
-            f"lists not written: recall {recall}, neighbours.recall is {settings.recall};"
-            " neighbours.publish_below_recall=true writes them"
+            f"lists not written: recall {recall}, neighbours.recall is {settings.recall}; readers keep the lists from"
+            " before. Lower neighbours.recall, or write them with --set neighbours.publish_below_recall=true"
         )
     _keep_pairs(store, report, settings)
     written = _write(store, report, found, given.model_id)
@@ -103,11 +102,15 @@ def search(store: Store, report: Report, given: Input, settings: NeighbourSettin
     row = neighbour_record.row(report, given.model_id, codes, settings, found, written, recall, clock)
     report.note_output(store.append_rows("neighbour_runs", [row]))
     shutil.rmtree(folder, ignore_errors=True)
-    # those of interrupted searches, whose input or settings have changed since; a running one touches its folder
-    for other in folder.parent.glob("neighbours-*"):
-        if time.time() - newest_change(Location(other)) > ABANDONED_SECONDS:
-            shutil.rmtree(other, ignore_errors=True)
     neighbour_record.summarise(report, row, found, clock)
+
+
+def _delete_abandoned(folder: Path) -> None:
+    """Delete work of interrupted and refused searches, whose input or settings have changed since."""
+    for other in folder.parent.glob("neighbours-*"):
+        # a running search touches its folder
+        if other != folder and time.time() - newest_change(Location(other)) > ABANDONED_SECONDS:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def fingerprint(given: Input, settings: NeighbourSettings, seed: int) -> str:

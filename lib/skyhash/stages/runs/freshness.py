@@ -80,6 +80,9 @@ def still_stands(
     if last is None:
         return False
     then, now = json.loads(last["config"]), json.loads(config.as_json())
+    for settings in (then, now):
+        # decides whether lists are written, not which
+        settings.get("neighbours", {}).pop("publish_below_recall", None)
     if last["code_version"] != __version__ or any(then.get(group) != now[group] for group in (*groups, "seed")):
         return False
     said = json.loads(last["facts"])
