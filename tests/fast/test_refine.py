@@ -11,7 +11,9 @@ from skyhash.cli import main
 from skyhash.locations import Location
 from skyhash.scores.image_groups import groups, k_means, similarity_matrix
 from skyhash.scores.refine import NeighbourRow, combined
+from skyhash.spark.storage.driver_rows import write_rows
 from skyhash.stages.releases.released import NeighbourTable, neighbour_files
+from skyhash.tables import RELEASES
 
 
 def table_of(codes, k):
@@ -114,9 +116,10 @@ def warehouse(tmp_path):
         pyarrow.parquet.write_table(part_table, tmp_path / "neighbours" / f"{part}.parquet", row_group_size=10)
     for version, files in ((0, ["old.parquet"]), (1, ["b.parquet", "a.parquet"])):
         (tmp_path / f"neighbours/_versions/{version:08d}.json").write_text(json.dumps({"files": files}))
-    releases = pyarrow.table({"release_id": [1, 2], "versions": ['{"neighbours": 0}', '{"neighbours": 1}']})
-    pyarrow.parquet.write_table(releases, tmp_path / "releases" / "r.parquet")
-    (tmp_path / "releases/_versions/00000000.json").write_text('{"files": ["r.parquet"]}')
+    released = [dict.fromkeys(RELEASES.names) | {"release_id": number + 1, "versions": f'{{"neighbours": {number}}}'}
+            for number in (0, 1)]  # fmt: skip
+    written = write_rows(Location(tmp_path / "releases"), RELEASES, released)
+    (tmp_path / "releases/_versions/00000000.json").write_text(f'{{"files": ["{written.name}"]}}')
     return tmp_path, rows
 
 
