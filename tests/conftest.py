@@ -12,13 +12,24 @@ SHORT_LIVED_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 os.environ.setdefault("SPARK_SUBMIT_OPTS", SHORT_LIVED_JVM)
 
 
+# files of tests/spark with long chains of their own, which share nothing with the others but the session
+LONG_CHAINS = ("alma", "aurora", "galaxies", "nightly_files", "reread", "sixth_archive")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Under --dist loadscope, tests that share a Spark session or a cluster run in one process."""
+    """Under --dist loadscope, tests that share a Spark session or a cluster run in one process.
+
+    Those of long chains have a second session, in the process that is done first with the others: so that both
+    processes end at nearly the same time.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFolder(LoadScopeScheduling):
         def _split_scope(self, nodeid):
+            file = nodeid.split("::")[0]
+            if file in (f"tests/spark/test_{name}.py" for name in LONG_CHAINS):
+                return "tests/spark, long chains"
             folder = "/".join(nodeid.split("/")[:2])
             return folder if folder in ("tests/slow", "tests/spark") else nodeid
 
