@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SerializeAsAny, field_validator
 
@@ -64,6 +64,9 @@ class HashSettings(Settings):
 
 
 class NeighbourSettings(Settings):
+    NOT_OF_LISTS: ClassVar = {"publish_below_recall"}
+    """Settings that decide whether lists are written, not which."""
+
     k: Positive = Field(1000, description="neighbours per image")
     metric: Literal["cosine", "euclidean", "hamming", "blend"] = Field(
         "cosine", description="hamming compares the packed bits, the others the float codes"

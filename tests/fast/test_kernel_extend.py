@@ -45,7 +45,7 @@ def extended(rows: Rows, stored: tuple, is_new: np.ndarray, k: int, pair_filter,
         ours = merge.replace(made.lists, [(short, lookup(rows, kept[short], k, pair_filter))] if len(short) else [])
         lists += [(row, ours[1][a:b]) for row, a, b in zip(kept, ours[0], ours[0][1:], strict=False)]
         candidates.append(made.candidates)
-    found = retry_underfull(rows, new, merge.merge(candidates, k), new_limits, k, pair_filter)
+    found, _ = retry_underfull(rows, new, merge.merge(candidates, k), new_limits, k, pair_filter)
     lists += [(row, found[1][a:b]) for row, a, b in zip(new, found[0], found[0][1:], strict=False)]
     return [keys for _, keys in sorted(lists, key=lambda one: one[0])], again
 

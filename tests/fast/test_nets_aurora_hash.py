@@ -24,13 +24,7 @@ ALEXNETS = ("alexnet", "alexnet_sp", "im_alexnet_sp")
 FOUR = ("arc", "drapery corona", "hot spot", "radial corona")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Many threads of several tests at once are slower than one each."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def encoder(shape=(64, 64), classes=("a", "b", "c"), **settings):

@@ -13,13 +13,7 @@ from skyhash.pixels.image import Image
 VALUES = np.random.default_rng(1).exponential(1, (50, 50)).astype(np.float32)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Many threads of several tests at once are slower than one each."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def made(**settings):

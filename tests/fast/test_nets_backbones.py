@@ -14,14 +14,7 @@ from skyhash.nets.backbones.efficientnet_lite import EfficientNetLite0
 from skyhash.nets.backbones.polar import Polar
 from skyhash.nets.views.affine import mapped, random_maps
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Many threads of several tests at once are slower than one each."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -15,14 +15,7 @@ from skyhash.nets.layers.frozen_classifier import FEATURES, FrozenClassifier
 from skyhash.nets.settings.triplet_hash import TripletHashSettings
 from skyhash.nets.views.affine import orientations
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Many threads of several tests at once are slower than one each."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def rows_of_classes(n=24, classes=3, seed=0):

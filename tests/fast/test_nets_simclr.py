@@ -19,14 +19,7 @@ from skyhash.nets.settings.simclr import SimclrSettings
 from skyhash.nets.shared_norm import SharedBatchNorm2d, share
 from skyhash.nets.views.contrastive import affine_crop, blurred, contrastive_views, matrices
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Many threads of several tests at once are slower than one each."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def slow_nt_xent(first, second, temperature):

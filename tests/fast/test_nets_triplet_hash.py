@@ -18,14 +18,7 @@ from skyhash.nets.losses.triplet import triplet_margin
 from skyhash.nets.settings.triplet_hash import TripletHashSettings
 from skyhash.nets.views.affine import orientations, random_affine, random_maps
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Many threads of several tests at once are slower than one each."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def slow_triplet(codes, labels, margin, mining, weights):

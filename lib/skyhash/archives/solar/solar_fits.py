@@ -70,9 +70,8 @@ class SolarFits(Archive):
 
     def keywords_of(self, source: Source) -> dict[str, Any]:
         """The file's keywords in the table: those that came with it, or found there."""
-        if source.table_rows is not None:
-            return json.loads(source.table_rows) if source.table_rows else {}
-        return self.keyword_table.find(source.path) if self.keyword_table else {}
+        text = self.table_rows(source) if source.table_rows is None else source.table_rows
+        return json.loads(text) if text else {}
 
     def check_settings(self) -> None:
         """Read the keyword table, so that a bad one is reported before any file is opened."""

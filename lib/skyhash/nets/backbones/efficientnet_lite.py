@@ -59,20 +59,23 @@ class EfficientNetLite0(Backbone):
 
     def maps(self, images: Tensor) -> Tensor:
         """Last feature maps, shape (n, 1280, height / 32, width / 32), rounded up; `images` as in `forward`."""
-        # channels-last is twice as fast on CPUs
-        images = ((images - MEAN) / SPREAD).contiguous(memory_format=torch.channels_last)
-        return self.net.extract_features(images)
+        return self.net.extract_features(_standardised(images))
 
     def forward(self, images: Tensor) -> Tensor:
         return self.maps(images).mean(dim=(2, 3))
 
     def late(self, images: Tensor) -> Tensor:
         """Means of the maps after the last three stages, shape (n, `late_features`); `images` as in `forward`."""
-        maps = ((images - MEAN) / SPREAD).contiguous(memory_format=torch.channels_last)
-        maps = self.net._swish(self.net._bn0(self.net._conv_stem(maps)))  # ReLU6 in the lite form
+        # ReLU6 in the lite form
+        maps = self.net._swish(self.net._bn0(self.net._conv_stem(_standardised(images))))
         found = []
         for number, block in enumerate(self.net._blocks):
             maps = block(maps)
             if number in LAST_BLOCKS[-3:]:
                 found.append(maps.mean(dim=(2, 3)))
         return torch.cat(found, dim=1)
+
+
+def _standardised(images: Tensor) -> Tensor:
+    """Pictures from 0 to 1 as the network was trained on; channels last, which is twice as fast on CPUs."""
+    return ((images - MEAN) / SPREAD).contiguous(memory_format=torch.channels_last)

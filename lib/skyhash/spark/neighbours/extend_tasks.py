@@ -21,7 +21,7 @@ from skyhash.spark.neighbours.tasks import Search
 from skyhash.topk.candidates import merge
 from skyhash.topk.candidates.stored import RowNumbers
 from skyhash.topk.exact.extend import extend
-from skyhash.topk.exact.knn import retry_underfull, underfull
+from skyhash.topk.exact.knn import retry_underfull
 from skyhash.topk.exact.limits import Sample, estimate_kth_similarity
 from skyhash.topk.exact.lookup import lookup
 
@@ -188,10 +188,9 @@ def merged(job: ExtendSearch, block: int) -> tuple[merge.Lists, int]:
     again = 0
     if first < last:
         among = [partial_lists.load(job.folder, candidates_name(other)) for other in range(search.blocks)]
-        lists, limits = merge.merge([one.part(first, last) for one in among], search.k), job.new_limits()[first:last]
-        again = len(underfull(lists, limits, search.k))
-        found = retry_underfull(
-            search.codes.rows(), new[first:last], lists, limits, search.k, search.codes.pair_filter(), search.weights,
+        found, again = retry_underfull(
+            search.codes.rows(), new[first:last], merge.merge([one.part(first, last) for one in among], search.k),
+            job.new_limits()[first:last], search.k, search.codes.pair_filter(), search.weights,
         )  # fmt: skip
         parts.append(Partial(new[first:last], *found).lists(start, stop))
     # each row's list is in one of them

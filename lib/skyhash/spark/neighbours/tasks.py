@@ -21,7 +21,7 @@ from skyhash.topk.blocked import recall, tiles
 from skyhash.topk.blocked.search import BlockedSearch
 from skyhash.topk.candidates import merge
 from skyhash.topk.exact.backend import Arithmetic
-from skyhash.topk.exact.knn import lists_of, retry_underfull, underfull
+from skyhash.topk.exact.knn import lists_of, retry_underfull
 from skyhash.topk.exact.limits import Sample, estimate_kth_similarity
 from skyhash.topk.exact.lookup import lookup
 from skyhash.topk.exact.tile_join import TileJoin
@@ -213,13 +213,10 @@ def merged(search: Search, block: int) -> tuple[merge.Lists, int]:
     lists = partial_lists.joined(search.folder, pieces_of(search, block), start, stop)
     if search.tables:
         return lists, 0  # each query belongs to one group
-    lists, limits = merge.best(*lists, search.k), limits_of(search, block)
-    again = len(underfull(lists, limits, search.k))
-    lists = retry_underfull(
-        search.codes.rows(), np.arange(start, stop), lists, limits, search.k, search.codes.pair_filter(),
-        search.weights,
+    return retry_underfull(
+        search.codes.rows(), np.arange(start, stop), merge.best(*lists, search.k), limits_of(search, block), search.k,
+        search.codes.pair_filter(), search.weights,
     )  # fmt: skip
-    return lists, again
 
 
 def recall_of(search: Search) -> Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from skyhash.locations import Location
+
+Mode = Literal["append", "overwrite"]  # of a write: rows are added, or replace all
 
 
 def rows_of(file: Location) -> int:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from skyhash.errors import DataLoss
 from skyhash.locations import Entry, Location
 from skyhash.spark.session import LOG_RETENTION
-from skyhash.spark.storage.data_files import DataFile
+from skyhash.spark.storage.data_files import DataFile, Mode
+from skyhash.spark.storage.driver_rows import delta_table
 from skyhash.tables import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-Mode = Literal["append", "overwrite"]
 
 COMMITS_PER_CHECKPOINT = 10
 _DELTA_TYPES = {"bigint": "long", "int": "integer"}  # where they differ from Spark SQL's names
@@ -72,7 +71,6 @@ class DeltaLayout:
         return self._version_of(folder, files[0].name, 0 if before is None else before + 1)
 
     def add(self, folder: Location, table: Table, file: DataFile) -> int | None:
-        from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
 
         before = self.version(folder)
@@ -89,7 +87,7 @@ class DeltaLayout:
         version = self._version_of(folder, file.name, 0 if before is None else before + 1)
         if version and version % COMMITS_PER_CHECKPOINT == 0:
             # Spark makes checkpoints after commits of its own, and some tables have none of these
-            DeltaTable(folder.for_delta_rs, version, folder.delta_rs_options() or None).create_checkpoint()
+            delta_table(folder, version).create_checkpoint()
         return version
 
     def _lost(self, folder: Location, before: int | None, error: Exception) -> NoReturn:
@@ -104,14 +102,13 @@ class DeltaLayout:
     ) -> bool:
         """Commit files that are written; see `Layout.add` for False."""
         # Delta for Spark can only commit files of its own writers; delta-rs writes the same log
-        from deltalake import DeltaTable, PostCommitHookProperties, Schema
+        from deltalake import PostCommitHookProperties, Schema
         from deltalake.transaction import AddAction, create_table_with_add_actions
 
         now = int(time.time() * 1000)
         actions = [AddAction(file.name, file.size, {}, now, True, file.statistics) for file in files]
         quiet = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
-        options, path = folder.delta_rs_options() or None, folder.for_delta_rs
-        known = None if before is None else DeltaTable(path, before, options)
+        known = None if before is None else delta_table(folder, before)
         if known is not None and mode == "append":
             fields = {field.name: getattr(field.type, "type", "") for field in known.schema().fields}
             if any(fields.get(column.name) != _DELTA_TYPES.get(column.type, column.type) for column in table.columns):
@@ -121,8 +118,9 @@ class DeltaLayout:
         schema = Schema.from_json(self.spark.createDataFrame([], table.ddl).schema.json())
         if known is None:
             create_table_with_add_actions(
-                path, schema, actions, "error", configuration={"delta.logRetentionDuration": LOG_RETENTION},
-                post_commithook_properties=quiet, storage_options=options,
+                folder.for_delta_rs, schema, actions, "error", post_commithook_properties=quiet,
+                configuration={"delta.logRetentionDuration": LOG_RETENTION},
+                storage_options=folder.delta_rs_options() or None,
             )  # fmt: skip
         else:
             known.create_write_transaction([*actions], mode, schema, post_commithook_properties=quiet)
@@ -138,11 +136,7 @@ class DeltaLayout:
 
     def count(self, folder: Location, table: Table, version: int | None) -> int:
         # the log's statistics of the version's files, which Spark's own count of a Delta table sums up too
-        from deltalake import DeltaTable
-
-        options = folder.delta_rs_options() or None
-        found = DeltaTable(folder.for_delta_rs, version=version, storage_options=options)
-        column: Any = found.get_add_actions(flatten=True).column("num_records")
+        column: Any = delta_table(folder, version).get_add_actions(flatten=True).column("num_records")
         rows = [value.as_py() for value in column]
         # files of a writer that took no statistics are counted by reading them
         return self.read(folder, table, version).count() if None in rows else sum(rows)

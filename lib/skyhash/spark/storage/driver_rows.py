@@ -16,10 +16,19 @@ from skyhash.spark.storage.data_files import DataFile
 from skyhash.tables import Table
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow as pa
+    from deltalake import DeltaTable
 
 Row = dict[str, Any]
 Where = Mapping[str, Iterable[Any]]
+
+
+def delta_table(folder: Location, version: int | None = None) -> DeltaTable:
+    """A version of a Delta table, by default the newest, as delta-rs opens it."""
+    from deltalake import DeltaTable
+
+    return DeltaTable(folder.for_delta_rs, version, folder.delta_rs_options() or None)
 
 
 def files_of_table(table: Location, version: int | None = None) -> list[Location]:
@@ -36,9 +45,7 @@ def files_of_table(table: Location, version: int | None = None) -> list[Location
 def _opened(table: Location, version: int | None = None) -> tuple[list[Location], list[str]]:
     """Files of a version, and names of its columns."""
     if any(name.endswith(".json") for name in (table / "_delta_log").names()):
-        from deltalake import DeltaTable
-
-        found = DeltaTable(table.for_delta_rs, version=version, storage_options=table.delta_rs_options())
+        found = delta_table(table, version)
         protocol = found.protocol()
         if protocol.min_reader_version > 1:
             features = ", ".join(protocol.reader_features or []) or "column mapping"
@@ -130,6 +137,12 @@ def _is_one_of(column: pa.Field, values: set[Any]) -> Any:
     value = pyarrow.dataset.field(column.name)
     known = value.isin(pa.array(sorted(values - {None}), column.type))
     return known | value.is_null() if None in values else known
+
+
+def records(frame: pd.DataFrame, table: Table) -> list[Row]:
+    """Rows of a table from a data frame that has its columns and maybe others; NaN becomes null."""
+    values = frame[list(table.names)].astype(object)
+    return values.where(values.notna(), None).to_dict("records")
 
 
 def write_rows(folder: Location, table: Table, rows: Sequence[Mapping[str, Any]]) -> DataFile:

@@ -7,21 +7,20 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from skyhash.config import Config, check_warehouse
 from skyhash.errors import DataLoss, InputError
 from skyhash.locations import Location
 from skyhash.spark.storage import lease
-from skyhash.spark.storage.data_files import DataFile, rows_of
+from skyhash.spark.storage.data_files import DataFile, Mode, rows_of
 from skyhash.spark.storage.driver_rows import Row, Where, distinct_rows, read_rows, write_rows
 from skyhash.tables import BY_NAME, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-Mode = Literal["append", "overwrite"]
 
 # tables whose rows are never changed: appending a row whose key exists has no effect
 WRITTEN_ONCE = {"observations", "quarantine", "descriptors", "hashes", "models"}
@@ -225,9 +224,18 @@ class Store:
             version = self.version(name) or version
         return Written(name, version, len(rows))
 
-    def rows(self, name: str, columns: Iterable[str] = (), where: Where | None = None) -> list[Row]:
-        """Columns of a small table (by default all), a dict per row, without a Spark job; see `read_rows`."""
-        return read_rows(self.folder(name), BY_NAME[name], tuple(columns) or BY_NAME[name].names, where)
+    def rows(
+        self, name: str, columns: Iterable[str] = (), where: Where | None = None, descending: str = ""
+    ) -> list[Row]:
+        """Columns of a small table (by default all), a dict per row, without a Spark job; see `read_rows`.
+
+        Parameters
+        ----------
+        descending : str
+            One of the columns, never null: the rows with the highest values come first. '' = in no order.
+        """
+        found = read_rows(self.folder(name), BY_NAME[name], tuple(columns) or BY_NAME[name].names, where)
+        return sorted(found, key=itemgetter(descending), reverse=True) if descending else found
 
     def distinct_rows(self, name: str, columns: Iterable[str], where: Where | None = None) -> Iterator[tuple[Any, ...]]:
         """Rows of a table, a tuple each, without a Spark job; see `driver_rows.distinct_rows`."""

@@ -15,6 +15,7 @@ from skyhash.files import FileSource
 from skyhash.pixels import DESCRIPTORS
 from skyhash.pixels.image import Image
 from skyhash.settings import ArchiveSettings, DescriptorSettings
+from skyhash.spark.udfs.sources import source_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,8 +92,7 @@ def describer(
             rows = []
             for path, group in batch.groupby("path", sort=False):
                 if source is None or source.path != path:
-                    most, of_table = archive_settings.max_file_mb << 20, group["table_rows"].iloc[0]
-                    source = FileSource(str(path), archive_settings.storage, most, companions, of_table)
+                    source = source_of(archive_settings, str(path), companions, group["table_rows"].iloc[0])
                 rows += _describe_file(archive, source, group, describe_one)
             # dtype object with None: pandas would convert columns with missing bytes or shapes to floats
             frame = pd.DataFrame(rows, columns=_COLUMNS, dtype=object)

@@ -16,6 +16,7 @@ from skyhash.errors import BadFile, SkyhashError
 from skyhash.files import FileSource
 from skyhash.settings import ArchiveSettings, DescriptorSettings
 from skyhash.spark.udfs.describing import ARRAYS, Describer
+from skyhash.spark.udfs.sources import source_of
 from skyhash.tables import OBSERVATIONS
 
 if TYPE_CHECKING:
@@ -31,16 +32,6 @@ def read_schema(described: bool) -> str:
     facts = ", ".join(f"`{c.name}` {c.type}" for c in OBSERVATIONS.columns if c.name not in _NOT_READ)
     more = f", described array<struct<{ARRAYS}>>" if described else ""
     return f"reason string, message string, read_key string, modified_us bigint, {facts}{more}"
-
-
-def source_of(
-    settings: ArchiveSettings,
-    path: str,
-    companions: dict[str, bytes | None] | None = None,
-    table_rows: str | None = None,
-) -> FileSource:
-    """A file of the archive, within the settings' limits; `companions` and `table_rows` as of `FileSource`."""
-    return FileSource(path, settings.storage, settings.max_file_mb << 20, companions, table_rows)
 
 
 def reader_of_files(

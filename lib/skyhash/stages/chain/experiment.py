@@ -22,13 +22,14 @@ writes  experiments (the rows of its runs); NAME.csv, NAME.png and the runs' war
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from skyhash.config import Config, overlaid
 from skyhash.errors import ConfigError
 from skyhash.experiments import Experiment, Run
 from skyhash.locations import Location
 from skyhash.spark.logs import say
+from skyhash.spark.storage.driver_rows import records
 from skyhash.spark.storage.store import Store
 from skyhash.stages.chain import experiment_results
 from skyhash.stages.chain.running import run_job
@@ -88,7 +89,7 @@ def run(spark: SparkSession, config: Config, experiment: Experiment, only: tuple
             overrides=json.dumps(one.overrides, sort_keys=True), run_id=report.run_id,
         )  # fmt: skip
         report.rows_in += int(rows["images"].max())
-        report.note_output(store.append_rows("experiments", _records(rows)))
+        report.note_output(store.append_rows("experiments", records(rows, EXPERIMENTS)))
     results = pd.concat(
         [store.read("experiments").where(_is(name, one, run_key(of))).toPandas() for one, of in chosen],
         ignore_index=True,
@@ -144,8 +145,3 @@ def results_of(spark: SparkSession, settings: Config) -> pd.DataFrame:
         accuracy_row["published"] = dict(labels.model_dump()["published"]).get("accuracy") if labels else None
         rows = pd.concat([rows, pd.DataFrame([accuracy_row])], ignore_index=True)
     return rows.assign(size_mb=model["parameters"] * 4 / 2**20, train_seconds=model["seconds"], model_id=model_id)
-
-
-def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    values = rows[list(EXPERIMENTS.names)].astype(object)
-    return values.where(values.notna(), None).to_dict("records")

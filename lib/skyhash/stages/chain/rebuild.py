@@ -130,6 +130,6 @@ def _release(store: Store, config: Config, report: Report) -> None:
         kept = f"readers still see release {before['release_id']}" if before else "there is none before it"
         raise ReleaseRefused(f"release not published: {'; '.join(against)}; {kept}")
     models = {row["model_id"] for row in store.rows("models", ["model_id"])}
-    built = sorted(store.rows("neighbour_runs", ["run_id", "model_id"]), key=lambda row: str(row["run_id"]))
-    model_id = next((row["model_id"] for row in reversed(built) if row["model_id"] in models), "")
+    built = store.rows("neighbour_runs", ["run_id", "model_id"], descending="run_id")
+    model_id = next((row["model_id"] for row in built if row["model_id"] in models), "")
     report.facts["release"] = releases.publish(store, report, versions, model_id)

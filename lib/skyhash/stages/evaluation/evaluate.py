@@ -36,6 +36,7 @@ from skyhash.scores import EVALUATIONS
 from skyhash.scores.evaluation import Evaluation
 from skyhash.spark.arrow_batches import arrow_batches
 from skyhash.spark.progress import progress
+from skyhash.spark.storage.driver_rows import records
 from skyhash.spark.storage.store import Store
 from skyhash.spark.udfs import baselines
 from skyhash.spark.udfs.baselines import Method
@@ -48,6 +49,7 @@ from skyhash.stages.evaluation.subject import Subject
 from skyhash.stages.runs.fingerprint import descriptor_id
 from skyhash.stages.runs.freshness import code_versions
 from skyhash.stages.runs.report import Report
+from skyhash.tables import EVALUATION_SUMMARY
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -93,7 +95,7 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     blocks = summary.per_block(queries)
     rows = summary.summarise(blocks, summary.paired(queries), config, subject, evaluations)
     rows.insert(0, "run_id", report.run_id)
-    report.note_output(store.append_rows("evaluation_summary", summary.records(rows)))
+    report.note_output(store.append_rows("evaluation_summary", records(rows, EVALUATION_SUMMARY)))
     for kind, evaluation in evaluations.items():
         report.tables.append(summary.table_of(kind, evaluation, rows, subject))
     report.facts |= pages.write(store, config, report, subject, evaluations, rows, blocks)

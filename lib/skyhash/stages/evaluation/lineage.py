@@ -107,8 +107,7 @@ def _rejected(store: Store) -> Section:
 def _runs(store: Store) -> Section:
     # a run has a row of its start, and one of its end
     shown = ("job", "status", "started", "seconds", "rows_in", "rows_out", "run_id")
-    ended = [row for row in store.rows("runs", shown) if row["status"] != "started"]
-    rows = sorted(ended, key=lambda row: row["started"], reverse=True)[:RUNS_SHOWN]
+    rows = [row for row in store.rows("runs", shown, descending="started") if row["status"] != "started"][:RUNS_SHOWN]
     cells = [
         [row["job"], f"{row['started']:%Y-%m-%d %H:%M:%S}", f"{row['seconds']:.1f}", f"{row['rows_in']:,}",
          f"{row['rows_out']:,}", row["run_id"]]

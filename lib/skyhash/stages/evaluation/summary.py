@@ -13,7 +13,6 @@ from skyhash.scores.intervals import over_blocks
 from skyhash.spark.storage.store import Store, Written
 from skyhash.stages.evaluation.subject import Subject
 from skyhash.stages.runs.report import Report
-from skyhash.tables import EVALUATION_SUMMARY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,12 +104,6 @@ def _published(evaluation: Evaluation, method: str, metric: str, parameters: str
     if method != "hash" or metric not in evaluation.published:
         return np.nan
     return evaluation.published[metric][0] if _are_published(evaluation, parameters) else np.nan
-
-
-def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows as the table stores them; NaN (nothing to evaluate, too few blocks) becomes null."""
-    values = rows[list(EVALUATION_SUMMARY.names)].astype(object)
-    return values.where(values.notna(), None).to_dict("records")
 
 
 def headline_parameters(evaluation: Evaluation, rows: pd.DataFrame) -> str:

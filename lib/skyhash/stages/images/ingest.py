@@ -32,7 +32,8 @@ from skyhash.errors import DataLoss
 from skyhash.listing import list_files
 from skyhash.spark.progress import progress
 from skyhash.spark.storage.store import Store
-from skyhash.spark.udfs.reading import read_schema, reader_of_files, source_of
+from skyhash.spark.udfs.reading import read_schema, reader_of_files
+from skyhash.spark.udfs.sources import source_of
 from skyhash.stages.images import descriptors, image_ids, ingest_rows, table_rows
 from skyhash.stages.images.file_changes import Changes, compare
 from skyhash.stages.images.ingest_rows import FACTS, UPDATES, Settled, Update

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyhash.archives.archive import Archive
-from skyhash.spark.udfs.reading import source_of
+from skyhash.spark.udfs.sources import source_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

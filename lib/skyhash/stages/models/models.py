@@ -94,10 +94,11 @@ def reuse(store: Store, config: Config, report: Report, key: str) -> bool:
 
 def keep_trained(store: Store, config: Config, report: Report, settings_key: str, least_rows: float = 0.0) -> bool:
     """Keep the newest model of these settings that was trained on that many rows at least; False if there is none."""
-    rows = store.rows("models", ["run_id", "model_id", "training_rows"], {"settings_key": [settings_key]})
-    newest = max(rows, key=lambda row: str(row["run_id"]), default=None)
-    if newest is None or newest["training_rows"] < least_rows:
+    columns = ["run_id", "model_id", "training_rows"]
+    rows = store.rows("models", columns, {"settings_key": [settings_key]}, descending="run_id")
+    if not rows or rows[0]["training_rows"] < least_rows:
         return False
+    newest = rows[0]
     folder = store.warehouse / model_folder.FOLDER / newest["model_id"]
     _take(store, config, report, model_folder.read(folder), folder)
     report.facts["trained already"] = f"on {newest['training_rows']:,} images; train.retrain says when anew"
@@ -134,10 +135,9 @@ def find(path: Location, store: Store) -> Location:
         other = Warehouse(store.spark, str(path), layout, str(store.work), path.options)
         if other.version("models") is None:
             continue
-        rows = other.rows("models", ["run_id", "model_id"])
-        latest = max(rows, key=lambda row: str(row["run_id"]), default=None)
-        if latest is not None:
-            return path / model_folder.FOLDER / latest["model_id"]
+        rows = other.rows("models", ["run_id", "model_id"], descending="run_id")
+        if rows:
+            return path / model_folder.FOLDER / rows[0]["model_id"]
     found = "no such folder" if not path.is_folder() else "neither a model nor a table of models"
     raise InputError("hash.model", f"{path}: {found}", "a model's folder, or a warehouse that holds one")
 
@@ -155,15 +155,14 @@ def current(store: Store, config: Config, report: Report) -> Model:
     if config.hash.model:
         return take_in(store, config, report)
     wanted = descriptor_id(config.describe)
-    rows = store.rows("models", ["run_id", "model_id"], {"descriptor_id": [wanted]})
-    known = [row["model_id"] for row in sorted(rows, key=lambda row: str(row["run_id"]), reverse=True)]
+    rows = store.rows("models", ["run_id", "model_id"], {"descriptor_id": [wanted]}, descending="run_id")
+    known = [row["model_id"] for row in rows]
     if not known:
         others = store.count("models")
         found = f"{others} models, none of descriptor {wanted}" if others else "no models"
         raise InputError(f"table models in {store.warehouse}", found, "a model; run the job train first")
-    trainings = store.rows("runs", ["started", "facts"], {"job": ["train"], "status": ["done"]})
-    newest_first = sorted(trainings, key=lambda row: row["started"], reverse=True)
-    used = [json.loads(row["facts"]).get("model") for row in newest_first]
+    trainings = store.rows("runs", ["started", "facts"], {"job": ["train"], "status": ["done"]}, descending="started")
+    used = [json.loads(row["facts"]).get("model") for row in trainings]
     chosen = next((model_id for model_id in used if model_id in known), known[0])
     folder = store.warehouse / model_folder.FOLDER / chosen
     return _take(store, config, report, model_folder.read(folder), folder)

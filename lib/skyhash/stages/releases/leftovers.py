@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from operator import itemgetter
 from typing import Any
 
 from skyhash.config import Config
@@ -43,8 +42,8 @@ def _models_in_use(store: Store, config: Config) -> set[str]:
     )
     used = set()
     for name, order, most in newest:
-        rows = store.rows(name, ["model_id", order])
-        used |= {row["model_id"] for row in sorted(rows, key=itemgetter(order), reverse=True)[:most]}
+        rows = store.rows(name, ["model_id", order], descending=order)
+        used |= {row["model_id"] for row in rows[:most]}
     return used
 
 

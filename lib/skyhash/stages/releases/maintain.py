@@ -82,7 +82,7 @@ def _compact(store: Store, config: Config, report: Report, names: list[str]) -> 
 
 def _kept_versions(store: Store, config: Config) -> dict[str, set[int]]:
     """Table -> versions that the kept releases name."""
-    rows = sorted(store.rows("releases"), key=lambda row: int(row["release_id"]), reverse=True)
+    rows = store.rows("releases", descending="release_id")
     kept: dict[str, set[int]] = {}
     for row in rows[: config.maintain.keep_releases]:
         for name, version in json.loads(row["versions"]).items():

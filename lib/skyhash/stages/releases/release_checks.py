@@ -25,9 +25,10 @@ def problems(store: Store, config: Config, before: dict[str, Any] | None) -> lis
     before : dict, optional
         The last release, as `releases.newest` gives it.
     """
-    build = max(store.rows("neighbour_runs"), key=lambda row: str(row["run_id"]), default=None)
-    if build is None:
+    builds = store.rows("neighbour_runs", descending="run_id")
+    if not builds:
         return ["no neighbours were built"]
+    build = builds[0]
     found = _counts(store, build["model_id"])
     # refused only if the whole confidence interval is below the target
     if build["recall_high"] < config.neighbours.recall and not config.neighbours.publish_below_recall:

@@ -32,8 +32,8 @@ UNRELEASED = ("runs", "releases", "experiments", "trials")
 
 def newest(store: Store) -> dict[str, Any] | None:
     """The release that readers see: release_id, versions (a dict), model_id; None before the first."""
-    row = max(store.rows("releases"), key=lambda row: int(row["release_id"]), default=None)
-    return None if row is None else row | {"versions": json.loads(row["versions"])}
+    rows = store.rows("releases", descending="release_id")
+    return rows[0] | {"versions": json.loads(rows[0]["versions"])} if rows else None
 
 
 def publish(store: Store, report: Report, versions: dict[str, int], model_id: str, of: int | None = None) -> int:
@@ -70,7 +70,7 @@ def list_or_go_back(spark: SparkSession, config: Config, back: int | None) -> Re
         _require_complete(store, back, json.loads(old["versions"]), old["model_id"])
         made = publish(store, report, json.loads(old["versions"]), old["model_id"], of=back)
         report.facts["readers see"] = f"release {made}, the versions of release {back}"
-    rows = sorted(store.rows("releases"), key=lambda row: int(row["release_id"]))
+    rows = store.rows("releases", descending="release_id")[::-1]
     report.facts["releases"] = len(rows)
     columns = ["release", "released (UTC)", "repeats", "model", "versions"]
     cells = [

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from skyhash import __version__, topk
 from skyhash.config import Config
+from skyhash.job_settings import NeighbourSettings
 from skyhash.nets import ENCODERS
 from skyhash.pixels import DESCRIPTORS
 from skyhash.scores import EVALUATIONS
@@ -80,9 +82,8 @@ def still_stands(
     if last is None:
         return False
     then, now = json.loads(last["config"]), json.loads(config.as_json())
-    for settings in (then, now):
-        # decides whether lists are written, not which
-        settings.get("neighbours", {}).pop("publish_below_recall", None)
+    for name, given in product(NeighbourSettings.NOT_OF_LISTS, (then, now)):
+        given.get("neighbours", {}).pop(name, None)
     if last["code_version"] != __version__ or any(then.get(group) != now[group] for group in (*groups, "seed")):
         return False
     said = json.loads(last["facts"])

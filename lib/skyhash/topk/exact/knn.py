@@ -108,7 +108,7 @@ def search(
     join = TileJoin(rows, limits, prefilter, k, None, pair_filter, weights, memory_mb, threads, tile)
     join.run([(slice(None), None)])
     lists = merge.concat(list(lists_of(join, k, threads=threads)))
-    return retry_underfull(rows, numbers, lists, estimated, k, pair_filter, weights, threads), join
+    return retry_underfull(rows, numbers, lists, estimated, k, pair_filter, weights, threads)[0], join
 
 
 def lists_of(join: TileJoin, k: int, slots: int = SLOTS, threads: int = 1) -> Iterator[merge.Lists]:
@@ -123,11 +123,6 @@ def lists_of(join: TileJoin, k: int, slots: int = SLOTS, threads: int = 1) -> It
     yield from map(some, parts) if threads == 1 else for_each(some, list(parts), threads)
 
 
-def underfull(lists: merge.Lists, limits: NDArray[np.uint64], k: int) -> NDArray[np.int64]:
-    """Positions of the lists that are short of k entries within an estimated limit."""
-    return np.flatnonzero((np.diff(lists[0]) < k) & (limits != keys.NO_LIMIT) & (limits != keys.REJECT_ALL))
-
-
 def retry_underfull(
     archive: Rows,
     numbers: NDArray[np.integer],
@@ -137,7 +132,7 @@ def retry_underfull(
     pair_filter: PairFilter,
     weights: tuple[float, float, float] = WEIGHTS,
     threads: int = 1,
-) -> merge.Lists:
+) -> tuple[merge.Lists, int]:
     """Search again the queries whose lists are short because the estimated limit was too strict; add lists of zero
     codes.
 
@@ -150,12 +145,18 @@ def retry_underfull(
         Their lists.
     limits : uint64 (m,)
         The limits that those lists were searched with (`estimate_kth_similarity`).
+
+    Returns
+    -------
+    Lists
+    int
+        Number of queries searched again.
     """
-    short = underfull(lists, limits, k)
+    short = np.flatnonzero((np.diff(lists[0]) < k) & (limits != keys.NO_LIMIT) & (limits != keys.REJECT_ALL))
     zero = np.flatnonzero(limits == keys.REJECT_ALL)
     better = []
     if len(short):
         better.append((short, lookup(archive, numbers[short], k, pair_filter, weights, threads)))
     if len(zero):
         better.append((zero, merge.zero_lists(numbers[zero].astype(np.int64), len(archive), k, pair_filter)))
-    return merge.replace(lists, better)
+    return merge.replace(lists, better), len(short)
