@@ -64,7 +64,7 @@ class HashSettings(Settings):
 
 
 class NeighbourSettings(Settings):
-    NOT_OF_LISTS: ClassVar = {"publish_below_recall"}
+    PUBLISHING: ClassVar = {"publish_below_recall"}
     """Settings that decide whether lists are written, not which."""
 
     k: Positive = Field(1000, description="neighbours per image")

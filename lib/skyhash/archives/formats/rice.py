@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from skyhash.errors import BadFile
 
-FORM = {"ZCMPTYPE": "RICE_1", "ZBITPIX": 32, "TFIELDS": 1, "BITPIX": 8, "NAXIS1": 8, "GCOUNT": 1, "ZNAXIS": 2,
+USUAL_FORM = {"ZCMPTYPE": "RICE_1", "ZBITPIX": 32, "TFIELDS": 1, "BITPIX": 8, "NAXIS1": 8, "GCOUNT": 1, "ZNAXIS": 2,
         "ZNAME1": "BLOCKSIZE", "ZVAL1": 32, "ZNAME2": "BYTEPIX", "ZVAL2": 4, "TTYPE1": "COMPRESSED_DATA"}  # fmt: skip
 BLOCK, BYTES = 32, 4
 _VARIABLE_BYTES = re.compile(r"1?PB(\(\d+\))?$")
@@ -46,7 +46,9 @@ def decoded(data: bytes, where: Mapping[str, int], shape: tuple[int, int]) -> np
     header = fits.Header.fromstring(data[where["hdrLoc"] : where["datLoc"]])
     sizes = [header.get(key) for key in ("ZNAXIS1", "ZNAXIS2", "ZTILE1", "ZTILE2", "NAXIS2")]
     sizes.append(header.get("THEAP", 0))
-    if any(header.get(key) != value for key, value in FORM.items()) or not all(type(size) is int for size in sizes):
+    if any(header.get(key) != value for key, value in USUAL_FORM.items()) or not all(
+        type(size) is int for size in sizes
+    ):
         return None
     width, height, tile_width, rows, tiles, to_heap = sizes
     usual = (height, width) == shape and tile_width == width and rows > 0 and "ZSCALE" not in header

@@ -67,7 +67,7 @@ class DeltaLayout:
         try:
             self._commit(folder, table, files, "overwrite", before)
         except DeltaError as error:
-            self._lost(folder, before, error)
+            self._raise_lost_race(folder, before, error)
         return self._version_of(folder, files[0].name, 0 if before is None else before + 1)
 
     def add(self, folder: Location, table: Table, file: DataFile) -> int | None:
@@ -78,7 +78,7 @@ class DeltaLayout:
             done = self._commit(folder, table, [file], "append", before)
         except DeltaError as error:
             if before is not None or self.version(folder) is None:
-                self._lost(folder, before, error)
+                self._raise_lost_race(folder, before, error)
             # another job made the table meanwhile; to one that exists, delta-rs adds after whatever others have added
             before = self.version(folder)
             done = self._commit(folder, table, [file], "append", before)
@@ -90,7 +90,7 @@ class DeltaLayout:
             delta_table(folder, version).create_checkpoint()
         return version
 
-    def _lost(self, folder: Location, before: int | None, error: Exception) -> NoReturn:
+    def _raise_lost_race(self, folder: Location, before: int | None, error: Exception) -> NoReturn:
         newest = self.version(folder)
         if newest == before:
             raise error

@@ -117,7 +117,7 @@ def fingerprint(given: Input, settings: NeighbourSettings, seed: int) -> str:
     """Fingerprint of everything that the lists depend on, and of the version of the work folder."""
     facts = {"form": WORK_FORM, "input": given.identity, "model": given.model_id, "seed": seed}
     # lists that were refused are written by a second run that is asked to
-    facts |= settings.model_dump(mode="json", exclude=settings.NOT_OF_LISTS) | {"pairs": pairs.digest(settings)}
+    facts |= settings.model_dump(mode="json", exclude=settings.PUBLISHING) | {"pairs": pairs.digest(settings)}
     return digest(facts, 16)
 
 

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-# signs of Spark's errors
-MISTAKES = {"PATH_NOT_FOUND": "no such file or folder", "UNABLE_TO_INFER_SCHEMA": "no Parquet file in it"}
+# names in Spark's errors -> what was found
+SPARK_ERRORS = {"PATH_NOT_FOUND": "no such file or folder", "UNABLE_TO_INFER_SCHEMA": "no Parquet file in it"}
 
 
 def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
@@ -131,7 +131,7 @@ def _open(spark: SparkSession, path: Location) -> tuple[DataFrame, str]:
         files = sorted(table.inputFiles())
     except AnalysisException as error:
         found = next(
-            (line for sign, line in MISTAKES.items() if sign in str(error)), " ".join(str(error).split())[:160]
+            (line for sign, line in SPARK_ERRORS.items() if sign in str(error)), " ".join(str(error).split())[:160]
         )
         raise InputError("--vectors", f"{path}: {found}", "a Parquet or Delta table") from None
     entries = [Location.of_spark(file, path.options).entry() for file in files]

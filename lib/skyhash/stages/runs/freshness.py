@@ -82,7 +82,7 @@ def still_stands(
     if last is None:
         return False
     then, now = json.loads(last["config"]), json.loads(config.as_json())
-    for name, given in product(NeighbourSettings.NOT_OF_LISTS, (then, now)):
+    for name, given in product(NeighbourSettings.PUBLISHING, (then, now)):
         given.get("neighbours", {}).pop(name, None)
     if last["code_version"] != __version__ or any(then.get(group) != now[group] for group in (*groups, "seed")):
         return False
