@@ -29,6 +29,7 @@ MAX_UNPACKED = 4 << 30
 BLOCK = 2880
 _END = b"END" + b" " * 77
 _COUNT = re.compile(rb"(Z?NAXIS|TFIELDS) *= *\+?0*(\d+)")
+_EXTENSION = b"XTENSION"
 _DATASUM = re.compile(rb"DATASUM = *'? *(\d+)")
 
 
@@ -85,19 +86,18 @@ def read(data: bytes, decode: bool = True, max_pixels: int = MAX_PIXELS, max_unp
         raise BadFile("unreadable", f"not FITS: starts with {data[:16]!r}")
     check_counts(data)
     with fits.open(
-        io.BytesIO(data), memmap=False, lazy_load_hdus=True, do_not_scale_image_data=True, ignore_missing_simple=False
-    ) as hdus:
+        io.BytesIO(data), memmap=False, lazy_load_hdus=True, do_not_scale_image_data=True, ignore_missing_simple=False,
+        disable_image_compression=True,
+    ) as hdus:  # fmt: skip
         index = 0
         while True:
             try:
-                hdu = hdus[index]
+                part = hdus[index]
             except IndexError:
                 break
-            shape = _image_shape(hdu)
-            if shape is not None:
-                if decode:
-                    _check_sum(data, hdu.fileinfo())
-                return _image(hdu, shape, data, decode, max_pixels)
+            image = _image_in(part, data, decode, max_pixels)
+            if image is not None:
+                return image
             index += 1
     raise BadFile("not_an_image", f"none of its {index} parts is a two-dimensional image")
 
@@ -107,8 +107,7 @@ def check_counts(data: bytes) -> None:
 
     Of a repeated card all are looked at.
     """
-    starts = [0, *(block for block in range(BLOCK, len(data), BLOCK) if data.startswith(b"XTENSION", block))]
-    for start in starts:
+    for start in _header_starts(data):
         header = data[start : max(data.find(_END, start), start + BLOCK)]
         for found in _COUNT.finditer(header):
             key, said = found.groups()
@@ -116,12 +115,17 @@ def check_counts(data: bytes) -> None:
                 raise BadFile("unreadable", f"{key.decode()} is {said.decode()}, FITS allows 999")
 
 
-def check_tile(hdu, pixels: int, max_pixels: int) -> None:
-    """Refuse a tile-compressed image of larger tiles than itself: a tile is unpacked whole."""
-    if isinstance(hdu, fits.CompImageHDU):
-        tile = math.prod(hdu.tile_shape)
-        if tile > max(4 * pixels, 4096) or tile > max_pixels:
-            raise BadFile("too_large", f"a tile of {tile:,} px in an image of {pixels:,}")
+def _header_starts(data: bytes) -> list[int]:
+    """Where headers may begin: at the first block, and at those that start like an extension."""
+    blocks = np.frombuffer(data, np.uint8, len(data) // BLOCK * BLOCK).reshape(-1, BLOCK)
+    extensions = (blocks[:, : len(_EXTENSION)] == np.frombuffer(_EXTENSION, np.uint8)).all(axis=1)
+    return [0, *(BLOCK * np.flatnonzero(extensions)).tolist()]
+
+
+def check_tile(tile: int, pixels: int, max_pixels: int) -> None:
+    """Refuse compressed tiles of more pixels than their image has: a tile is unpacked whole."""
+    if tile > max(4 * pixels, 4096) or tile > max_pixels:
+        raise BadFile("too_large", f"a tile of {tile:,} px in an image of {pixels:,}")
 
 
 @compiled
@@ -153,37 +157,39 @@ def _check_sum(data: bytes, where: Mapping[str, int]) -> None:
         raise BadFile("unreadable", f"damaged: DATASUM is {int(found.group(1))}, the data give {total}")
 
 
-def _image_shape(hdu) -> tuple[int, int] | None:
-    if not isinstance(hdu, (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)) or isinstance(hdu, fits.GroupsHDU):
+def _image_in(part, data: bytes, decode: bool, max_pixels: int) -> FitsImage | None:
+    """The two-dimensional image of a part of a file; None if it holds none."""
+    table: dict[str, Any] | None = None
+    if isinstance(part, fits.BinTableHDU) and fits.CompImageHDU.match_header(part.header):
+        table = _as_dict(part.header)
+        if not rice.is_usual(table):
+            table, part = None, fits.CompImageHDU(bintable=part, do_not_scale_image_data=True)
+    elif not isinstance(part, (fits.PrimaryHDU, fits.ImageHDU)) or isinstance(part, fits.GroupsHDU):
         return None
-    header = hdu.header
+    header = rice.image_keywords(table) if table else _as_dict(part.header)
     sizes = [int(header[f"NAXIS{i}"]) for i in range(int(header.get("NAXIS", 0)), 0, -1)]
     longer = [size for size in sizes if size != 1]
     if len(longer) != 2 or math.prod(longer) == 0:
         return None
-    return longer[0], longer[1]
-
-
-def _image(hdu, shape: tuple[int, int], data: bytes, decode: bool, max_pixels: int) -> FitsImage:
-    height, width = shape
-    header = _as_dict(hdu.header)
+    height, width = longer
     if height * width > max_pixels:
         raise BadFile("too_large", f"the header says {width} x {height} px, at most {max_pixels:,} are decoded")
     bits = int(header["BITPIX"])
-    check_tile(hdu, height * width, max_pixels)
-    if not isinstance(hdu, fits.CompImageHDU):
-        start = int(hdu.fileinfo()["datLoc"])
-        if start + height * width * abs(bits) // 8 > len(data):
-            raise BadFile(
-                "unreadable",
-                f"cut short: {width} x {height} px of {abs(bits)} bits do not fit into its {len(data)} bytes",
-            )
+    if table:
+        check_tile(table["ZTILE1"] * table["ZTILE2"], height * width, max_pixels)
+    elif isinstance(part, fits.CompImageHDU):
+        check_tile(math.prod(part.tile_shape), height * width, max_pixels)
+    elif int(part.fileinfo()["datLoc"]) + height * width * abs(bits) // 8 > len(data):
+        raise BadFile(
+            "unreadable",
+            f"cut short: {width} x {height} px of {abs(bits)} bits do not fit into its {len(data)} bytes",
+        )
     values = None
     if decode:
-        values = rice.decoded(data, hdu.fileinfo(), shape) if isinstance(hdu, fits.CompImageHDU) else None
-        values = hdu.data if values is None else values
+        _check_sum(data, part.fileinfo())
+        values = rice.decoded(data, part.fileinfo(), table) if table else part.data
     if values is not None:
-        values = values.reshape(shape)
+        values = values.reshape(height, width)
         if not values.dtype.isnative:
             values = values.astype(values.dtype.newbyteorder("="))
     blank = header.get("BLANK") if bits > 0 else None

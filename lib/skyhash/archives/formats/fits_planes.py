@@ -55,7 +55,8 @@ def read(
                 continue
             if math.prod(shape) > max_pixels:
                 raise BadFile("too_large", f"{' x '.join(map(str, shape[::-1]))} values, at most {max_pixels:,}")
-            check_tile(hdu, math.prod(shape), max_pixels)
+            if isinstance(hdu, fits.CompImageHDU):
+                check_tile(math.prod(hdu.tile_shape), math.prod(shape), max_pixels)
             header = _header(hdu.header)
             if not decode:
                 return header, None

@@ -52,9 +52,11 @@ def _means(values, scale, offset, blank, has_blank, center_x, center_y, radius, 
                 y_up = -((i + 0.5) * step - half)
                 for j in range(column * POINTS, (column + 1) * POINTS):
                     x_up = (j + 0.5) * step - half
+                    if x_up * x_up + y_up * y_up > radius * radius:
+                        continue
                     x = int(np.rint(center_x + cos * x_up + sin * y_up))
                     y = int(np.rint(center_y - sin * x_up + cos * y_up))
-                    if x_up * x_up + y_up * y_up > radius * radius or not (0 <= x < width and 0 <= y < height):
+                    if not (0 <= x < width and 0 <= y < height):
                         continue
                     value = values[y, x]
                     point = np.float32(value * scale + offset)
@@ -83,5 +85,6 @@ def png(magnetogram: Image, side_px: int) -> bytes:
     from PIL import Image
 
     written = io.BytesIO()
-    Image.fromarray(coloured(sampled(magnetogram, side_px))).save(written, "PNG", compress_level=6)
+    # as small as by level 6, in half the time
+    Image.fromarray(coloured(sampled(magnetogram, side_px))).save(written, "PNG", compress_level=3)
     return written.getvalue()

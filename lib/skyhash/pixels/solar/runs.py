@@ -67,6 +67,8 @@ def threshold(values, low, high, blank, has_blank, center_x, center_y, radius):
         while right > left and (right - 1 - center_x) * (right - 1 - center_x) + dy * dy > radius * radius:
             right -= 1
         row = values[y]
+        # room for the most runs that a row can have; growing within the row would make each pixel ten times as dear
+        begin, end = _grown(begin, n + width // 2 + 1), _grown(end, n + width // 2 + 1)
         open_run = False
         block = left
         while block < right:
@@ -81,7 +83,6 @@ def threshold(values, low, high, blank, has_blank, center_x, center_y, radius):
                 value = row[x]
                 inside = ((value < low) | (value > high)) and not (has_blank and value == blank)
                 if inside and not open_run:
-                    begin, end = _grown(begin, n + 1), _grown(end, n + 1)
                     begin[n] = x
                     n += 1
                     open_run = True
