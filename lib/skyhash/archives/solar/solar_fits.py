@@ -147,6 +147,7 @@ class MagnetogramFile:
     def __init__(self, archive: SolarFits, source: Source):
         self.archive, self.source = archive, source
         self._read: fits.FitsImage | None = None
+        self._known: tuple[Facts, Disk] | None = None
 
     @guarded
     def facts(self) -> Facts:
@@ -173,6 +174,11 @@ class MagnetogramFile:
         return self._read
 
     def _facts(self, image: fits.FitsImage) -> tuple[Facts, Disk]:
+        if self._known is None:
+            self._known = self._facts_of(image)
+        return self._known
+
+    def _facts_of(self, image: fits.FitsImage) -> tuple[Facts, Disk]:
         archive, path = self.archive, self.source.path
         # the file's own keywords take precedence: a table may be newer, but BSCALE and BLANK belong to the
         # file's pixels
