@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from skyhash.errors import ConfigError, ModelMismatch
-from skyhash.nets import ENCODERS
+from skyhash.nets import ENCODERS, component_init
 from skyhash.nets.autoencoder import Autoencoder
 from skyhash.nets.encoder import Alone, Batch
 from skyhash.nets.losses.cosine_stress import cosine_stress
@@ -142,6 +142,41 @@ def test_codes_start_as_components_of_descriptors_smoothed_along_the_rotation(ro
         here, there, beside = (net.encode(one.flatten(1)) for one in (regions, along, across))
     near, far = ((here - other).square().sum(dim=1).mean() for other in (there, beside))
     assert near < 0.5 * far
+
+
+@pytest.mark.parametrize("cells", [0, 1, 2])
+def test_moments_of_shifted_grids_are_those_of_the_grids_shifted_one_by_one(cells):
+    grids = torch.rand(7, 5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    shifted = []
+    for grid in grids:
+        for by in range(-cells, cells + 1):
+            moved = torch.zeros_like(grid)
+            for row in range(5):
+                if 0 <= row - by < 5:
+                    moved[row] = grid[row - by]
+            shifted.append(moved.flatten())
+    every, flat = torch.stack(shifted), grids.flatten(1)
+    mean, products = component_init.spread(flat.mean(dim=0), flat.T @ flat / len(flat), cells)
+    torch.testing.assert_close(mean, every.mean(dim=0))
+    torch.testing.assert_close(products, every.T @ every / len(every))
+
+
+def test_regions_at_latitudes_that_training_did_not_show_stay_told_apart():
+    """Of grids with regions in rows 4 and 10 alone, codes of regions in row 5 depend on their longitude."""
+    random = torch.Generator().manual_seed(4)
+    seen, unseen = torch.zeros(80, 16, 16), torch.zeros(16, 16, 16)
+    for one in seen:
+        for row in (4, 10):
+            one[row, torch.randint(1, 15, (2,), generator=random)] = 100.0
+    for column, one in enumerate(unseen):
+        one[5, column] = 100.0
+    spreads = []
+    for cells in (0, 1):
+        torch.manual_seed(1)
+        with torch.inference_mode():
+            codes = fitted(seen.flatten(1), own_share=1.0, north_south_cells=cells).encode(unseen.flatten(1))
+        spreads.append(float(codes.std(dim=0).norm()))
+    assert spreads[1] > 3 * spreads[0]
 
 
 @pytest.mark.parametrize("start", ["components", "receptive_fields"])

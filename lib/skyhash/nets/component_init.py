@@ -2,7 +2,9 @@
 
 The cosine of two codes of 32 numbers should approximate the cosine of the two smoothed descriptors. The best linear
 projection to 32 numbers is onto the leading eigenvectors of the matrix of mean products of the smoothed descriptors
-(Eckart & Young 1936). Layers that end in a ReLU represent it as follows:
+(Eckart & Young 1936). Training days show regions at few latitudes, and the components of these alone do not hold what
+later emerges at others: the products are means over rows that are shifted north and south (`spread`). Layers that end
+in a ReLU represent the projection as follows:
 
 - **Hidden layers** carry signed numbers. Each bias is larger than the magnitudes that the rows have (`MARGIN` standard
   deviations), so that the ReLU never clips; the next layer's bias subtracts it. (Splitting every number into a positive
@@ -17,10 +19,33 @@ Rotations are drawn from torch's generator: they depend on the seed and make the
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 MARGIN = 6.0
+
+
+def spread(mean: Tensor, products: Tensor, cells: int) -> tuple[Tensor, Tensor]:
+    """Mean and mean products of grids if all were shifted by -cells ... cells rows, each shift equally often.
+
+    Cells that are shifted in are 0.
+
+    Parameters
+    ----------
+    mean : Tensor, shape (n * n,)
+        Of grids of n x n cells, row by row.
+    products : Tensor, shape (n * n, n * n)
+    """
+    n = math.isqrt(len(mean))
+    means, both = torch.zeros_like(mean).view(n, n), torch.zeros_like(products).view(n, n, n, n)
+    for by in range(-min(cells, n - 1), min(cells, n - 1) + 1):
+        to, come = slice(max(by, 0), n + min(by, 0)), slice(max(-by, 0), n + min(-by, 0))
+        means[to] += mean.view(n, n)[come]
+        both[to, :, to] += products.view(n, n, n, n)[come, :, come]
+    shifts = 2 * min(cells, n - 1) + 1
+    return means.flatten() / shifts, both.view_as(products) / shifts
 
 
 def turn(count: int, units: int, towards: Tensor | None = None) -> Tensor:

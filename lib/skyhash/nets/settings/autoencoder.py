@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from skyhash.settings import EncoderSettings, NotNegative, Positive, PositiveFloat, Share
+from skyhash.settings import EncoderSettings, Natural, NotNegative, Positive, PositiveFloat, Share
 
 
 class AutoencoderSettings(EncoderSettings):
@@ -19,6 +19,10 @@ class AutoencoderSettings(EncoderSettings):
         description="first weights: components of smoothed descriptors, Gaussian patches of the grid, torch's default",
     )
     own_share: Share = Field(0.7, description="components: weight of the training rows beside virtual Suns")
+    north_south_cells: Natural = Field(
+        1,
+        description="components: rows are shifted north and south by up to so many cells, as regions emerge",
+    )
     offset: NotNegative = Field(2.0, description="components: added to the code, root mean squares of its numbers")
     encoder_rate: NotNegative = Field(
         0.0, description="learning rate of the encoder relative to the decoder's; 0 = frozen"
@@ -26,7 +30,7 @@ class AutoencoderSettings(EncoderSettings):
     reconstruction: NotNegative = Field(1.0, description="weight of the reconstruction loss; 0 = without")
     similarity: NotNegative = Field(0.0, description="weight of the cosine stress to smoothed descriptors")
     rotation: NotNegative = Field(0.0, description="weight of the temporal SNE loss on virtual Suns")
-    smoothing_cells: NotNegative = Field(1.2, description="smoothing of descriptors along the rotation, grid cells")
+    smoothing_cells: NotNegative = Field(1.35, description="smoothing of descriptors along the rotation, grid cells")
     noise: NotNegative = Field(0.0, description="standard deviation of the logarithm of the factor of every input cell")
     suns: Positive = Field(8, description="virtual Suns per step")
     frames: Annotated[int, Field(gt=1)] = Field(32, description="frames of a virtual Sun")
