@@ -99,8 +99,10 @@ def test_the_hash_beats_every_baseline_and_the_published_figures(warehouse):
         assert values.loc["hash", measure] > PUBLISHED[measure], measure
         pairs = rows[rows["metric"] == measure].set_index("method")
         assert (pairs.loc[[f"hash - {name}" for name in sorted(BASELINES)], "low"] > 0).all(), "paired over days"
-        # what an expert would take without training is not beaten: the hash keeps near it with an eighth of its numbers
-        assert (values.loc["hash", measure] > values.loc[SMOOTHED, measure] - 0.03).all()
+        # what an expert would take without training is at the ceiling (0.996 precision): not below it, by an eighth of
+        # its numbers, and above as many components of it
+        assert values.loc["hash", measure] > values.loc["smoothed", measure] - 0.001, measure
+        assert values.loc["hash", measure] > values.loc["smoothed_pca_32", measure], measure
 
 
 def test_the_hash_is_judged_as_its_lists_say(warehouse):
