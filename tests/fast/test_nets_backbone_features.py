@@ -41,6 +41,9 @@ def test_eight_orientations_do_not_feel_a_turn():
     one, eight = made(of=of), made(of=of, orientations=8)
     np.testing.assert_allclose(eight(Image(VALUES))[0], eight(turned)[0], atol=1e-4)
     assert np.abs(one(Image(VALUES))[0] - one(turned)[0]).max() > 0.01
+    mirrored = Image(np.ascontiguousarray(VALUES[:, ::-1]))
+    both = (one(Image(VALUES))[0] + one(mirrored)[0]) / 2
+    np.testing.assert_allclose(made(of=of, orientations=2)(Image(VALUES))[0], both, atol=1e-5)
 
 
 def test_what_gives_no_picture_is_refused():

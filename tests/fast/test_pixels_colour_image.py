@@ -44,6 +44,13 @@ def test_a_cut_of_the_asked_size_keeps_every_byte():
     np.testing.assert_array_equal(described(COLOURS, side_px=8, crop_px=8), COLOURS[2:10, 3:11])
 
 
+def test_the_top_row_can_be_first_and_pictures_stay_upright():
+    turned = described(COLOURS, side_px=8, crop_px=8, first_row="top")
+    np.testing.assert_array_equal(turned, COLOURS[2:10, 3:11][::-1])
+    of = [DESCRIPTORS.make(ColourImageSettings(side_px=8, first_row=row)) for row in ("bottom", "top")]
+    assert of[0].preview(Image(COLOURS), 8) == of[1].preview(Image(COLOURS), 8)
+
+
 def test_grey_deep_and_float_images_become_colours():
     grey = COLOURS[:12, :12, 0]
     for values in (grey, grey.astype(np.uint16) * 257):

@@ -49,10 +49,9 @@ class BackboneFeatures:
         """Features, float32, shape (1280,); facts and errors are those of the picture's descriptor."""
         data, facts = self.picture(image)
         images = pictures(torch.from_numpy(np.ascontiguousarray(data))[None])
-        if self.settings.orientations == 8:
-            images = orientations(images).flatten(0, 1)
+        views = orientations(images)[:: 8 // self.settings.orientations].flatten(0, 1)
         with torch.no_grad():
-            return _network()(images).mean(dim=0).numpy(), facts
+            return _network()(views).mean(dim=0).numpy(), facts
 
     def preview(self, image: Image, side_px: int) -> bytes | None:
         """The picture descriptor's preview."""

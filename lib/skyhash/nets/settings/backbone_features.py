@@ -17,8 +17,8 @@ class BackboneFeaturesSettings(DescriptorSettings):
     of: dict[str, Any] = Field(
         {"kind": "grey_cutout", "side_px": 224}, description="descriptor that gives the picture: its kind and settings"
     )
-    orientations: Literal[1, 8] = Field(
-        1, description="mean features over the eight exact orientations, or features of one"
+    orientations: Literal[1, 2, 8] = Field(
+        1, description="mean features over the eight exact orientations, over image and mirror image, or of one"
     )
 
     @field_validator("of")
