@@ -11,8 +11,10 @@ from ranks import on_ranks
 from skyhash.config import load
 from skyhash.errors import ConfigError, ModelMismatch
 from skyhash.nets import ENCODERS
+from skyhash.nets.backbones.backbone import pictures
 from skyhash.nets.encoder import Alone, Batch
 from skyhash.nets.layers.alexnet import AlexNetMaps
+from skyhash.nets.layers.class_code import class_code
 from skyhash.nets.layers.power_mean import PowerMean
 from skyhash.nets.layers.pyramid import SpatialPyramid
 from skyhash.nets.losses.classification import classification_losses
@@ -223,9 +225,36 @@ def test_the_pretrained_network_starts_from_imagenet_and_freezes():
     assert backbone["lr"] == pytest.approx(1e-4)
 
 
+def test_class_codes_say_the_mean_of_image_and_mirror_image_and_of_the_frozen_regression():
+    mixed = {"code": "classes", "frozen_share": 0.4, "orientations": 2}
+    net, plain = encoder(**mixed), encoder()
+    rows = batch()
+    losses = []
+    for one in (net, plain):
+        one.fit(lambda: iter([rows]), Alone())
+        torch.manual_seed(1)
+        losses.append(float(sum(one.loss(rows, Alone()).values()).detach()))
+    assert losses[0] == losses[1]
+    assert not {id(p) for p in net.frozen.parameters()} & {id(p) for g in net.parameter_groups(1) for p in g["params"]}
+    net.eval(), plain.eval()
+    with torch.no_grad():
+        both = (rows.data, rows.data.flip(2))
+        chances = torch.stack([torch.softmax(plain.classifier(plain.encode(d)), dim=1) for d in both]).mean(dim=0)
+        expected = 0.6 * chances + 0.4 * net.frozen(pictures(rows.data))
+        torch.testing.assert_close(net.probabilities(rows.data), expected, atol=1e-5, rtol=1e-4)
+        code = net.encode(rows.data)
+        assert torch.equal(code > 0, class_code(expected, net.words) > 0.5) and set(code.unique().tolist()) == {-1, 1}
+        assert torch.equal(net.classify(code), expected.argmax(dim=1))
+        torch.testing.assert_close(encoder(orientations=2).eval().encode(both[0]),
+                                   torch.stack([encoder().eval().encode(d) for d in both]).mean(dim=0))  # fmt: skip
+        assert set(net.monitor(rows)) == {"dead_units", "quantisation", "training_accuracy"}
+
+
 def test_what_cannot_be_encoded_is_refused():
     with pytest.raises(ModelMismatch, match="square"):
         encoder((64, 70))
+    with pytest.raises(ModelMismatch, match=r"encoder.frozen_share: found 0.4, expected 0 for"):
+        encoder(frozen_share=0.4)
     with pytest.raises(ConfigError, match=r"encoder.input_px: found 32 px for alexnet, expected 63 or more"):
         encoder((32, 32, 3))
     with pytest.raises(ConfigError, match=r"encoder.architecture: found 'vgg', expected"):

@@ -12,7 +12,7 @@ from skyhash.errors import ConfigError, ModelMismatch
 from skyhash.nets import ENCODERS
 from skyhash.nets.backbones.backbone import pictures
 from skyhash.nets.encoder import Alone, Batch
-from skyhash.nets.layers.class_code import SURE, class_code
+from skyhash.nets.layers.class_code import SURE, SURE_OF_ORDER, class_code, nearest_class
 from skyhash.nets.losses.centres import centre_losses, codewords
 from skyhash.nets.losses.triplet import triplet_margin
 from skyhash.nets.settings.triplet_hash import TripletHashSettings
@@ -281,6 +281,25 @@ def test_sure_images_have_their_class_codeword_and_unsure_ones_one_bit_less():
         assert differing.sum(dim=1).tolist() == [1, 1, 1, 1, 0, 0]
         # the bit says by how much the class leads
         assert differing[:4].argmax(dim=1).tolist() == [0, int(8 * 0.2 / SURE), 4, 7]
+
+
+@pytest.mark.parametrize("classes, bits", [(10, 48), (4, 48), (3, 12)])
+def test_long_codes_of_unsure_images_are_near_the_codewords_in_the_order_of_the_classes(classes, bits):
+    words, random = codewords(classes, bits), np.random.default_rng(2)
+    orders = torch.tensor(np.array([random.permutation(classes) for _ in range(40)]))
+    shares = torch.tensor([0.35, 0.25, 0.15] + [0.05] * (classes - 3))
+    chances = torch.zeros(40, classes).scatter(1, orders, shares[:classes].expand(40, -1))
+    chances /= chances.sum(dim=1, keepdim=True)
+    codes = class_code(chances, words)
+    assert torch.equal(nearest_class(codes, words), orders[:, 0])
+    far = (codes[:, None] != words[None]).sum(dim=2).gather(1, orders).double().mean(dim=0)
+    assert far[0] < far[1] < far[2] and (far[2] < far[3:] + 1).all()
+    # one order, one code; sure images have the codeword
+    again = chances.scatter(1, orders[:, :1], chances.gather(1, orders[:, :1]) * 1.1)
+    assert torch.equal(class_code(again / again.sum(dim=1, keepdim=True), words), codes)
+    sure = torch.full((1, classes), (1 - SURE_OF_ORDER) / 2 / classes)
+    sure[0, 1] += 1 - sure.sum()
+    assert torch.equal(class_code(sure, words), words[1:2])
 
 
 def test_class_codes_come_from_the_classification_layer_and_leave_the_loss_alone():

@@ -79,12 +79,12 @@ from skyhash.errors import ModelMismatch
 from skyhash.nets.backbones.backbone import Backbone, pictures
 from skyhash.nets.encoder import Batch, Encoder, ProcessGroup, require_square
 from skyhash.nets.gathering import codes_and_labels
-from skyhash.nets.layers.class_code import class_code
-from skyhash.nets.layers.frozen_classifier import FEATURES, MOST_ROWS, FrozenClassifier
+from skyhash.nets.layers.class_code import class_code, require_classes
+from skyhash.nets.layers.frozen_classifier import FrozenClassifier
 from skyhash.nets.losses.centres import centre_losses, codewords
 from skyhash.nets.losses.triplet import triplet_margin
 from skyhash.nets.settings.triplet_hash import TripletHashSettings
-from skyhash.nets.views.affine import mapped, orientations, random_maps
+from skyhash.nets.views.affine import mapped, mean_over_orientations, random_maps
 
 
 def backbone_of(settings: TripletHashSettings) -> Backbone:
@@ -106,7 +106,7 @@ class TripletHash(Encoder):
     """See the module; `input_shape` is (side, side) or (side, side, 3)."""
 
     Settings = TripletHashSettings
-    version = 2
+    version = 3
     file_settings = ("weights_file",)
     threshold = "half"
     settings: TripletHashSettings
@@ -116,10 +116,7 @@ class TripletHash(Encoder):
     def __init__(self, settings: TripletHashSettings, input_shape: tuple[int, ...], classes: tuple[str, ...] = ()):
         super().__init__(settings, input_shape, classes)
         require_square(input_shape)
-        if settings.code == "classes" and not settings.classification:
-            raise ModelMismatch("encoder.code", "classes", "hash_layer where encoder.classification is 0")
-        if settings.frozen_share and settings.code != "classes":
-            raise ModelMismatch("encoder.frozen_share", settings.frozen_share, "0 for encoder.code: hash_layer")
+        require_classes(settings)
         self.code_size = settings.bits
         self.backbone = backbone_of(settings)
         # random networks have no pretrained statistics
@@ -153,25 +150,7 @@ class TripletHash(Encoder):
         if self.settings.weights == "imagenet":
             self.backbone.load_pretrained()
         if self.frozen is not None:
-            self._fit_frozen(self.frozen, batches, group)
-
-    @staticmethod
-    def _fit_frozen(frozen: FrozenClassifier, batches: Callable[[], Iterator[Batch]], group: ProcessGroup) -> None:
-        """Fit to the first rows of every rank; the weights of rank 0 are sent to all before training."""
-        frozen.net.load_pretrained()
-        features, labels = [torch.zeros(0, FEATURES)], [torch.zeros(0, dtype=torch.int64)]
-        left = MOST_ROWS // group.size
-        for batch in batches():
-            known = torch.nonzero(batch.labels >= 0).squeeze(1)[:left]
-            for rows in known.split(64):
-                features.append(frozen.features(pictures(batch.data[rows])))
-                labels.append(batch.labels[rows])
-            left -= len(known)
-            if left <= 0:
-                break
-        every, of_every = group.all_gather(torch.cat(features)), group.all_gather(torch.cat(labels))
-        if group.rank == 0:
-            frozen.solve(every, of_every)
+            self.frozen.fit(batches, group, pictures)
 
     def features_of_views(self, images: Tensor) -> Tensor:
         """The backbone's features of random views of pictures, in training."""
@@ -223,17 +202,13 @@ class TripletHash(Encoder):
         Those of the classification layer; with `frozen_share` their weighted mean with the frozen classifier's.
         """
         chances = self._mean(data, lambda features: torch.softmax(self.classifier(features), dim=1))
-        if self.frozen is None:
-            return chances
-        share = self.settings.frozen_share
-        return (1 - share) * chances + share * self.frozen(pictures(data))
+        return (
+            chances if self.frozen is None else self.frozen.mixed(chances, self.settings.frozen_share, pictures(data))
+        )
 
     def _mean(self, data: Tensor, answer: Callable[[Tensor], Tensor]) -> Tensor:
-        images = pictures(data)
-        if self.settings.orientations == 1:
-            return answer(self.backbone(images))
-        views = orientations(images)[:: 8 // self.settings.orientations]
-        return torch.stack([answer(self.backbone(view)) for view in views]).mean(dim=0)
+        count = self.settings.orientations
+        return mean_over_orientations(pictures(data), count, lambda images: answer(self.backbone(images)))
 
     def monitor(self, rows: Batch) -> dict[str, float]:
         """Dead units, and the codes' mean distance from 0 and 1 (scaled to 0 ... 1), on some rows."""

@@ -1,7 +1,7 @@
 """Classes by kernel ridge regression on the features of a frozen ImageNet network; nothing is trained by steps.
 
-Features of a picture are the means of EfficientNet-lite0's maps after each of its last three stages, averaged over the
-eight exact orientations; early maps tell radio sources apart better than the network's last features do. Each feature
+Features of a picture are the means of EfficientNet-lite0's maps after each of its last three stages, averaged over
+exact orientations; early maps tell radio sources apart better than the network's last features do. Each feature
 is standardised, and the squared distance of two pictures is scaled to a mean of 1. Scores are ::
 
     s(x) = sum over landmarks m of alpha_m exp(-gamma |x - x_m|^2)
@@ -14,11 +14,14 @@ sample (Williams & Seeger 2001). Probabilities are the softmax of `SHARPNESS` ti
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import torch
 from torch import Tensor, nn
 
 from skyhash.nets.backbones.efficientnet_lite import EfficientNetLite0
-from skyhash.nets.views.affine import orientations
+from skyhash.nets.encoder import Batch, ProcessGroup
+from skyhash.nets.views.affine import mean_over_orientations
 
 FEATURES = EfficientNetLite0.late_features
 GAMMA, RIDGE, SHARPNESS = 1.0, 0.1, 4.0
@@ -28,13 +31,15 @@ ROWS_AT_ONCE = 1024
 
 
 class FrozenClassifier(nn.Module):
-    """See the module; random features until `load_pretrained`, and equal probabilities until `solve`.
+    """See the module; random features and equal probabilities until `fit`.
 
     Parameters
     ----------
     classes : int
     landmarks : int
         Most of them; buffers have this size, so that weights of any training can be loaded.
+    count : {1, 2, 8}
+        Orientations that features are averaged over, as for `mean_over_orientations`.
     """
 
     mean: Tensor
@@ -42,8 +47,9 @@ class FrozenClassifier(nn.Module):
     landmarks: Tensor
     alpha: Tensor
 
-    def __init__(self, classes: int, landmarks: int = LANDMARKS):
+    def __init__(self, classes: int, landmarks: int = LANDMARKS, count: int = 8):
         super().__init__()
+        self.count = count
         self.net = EfficientNetLite0().requires_grad_(False)
         self.register_buffer("mean", torch.zeros(FEATURES))
         self.register_buffer("scale", torch.zeros(FEATURES))
@@ -59,7 +65,7 @@ class FrozenClassifier(nn.Module):
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
         """Features of pictures (n, 3, side, side), 0 to 1: shape (n, `FEATURES`)."""
-        return torch.stack([self.net.late(view) for view in orientations(images)]).mean(dim=0)
+        return mean_over_orientations(images, self.count, self.net.late)
 
     def forward(self, images: Tensor) -> Tensor:
         """Probabilities (n, classes) of pictures."""
@@ -73,6 +79,40 @@ class FrozenClassifier(nn.Module):
     def _kernel(self, scaled: Tensor) -> Tensor:
         apart = torch.cdist(scaled, self.landmarks, compute_mode="donot_use_mm_for_euclid_dist")
         return torch.exp(-GAMMA * apart.square())
+
+    def mixed(self, chances: Tensor, share: float, images: Tensor) -> Tensor:
+        """Mean of the probabilities `chances` (n, classes) and, by `share`, of those of pictures (n, ...)."""
+        return (1 - share) * chances + share * self(images)
+
+    @torch.no_grad()
+    def fit(
+        self, batches: Callable[[], Iterator[Batch]], group: ProcessGroup, prepared: Callable[[Tensor], Tensor]
+    ) -> None:
+        """Load the ImageNet weights and fit to the first rows of every rank, on rank 0.
+
+        The weights of rank 0 are sent to all before training.
+
+        Parameters
+        ----------
+        batches, group
+            As for `Encoder.fit`.
+        prepared : callable
+            From stored rows to pictures, as `features` reads them.
+        """
+        self.net.load_pretrained()
+        features, labels = [torch.zeros(0, FEATURES)], [torch.zeros(0, dtype=torch.int64)]
+        left = MOST_ROWS // group.size
+        for batch in batches():
+            known = torch.nonzero(batch.labels >= 0).squeeze(1)[:left]
+            for rows in known.split(64):
+                features.append(self.features(prepared(batch.data[rows])))
+                labels.append(batch.labels[rows])
+            left -= len(known)
+            if left <= 0:
+                break
+        every, of_every = group.all_gather(torch.cat(features)), group.all_gather(torch.cat(labels))
+        if group.rank == 0:
+            self.solve(every, of_every)
 
     @torch.no_grad()
     def solve(self, features: Tensor, labels: Tensor) -> None:

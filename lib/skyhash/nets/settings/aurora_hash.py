@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from skyhash.settings import EncoderSettings, Natural, NotNegative, Positive, PositiveFloat, Share
+from skyhash.nets.settings.class_code import ClassCodeSettings
+from skyhash.settings import Natural, NotNegative, Positive, PositiveFloat, Share
 
 
-class AuroraHashSettings(EncoderSettings):
+class AuroraHashSettings(ClassCodeSettings):
     """See `skyhash.nets.aurora_hash`."""
 
     kind: Literal["aurora_hash"] = "aurora_hash"
@@ -26,7 +27,6 @@ class AuroraHashSettings(EncoderSettings):
     )
     power_mean: bool = Field(True, description="the SP networks: power mean transformation of what is pooled")
     activation: Literal["tanh", "none"] = Field("tanh", description="of the hash layer")
-    classification: NotNegative = Field(1.0, description="weight of the cross-entropy of the classes")
     pairwise: NotNegative = Field(1.0, description="weight of the likelihood of pairs")
     quantisation: NotNegative = Field(
         0.1, description="weight of the quantisation loss, the codes' distance from -1 and 1"
@@ -43,4 +43,7 @@ class AuroraHashSettings(EncoderSettings):
     frozen_stages: Natural = Field(0, description="efficientnet_lite0: early stages that are not trained, at most 9")
     backbone_rate: PositiveFloat = Field(
         0.1, description="efficientnet_lite0: its learning rate relative to the other layers'"
+    )
+    orientations: Literal[1, 2] = Field(
+        1, description="codes are the mean over image and mirror image, or of the image alone"
     )

@@ -6,22 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from skyhash.settings import EncoderSettings, Natural, NotNegative, Positive, PositiveFloat, Share
+from skyhash.nets.settings.class_code import ClassCodeSettings
+from skyhash.settings import Natural, NotNegative, Positive, PositiveFloat, Share
 
 
-class TripletHashSettings(EncoderSettings):
+class TripletHashSettings(ClassCodeSettings):
     """See `skyhash.nets.triplet_hash`."""
 
     kind: Literal["triplet_hash"] = "triplet_hash"
     bits: Annotated[int, Field(ge=4, le=64)] = Field(8, description="length of the code")
-    code: Literal["hash_layer", "classes"] = Field(
-        "hash_layer", description="what is the code: sigmoids of the hash layer, or what the class probabilities say"
-    )
-    frozen_share: Share = Field(
-        0.0,
-        description="code: classes: weight, in the class probabilities, of a kernel regression on frozen ImageNet"
-        " features",
-    )
     backbone: Literal["efficientnet_lite0", "densenet161", "polar"] = Field(
         "efficientnet_lite0",
         description="network under the hash layer; densenet161 needs weights_file, polar weights: random",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -87,3 +88,18 @@ def orientations(images: Tensor) -> Tensor:
     """
     both = (images, images.flip(-1))
     return torch.stack([torch.rot90(image, turns, (-2, -1)) for image in both for turns in range(4)])
+
+
+def mean_over_orientations(images: Tensor, count: int, answer: Callable[[Tensor], Tensor]) -> Tensor:
+    """Mean of `answer` over orientations of pictures (n, channels, side, side).
+
+    Parameters
+    ----------
+    count : {1, 2, 8}
+        The picture alone, it and its mirror image, or all eight of `orientations`.
+    answer : callable
+        From pictures to a Tensor.
+    """
+    if count == 1:
+        return answer(images)
+    return torch.stack([answer(view) for view in orientations(images)[:: 8 // count]]).mean(dim=0)
