@@ -11,8 +11,10 @@ from astropy.io import fits as astropy_fits
 
 from skyhash.archives.formats import times
 from skyhash.archives.solar import keywords, solar_header
+from skyhash.archives.solar.solar_checks import check_disk
 from skyhash.archives.solar.solar_fits import is_simulated
 from skyhash.errors import BadFile, InputError
+from skyhash.pixels.solar.disk import Disk
 from skyhash.simulated.solar import archive as simulated
 
 SUNPY = Path(str(importlib.resources.files("sunpy"))) / "data" / "test"
@@ -32,6 +34,54 @@ def test_the_radius_from_the_distance_is_the_header_s_own():
     assert solar_header.solar_radius_arcsec(header) == pytest.approx(radius, rel=1e-5)
 
 
+def test_without_the_headers_own_radius_it_is_the_suns_at_its_distance():
+    from astropy import constants
+
+    for times_as_far in (0.98, 1.0, 1.02):
+        distance = times_as_far * constants.au.value
+        found = solar_header.solar_radius_arcsec({"DSUN_OBS": distance})
+        assert found == pytest.approx(math.degrees(math.asin(constants.R_sun.value / distance)) * 3600, rel=1e-9)
+    with pytest.raises(BadFile, match="RSUN_OBS"):
+        solar_header.solar_radius_arcsec({"DSUN_OBS": 1000.0, "RSUN_REF": 1000.0})
+
+
+def test_numbers_of_a_header_are_finite_and_no_flags():
+    header = {"FLAG": True, "NAN": float("nan"), "WORD": "north", "TEXT": " 3.5 "}
+    assert solar_header.number(header, "ABSENT", "FLAG", "NAN", "WORD", "TEXT") == 3.5
+    assert solar_header.number(header, "FLAG", "NAN", "WORD") is None
+    kept = {key: solar_header.plain(value) for key, value in {**header, "N": 2, "INF": float("inf")}.items()}
+    assert kept == {"FLAG": True, "NAN": "nan", "WORD": "north", "TEXT": " 3.5 ", "N": 2, "INF": "inf"}
+
+
+@pytest.mark.parametrize(("second", "fits"), [(0.504, True), (0.496, True), (0.506, False), (0.494, False)])
+def test_pixels_are_square_within_a_hundredth(second, fits):
+    header = {"CDELT1": 0.5, "CDELT2": second}
+    if fits:
+        assert solar_header.pixel_scale(header) == 0.5
+        return
+    with pytest.raises(BadFile, match="two equal positive"):
+        solar_header.pixel_scale(header)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "radius", "shown"),
+    [
+        # 2 % of the radius, one pixel, may lie beyond each edge of 110 x 140 px
+        *((x, 70.0, 50.0, shown) for x, shown in ((48.51, True), (48.49, False), (60.49, True), (60.51, False))),
+        *((55.0, y, 50.0, shown) for y, shown in ((48.51, True), (48.49, False), (90.49, True), (90.51, False))),
+        (55.0, 70.0, 16.0, True),
+        (55.0, 70.0, 15.9, False),
+        (55.0, 70.0, math.nan, False),
+    ],
+)
+def test_the_whole_disk_is_in_the_image_and_large_enough(x, y, radius, shown):
+    if shown:
+        check_disk(Disk(x, y, radius, 0.0), 110, 140)
+        return
+    with pytest.raises(BadFile, match="no_disk"):
+        check_disk(Disk(x, y, radius, 0.0), 110, 140)
+
+
 @pytest.mark.parametrize(
     ("text", "utc"),
     [
@@ -47,6 +97,13 @@ def test_the_radius_from_the_distance_is_the_header_s_own():
         ("12-11-99", "1999-12-11T00:00:00"),
         ("31/03/99", "1999-03-31T00:00:00"),
         ("20110101_060000_TAI", "2011-01-01T05:59:26"),
+        ("4-7-25 11:1:48", "2025-04-07T11:01:48"),
+        ("01-02-49", "2049-01-02T00:00:00"),
+        ("01-02-50", "1950-01-02T00:00:00"),
+        ("2011-01-01T24:00:00", "2011-01-02T00:00:00"),
+        ("2016-12-31T23:59:60.5", "2016-12-31T23:59:59.999999"),
+        ("1900-01-01T00:00:00", "1900-01-01T00:00:00"),
+        ("2200-12-31T23:59:59", "2200-12-31T23:59:59"),
     ],
 )
 def test_times_in_every_form(text, utc):
@@ -54,8 +111,9 @@ def test_times_in_every_form(text, utc):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "yesterday", "2011-02-30T00:00:00", "2011-13-01", "13-32-11", "2011-01-01T25:00:00"]
-)
+    "text", ["", "yesterday", "2011-02-30T00:00:00", "2011-13-01", "13-32-11", "2011-01-01T25:00:00",
+             "2011-01-01T12:60", "2011-01-01T12:30:61", "1899-12-31T00:00:00", "2201-01-01T00:00:00"]
+)  # fmt: skip
 def test_what_is_no_time_is_none(text):
     assert times.parse(text) is None
 
@@ -69,12 +127,34 @@ def test_tai_agrees_with_astropy_over_the_years():
             assert abs(times.parse(f"{moment}_TAI") - theirs) < dt.timedelta(microseconds=2)
 
 
+def test_terrestrial_time_agrees_with_astropy():
+    from astropy.time import Time
+
+    for moment in ("1999-01-01T00:01:10", "2011-02-15T12:34:56.789", "2024-06-28T00:00:00"):
+        theirs = Time(moment, scale="tt").utc.to_datetime(dt.UTC)
+        for found in (times.parse(moment, "TT"), times.observation_time({"DATE-OBS": moment, "TIMESYS": "TT"})):
+            assert abs(found - theirs) < dt.timedelta(microseconds=2)
+
+
 def test_the_time_of_day_may_stand_apart():
     assert times.observation_time({"DATE-OBS": "03-31-11", "TAVG-UT": 17.5}).isoformat() == "2011-03-31T17:30:00+00:00"
     header = {"DATE-OBS": "2006-10-13", "TIME-OBS": "23:54"}
     assert times.observation_time(header).isoformat() == "2006-10-13T23:54:00+00:00"
+    header = {"DATE-OBS": "2006-10-13", "TIME_OBS": "23:54:10.5", "TAVG-UT": 3.0}
+    assert times.observation_time(header).isoformat() == "2006-10-13T23:54:10.500000+00:00"
+    assert times.observation_time({"DATE-OBS": "2006-10-13"}).isoformat() == "2006-10-13T00:00:00+00:00"
+    header = {"DATE-OBS": "2006-10-13T01:00:00", "TIME-OBS": "01:00:00"}
+    assert times.observation_time(header).isoformat() == "2006-10-13T01:00:00+00:00"
     with pytest.raises(BadFile, match="no_time"):
         times.observation_time({"DATE-OBS": "soon"})
+
+
+def test_dates_come_before_jsocs_own_times():
+    header = {"DATE-OBS": "2011-01-01T00:00:01", "DATE_OBS": "2011-01-01T00:00:02", "DATE-BEG": "2011-01-01T00:00:03",
+              "T_OBS": "2011.01.01_00:00:38_TAI", "T_REC": "2011.01.01_00:00:39"}  # fmt: skip
+    for second in range(1, 6):
+        assert times.observation_time(header).second == second
+        header.pop(next(iter(header)))
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,15 @@ def test_an_upright_or_inverted_mdi_image_is_taken(angle):
     assert SolarMdi(SolarMdi.Settings(kind="solar_mdi")).disk(header)[0].radius_px == 480.0
 
 
+@pytest.mark.parametrize("place", [{"X0": 511.5, "Y0": 507.5}, {"CENTER_X": 512.5, "CENTER_Y": 508.5},
+                                   {"CRPIX1": 512.5, "CRPIX2": 508.5, "X0": 9.0, "Y0": 9.0}])  # fmt: skip
+@pytest.mark.parametrize("scale", [{}, {"CDELT1": 2.0, "CDELT2": 2.0}, {"XSCALE": 2.0, "YSCALE": 2.0}])
+def test_mdis_own_keywords_of_the_disk_are_read_with_and_without_a_scale(place, scale):
+    disk, arcsec = SolarMdi(SolarMdi.Settings(kind="solar_mdi")).disk({**place, **scale, "R_SUN": 480.0, "CROTA2": 180})
+    assert (disk.center_x_px, disk.center_y_px, disk.radius_px, disk.rotation_deg) == (511.5, 507.5, 480.0, 180.0)
+    assert arcsec == (2.0 if scale else None)
+
+
 @pytest.mark.parametrize("angle", [3.1, -17.0, 90.0])
 def test_another_p_angle_is_refused_for_its_sign_is_unknown(angle):
     header = {"P_ANGLE": angle, "X0": 511.5, "Y0": 511.5, "R_SUN": 480.0}

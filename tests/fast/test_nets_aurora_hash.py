@@ -21,6 +21,7 @@ from skyhash.nets.losses.classification import classification_losses
 from skyhash.nets.losses.pairwise import pairwise_likelihood
 from skyhash.nets.losses.quantisation import quantisation_errors
 from skyhash.nets.settings.aurora_hash import AuroraHashSettings
+from skyhash.nets.views.affine import random_affine
 
 ALEXNETS = ("alexnet", "alexnet_sp", "im_alexnet_sp")
 FOUR = ("arc", "drapery corona", "hot spot", "radial corona")
@@ -302,3 +303,48 @@ def test_training_separates_classes(architecture):
         assert len({tuple(row.tolist()) for row in bits[:3]}) == 3
         watched = net.monitor(rows)
     assert watched["training_accuracy"] == 1.0
+
+
+def test_pictures_are_resized_as_torchvision_does_it():
+    net = encoder((80, 80), input_px=100).eval()
+    for side in (80, 150):
+        images = torch.rand(2, 3, side, side)
+        resized = torchvision.transforms.v2.functional.resize(images, [100, 100], antialias=True)
+        with torch.no_grad():
+            torch.testing.assert_close(net._code(images), net._code(resized), atol=1e-5, rtol=1e-4)
+
+
+def test_views_are_drawn_by_the_settings_and_classes_are_those_of_torch():
+    view = {"turn_deg": 20.0, "scale": 0.3, "shift": 0.1, "mirror": True}
+    net = encoder(**view, pairwise=0, quantisation=0, classification=2.0, label_smoothing=0.2).eval()
+    rows = batch()._replace(labels=torch.tensor([0, 1, -1, 2, 0, 1]))
+    torch.manual_seed(5)
+    found = net.loss(rows, Alone())["classification"]
+    torch.manual_seed(5)
+    logits = net.classifier(net._code(random_affine(pictures(rows.data), **view)))
+    expected = torch.nn.functional.cross_entropy(logits, rows.labels, ignore_index=-1, label_smoothing=0.2)
+    assert float(found.detach()) == pytest.approx(2 * float(expected.detach()), rel=1e-5)
+
+
+def test_codes_start_small_and_are_watched_by_slow_loops():
+    net, rows = encoder(bits=64, width=0.1).eval(), batch()._replace(labels=torch.tensor([0, 1, -1, 2, -1, 1]))
+    weight = net.hash_layer.weight.detach()
+    assert float(weight.std()) == pytest.approx(0.1 / weight.shape[1] ** 0.5, rel=0.05)
+    assert not net.hash_layer.bias.any()
+    with torch.no_grad():
+        net.hash_layer.weight[:3] = 0
+        net.hash_layer.bias[0] = 4.0
+        code, watched = net.encode(rows.data), net.monitor(rows)
+    dead = [column for column in code.T.tolist() if len(set(column)) == 1]
+    assert watched["dead_units"] == len(dead) >= 3
+    errors = [(abs(number) - 1) ** 2 for row in code.tolist() for number in row]
+    assert watched["quantisation"] == pytest.approx(sum(errors) / len(errors), rel=1e-4)
+    said = net.classify(code).tolist()
+    assert watched["training_accuracy"] == sum(said[i] == int(rows.labels[i]) for i in (0, 1, 3, 5)) / 4
+    assert net.monitor(rows._replace(labels=torch.full((6,), -1)))["training_accuracy"] == 0
+
+
+def test_layers_without_a_loss_are_not_trained():
+    heads, convolutions = encoder().parameter_groups(1e-3)
+    assert len(heads["params"]) == 4 and heads["lr"] == convolutions["lr"] == 1e-3
+    assert len(encoder(classification=0).parameter_groups(1e-3)[0]["params"]) == 2

@@ -187,3 +187,12 @@ def test_the_start_does_not_depend_on_the_unit_of_the_descriptors(rows, start):
         with torch.inference_mode():
             codes.append(fitted(rows * unit, start=start).encode(rows[:20] * unit))
     torch.testing.assert_close(codes[0], codes[1], rtol=1e-3, atol=1e-4)
+
+
+def test_units_that_no_row_excites_are_dead(rows):
+    torch.manual_seed(0)
+    net = build()
+    with torch.no_grad():
+        net.encoder[-2].bias[:3] = -1e6
+        dead = [column for column in net.encode(rows).T.tolist() if not any(column)]
+    assert net.monitor(batch(rows))["dead_units"] == len(dead) and 3 <= len(dead) < 32

@@ -290,6 +290,45 @@ def test_pairs_by_label_are_those_of_slow_loops():
     assert float(net._label_pairs(codes, labels, Alone())) == pytest.approx(wanted, rel=1e-6)
 
 
+def test_pairs_of_views_are_those_of_slow_loops():
+    own, first, second = (drawn(2, 20, seed) for seed in (1, 2, 3))
+    s = [[slow_similarity(a.tolist(), b.tolist(), THIRDS) for b in (*first, *second)] for a in own]
+    # of two images the other one is the only partner
+    similar, y = [s[0][0], s[1][1], s[0][3], s[1][2]], [1, 1, 0, 0]
+    net = made(KINDS[0].model_copy(update={"margin": 0.9}))
+    found = net._pairs((own, first, second), torch.tensor([True, False]), Alone())
+    assert float(found) == pytest.approx(slow_contrastive(similar, y, 0.9), rel=1e-6)
+    one = made(KINDS[0].model_copy(update={"pairs": "one"}))
+    codes, views = drawn(3, 20, 4), drawn(3, 20, 5)
+    found = one._pairs((codes, views), torch.tensor([False, True, False]), Alone())
+    pairs = ((1, 1), (0, 2), (2, 0))
+    similar = [slow_similarity(codes[i].tolist(), views[j].tolist(), THIRDS) for i, j in pairs]
+    assert float(found) == pytest.approx(slow_contrastive(similar, [1, 0, 0], 1.0), rel=1e-6)
+
+
+@pytest.mark.parametrize(("weights", "smoothing"), [((1.0, 1.0, 1.0), 0.2), ((0.5, 3.0, 1.0), 0.0)])
+def test_the_cross_entropy_is_torchs_weighted_one(weights, smoothing):
+    update = {"pair_loss": 0.0, "classification": 2.0, "label_smoothing": smoothing, "positive": ()}
+    net = made(KINDS[0].model_copy(update=update))
+    net.class_weight.copy_(torch.tensor(weights))
+    rows = batch()._replace(labels=torch.tensor([0, 1, -1, 2, 0, 1]))
+    with torch.no_grad():
+        found = net.loss(rows, Alone())["classification"]
+        logits = net.classifier(net.code(rows.data.permute(0, 3, 1, 2) / 255))
+    expected = nn.functional.cross_entropy(
+        logits, rows.labels, torch.tensor(weights), ignore_index=-1, label_smoothing=smoothing
+    )
+    assert float(found) == pytest.approx(2 * float(expected), rel=1e-4)
+
+
+def test_fit_weights_classes_by_the_rows_of_all_batches():
+    net, rows = made(KINDS[0].model_copy(update={"classification": 1.0, "balance": 1.0})), batch()
+    rows = rows._replace(labels=torch.tensor([0, 0, 0, 1, 1, -1]))
+    net.fit(lambda: iter([rows, rows]), Alone())
+    # 6 of a, 4 of b, none of c: weights as 1/6 : 1/4 : 0, their mean over the labelled rows 1
+    assert net.class_weight.tolist() == pytest.approx([10 / 12, 10 / 8, 0])
+
+
 def test_labels_that_a_mirror_exchanges_follow_their_images():
     """Left-bright and right-bright pictures: the classifier learns them although every image is mirrored at random."""
     data = torch.zeros(16, 16, 16, 3, dtype=torch.uint8)

@@ -47,6 +47,16 @@ def test_at_hour_0_an_even_sun_is_even_inside_the_disk(rotation):
     assert (frame[far_out > 8.8] == 0).all()
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_at_hour_0_every_cell_is_read_at_its_own_place(rotation, axis):
+    """A field that rises evenly along one axis is read without error, so no cell may be moved or stretched."""
+    rising = torch.meshgrid(torch.arange(float(N)), torch.arange(float(N)), indexing="ij")[axis].contiguous()
+    frame = turned(rotation, rising[None], [0.0])[0]
+    middle = torch.arange(N) + 0.5 - N / 2
+    inside = (middle[:, None].square() + middle[None].square()).sqrt() < 6.5
+    torch.testing.assert_close(frame[inside], rising[inside], atol=0.01, rtol=0)
+
+
 @pytest.mark.parametrize("row", [3, 5, 7, 8, 10, 12])
 def test_a_region_moves_west_as_fast_as_its_latitude_turns(rotation, row):
     radius = N / 2 * math.sqrt(1 - ((row + 0.5) / N * 2 - 1) ** 2)

@@ -192,6 +192,30 @@ def test_blur_is_a_gaussian_of_each_images_own_width():
         np.testing.assert_allclose(one[0], expected, atol=4e-3)
 
 
+def test_blur_gain_and_noise_of_views_have_the_asked_ranges():
+    still = {"turn_deg": 0, "shear_deg": 0, "scale": (1, 1), "mirror": False, "crop_px": 20}
+    place = torch.arange(20.0) - 9
+    point = torch.zeros(300, 1, 20, 20)
+    point[:, :, 9, 9] = 1
+    for axis in (2, 3):
+        profile = small(**still, blur_px=2.0).views(point).sum(dim=(1, axis))
+        sigma = ((profile * place.square()).sum(dim=1) / profile.sum(dim=1)).sqrt()
+        assert 1.9 < float(sigma.max()) < 2.02 and float(sigma.mean()) == pytest.approx(1.0, abs=0.15)
+    factor = small(**still, gain=0.4).views(torch.ones(300, 1, 20, 20)).log()
+    assert torch.allclose(factor, factor[:, :, :1, :1], atol=1e-5), "one factor for an image"
+    assert float(factor.min()) == pytest.approx(-0.4, abs=0.02) and float(factor.max()) == pytest.approx(0.4, abs=0.02)
+    spread = small(**still, noise=0.5).views(torch.ones(300, 1, 20, 20)).flatten(1).std(dim=1)
+    assert 0.45 < float(spread.max()) < 0.55 and float(spread.mean()) == pytest.approx(0.25, abs=0.05)
+
+
+def test_codes_are_those_of_the_middle_that_is_asked_for():
+    data = torch.rand(3, 20, 20)
+    net, whole = small(encode_px=12, orientations=1).eval(), small(orientations=1).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(net.encode(data), whole.encode(data[:, 4:16, 4:16]))
+        torch.testing.assert_close(net.encode(data[:, :12, :12]), whole.encode(data[:, :12, :12]))
+
+
 def rows_of(data):
     n = len(data)
     nowhere = torch.full((n,), -1)

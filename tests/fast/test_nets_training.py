@@ -139,3 +139,20 @@ def test_a_patch_is_a_gaussian_of_sum_1():
     found = receptive_field_init.patches(to, of, (2.0, 1.0))[0]
     raw = [math.exp(-0.5 * (((2 - r) / 1.2) ** 2 + ((3 - c) / 0.6) ** 2)) for r, c in of.tolist()]
     np.testing.assert_allclose(found, np.array(raw) / sum(raw), rtol=1e-5)
+
+
+def test_the_optimiser_has_the_asked_rates_and_decay():
+    rows = suns(20, 4)
+    encoder, settings = fitted(rows, encoder_rate=0.25), SETTINGS | {"weight_decay": 0.03}
+    optimiser = train_loop.optimiser_of(encoder, settings)
+    assert [group["weight_decay"] for group in optimiser.param_groups] == [0.03, 0.03]
+    assert [group["highest"] for group in optimiser.param_groups] == [0.25 * 2e-3, 2e-3]
+    train_loop.train_epoch(encoder, optimiser, batches(rows, 10), 1, settings, Alone())
+    share = train_loop.share_of_rate(4, 1, 1)
+    assert [group["lr"] for group in optimiser.param_groups] == pytest.approx([0.25 * 2e-3 * share, 2e-3 * share])
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_products_have_the_asked_precision(precision):
+    with train_loop._precision(precision, "cpu"):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == getattr(torch, precision)

@@ -1,6 +1,7 @@
 """Triplet hashing: the loss against torch's and slow loops, views, ranks, thresholds of what is trained."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -173,6 +174,26 @@ def test_fit_weights_classes_and_takes_imagenet():
         net.fit(lambda: iter([rows._replace(labels=torch.zeros(6, dtype=torch.int64))]), Alone())
 
 
+def test_stretch_and_noise_of_views_have_the_asked_ranges():
+    still = {"turn_deg": 0, "scale": 0, "shift": 0, "mirror": False, "stretch": 0, "noise": 0}
+    images = torch.full((300, 3, 8, 8), 0.5)
+
+    def views(**settings):
+        net = encoder(**still | settings)
+        net.backbone = nn.Identity()
+        return net.features_of_views(images)
+
+    torch.testing.assert_close(views(), images, atol=1e-6, rtol=0)
+    power = (views(stretch=0.6).log() / math.log(0.5)).log()
+    assert torch.allclose(power, power[:, :1, :1, :1], atol=1e-5), "one power for an image"
+    assert float(power.min()) == pytest.approx(-0.6, abs=0.03) and float(power.max()) == pytest.approx(0.6, abs=0.03)
+    added = views(noise=0.2) - 0.5
+    # grey noise: the same in all colours
+    torch.testing.assert_close(added, added[:, :1].expand_as(added))
+    spread = added[:, 0].flatten(1).std(dim=1)
+    assert 0.17 < float(spread.max()) < 0.25 and float(spread.mean()) == pytest.approx(0.1, abs=0.02)
+
+
 def test_what_cannot_be_encoded_is_refused():
     with pytest.raises(ModelMismatch, match="square"):
         encoder((32, 40))
@@ -209,7 +230,8 @@ def test_centre_losses_are_those_of_slow_loops():
 
 def test_two_ranks_have_the_gradient_of_one():
     """Averaged over ranks, as training does it; the network is a single linear layer, so that batches do not matter."""
-    settings = {"turn_deg": 0, "scale": 0, "shift": 0, "mirror": False, "dropout": 0, "centres": 0.5}
+    still = {"turn_deg": 0, "scale": 0, "shift": 0, "mirror": False, "dropout": 0}
+    settings = {**still, "centres": 0.5, "quantisation": 0.7}
 
     def made():
         net = encoder(**settings)
@@ -316,3 +338,36 @@ def test_class_codes_come_from_the_classification_layer_and_leave_the_loss_alone
         assert torch.equal(net.encode(data), class_code(net.probabilities(data), net.words))
     with pytest.raises(ModelMismatch, match=r"encoder.code: found classes, expected hash_layer"):
         encoder(code="classes", classification=0)
+
+
+@pytest.mark.parametrize(("weights", "smoothing"), [((1.0, 1.0, 1.0), 0.2), ((0.5, 3.0, 1.0), 0.0)])
+def test_the_cross_entropy_is_torchs_weighted_one_and_quantisation_a_slow_mean(weights, smoothing):
+    """Torch does not weight the smoothed part by the same rule, so weights and smoothing are compared one by one."""
+    still = {"turn_deg": 0, "scale": 0, "shift": 0, "mirror": False, "dropout": 0}
+    net = encoder(**still, classification=2.0, quantisation=3.0, centres=0, label_smoothing=smoothing)
+    net.class_weight.copy_(torch.tensor(weights))
+    rows = batch()._replace(labels=torch.tensor([0, 1, -1, 2, 0, 1]))
+    with torch.no_grad():
+        torch.manual_seed(1)  # the backbone leaves out blocks at random
+        found = net.loss(rows, Alone())
+        torch.manual_seed(1)
+        features = net.features_of_views(pictures(rows.data))
+        logits, codes = net.classifier(features), torch.sigmoid(net.hash_layer(features))
+    expected = nn.functional.cross_entropy(
+        logits, rows.labels, torch.tensor(weights), ignore_index=-1, label_smoothing=smoothing
+    )
+    assert float(found["classification"]) == pytest.approx(2 * float(expected), rel=1e-4)
+    errors = [1 - (2 * number - 1) ** 2 for row in codes.tolist() for number in row]
+    assert float(found["quantisation"]) == pytest.approx(3 * sum(errors) / len(errors), rel=1e-4)
+    assert set(encoder(classification=0, centres=0).loss(rows, Alone())) == {"triplet"}
+
+
+def test_codes_are_watched_by_slow_loops_and_layers_without_a_loss_are_not_trained():
+    net, rows = encoder(orientations=1).eval(), batch()
+    with torch.no_grad():
+        net.hash_layer.weight[:2], net.hash_layer.bias[0] = 0, 4.0
+        code, watched = net.encode(rows.data), net.monitor(rows)
+    assert watched["dead_units"] == sum(len(set(column)) == 1 for column in code.T.tolist()) >= 2
+    errors = [1 - (2 * number - 1) ** 2 for row in code.tolist() for number in row]
+    assert watched["quantisation"] == pytest.approx(sum(errors) / len(errors), rel=1e-4)
+    assert len(encoder(classification=0).parameter_groups(1e-3)[0]["params"]) == 2

@@ -142,3 +142,17 @@ def test_rings_lie_where_they_are_said_to():
             assert grid[ring, position].tolist() == pytest.approx(
                 [radius * math.cos(angle), radius * math.sin(angle)], abs=1e-6
             )
+
+
+def test_every_operation_follows_its_own_settings_alone():
+    made = images(6)
+    none = {"turn_deg": 0, "zoom": 0, "shift": 0, "noise": 0, "colour": 0, "perspective": 0, "blur": (0, 0)}
+    some = {"turn_deg": 90, "zoom": 0.4, "shift": 0.2, "noise": 0.2, "colour": 0.4, "perspective": 0.4}
+    some["blur"] = (0.05, 0.1)
+    follows = {"affine": {"turn_deg", "zoom", "shift"}, "turn": {"turn_deg"}, "zoom": {"zoom"}, "shift": {"shift"},
+               "noise": {"noise"}, "colour": {"colour"}, "perspective": {"perspective"}, "blur": {"blur"}}  # fmt: skip
+    for setting, value in some.items():
+        settings = PairSettings(kind="pairs", **none | {setting: value})
+        for name, operation in zip(follows, operations(settings, tuple(follows)), strict=True):
+            changed = not torch.allclose(operation(made), made, atol=1e-4)
+            assert changed == (setting in follows[name]), (name, setting)

@@ -157,3 +157,9 @@ def test_clipped_noise_is_background_and_what_is_above_it_stays():
     kept = clipped != 0
     assert 0 < kept.sum() < 12 and kept[32, 32]
     np.testing.assert_array_equal(clipped[kept], plain[kept])
+
+
+def test_a_colour_image_is_described_as_its_mean_grey():
+    grey = field(80, 70, 4, bright=40)
+    tinted = grey[:, :, None] + np.array([-5.0, 1.0, 4.0], np.float32)
+    np.testing.assert_allclose(describe(tinted)[0], describe(grey)[0], atol=1e-4)

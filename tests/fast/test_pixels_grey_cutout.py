@@ -125,3 +125,10 @@ def test_a_crop_beside_the_source_is_zero_not_an_error():
     values[2, 2] = 5
     array, facts = described(values, side_px=20, crops_px=[20])
     assert array.sum() == 0 and facts["signal_px"] == 0
+
+
+def test_colours_are_averaged():
+    grey = np.random.default_rng(6).exponential(1, (30, 30)).astype(np.float32)
+    tinted = grey[:, :, None] * np.array([0.5, 1.0, 1.5], np.float32)
+    difference = described(tinted, side_px=16)[0].astype(int) - described(grey, side_px=16)[0]
+    assert np.abs(difference).max() <= 1

@@ -181,6 +181,25 @@ def test_a_turned_camera_sees_the_same_cells():
         assert field.shape == (257, 257)
 
 
+def test_the_disk_is_that_of_slow_distances_in_an_image_that_is_no_square():
+    disk = Disk(11.3, 6.8, 5.1)
+    found = on_disk(disk, (14, 25))
+    assert found.shape == (14, 25)
+    for y, x in np.ndindex(14, 25):
+        assert found[y, x] == (math.dist((x, y), (11.3, 6.8)) <= 5.1)
+
+
+def test_the_field_is_turned_about_the_disk_centre_and_nan_beyond_it():
+    """At 90 degrees west is up in the file; the disk lies off the middle of an image that is no square."""
+    disk = Disk(12.0, 9.0, 8.0, 90.0)
+    values = np.zeros((21, 30), np.float32)
+    values[9 - 5, 12 + 3] = 7.0  # x_up = -y, y_up = x: five to the west, three to the north
+    field = field_gauss(made(values, disk))
+    # row 0 of the field is the northernmost of the file's 21 rows
+    assert np.argwhere(field == 7).tolist() == [[20 - (9 + 3), 12 + 5]]
+    assert np.isnan(field[20 - 9, 12 + 9]) and np.isnan(field[20 - (9 + 9), 12]) and field[20 - 9, 12 - 7] == 0
+
+
 def test_polarity_is_kept_and_groups_do_not_cancel():
     values = np.zeros((64, 64), np.int32)
     values[30:34, 20:26], values[30:34, 26:32] = 3000, -3000

@@ -9,6 +9,7 @@ from skyhash.errors import BadFile, ConfigError
 from skyhash.nets import train_loop
 from skyhash.nets.settings.untrained import UntrainedSettings
 from skyhash.pixels import DESCRIPTORS
+from skyhash.pixels.colour_image import ColourImageSettings
 from skyhash.pixels.hog import HogSettings
 from skyhash.pixels.image import Image
 from skyhash.pixels.radial_harmonics import RadialHarmonicsSettings, harmonics
@@ -59,10 +60,24 @@ def test_a_turn_keeps_harmonics_and_a_mirror_exchanges_the_sense():
         described(RadialHarmonicsSettings(side_px=8), np.where(np.arange(64).reshape(8, 8) < 9, 3, 7).astype(np.uint8))
 
 
+def test_amplitudes_and_changes_of_phase_are_those_of_the_module():
+    seen = described(RadialHarmonicsSettings(side_px=65, radii=5, angles=32, orders=4), spiral())
+    grey = spiral().astype(float).mean(axis=2)
+    found = harmonics(np.clip(grey - np.median(grey), 0, None), 5, 32, 4)
+    found /= sum(abs(ring) for ring in found[:, 0])
+    expected = [abs(found[ring, order]) ** 0.5 for ring in range(5) for order in range(4)]
+    for ring in range(4):
+        for order in range(1, 4):
+            inner, outer = found[ring, order], found[ring + 1, order]
+            change = np.angle(outer) - np.angle(inner)
+            expected.append((abs(inner) * abs(outer)) ** 0.5 * np.sin(change))
+    np.testing.assert_allclose(seen, expected, atol=1e-6)
+
+
 def test_hog_is_scikit_images():
-    found = described(HogSettings(side_px=64, crop_px=64, cell_px=16), spiral())
+    found = described(HogSettings(side_px=64, crop_px=64, cell_px=16, orientations=6), spiral())
     picture = spiral()[:64, :64]
-    wanted = hog(picture, pixels_per_cell=(16, 16), cells_per_block=(2, 2), channel_axis=2)
+    wanted = hog(picture, orientations=6, pixels_per_cell=(16, 16), cells_per_block=(2, 2), channel_axis=2)
     np.testing.assert_allclose(found, wanted, atol=1e-6)
     with pytest.raises(ConfigError, match=r"describe.cell_px"):
         DESCRIPTORS.make(HogSettings(side_px=16, cell_px=12))
@@ -81,3 +96,10 @@ def test_an_untrained_network_keeps_its_first_weights():
     assert not np.allclose(found, described(settings.model_copy(update={"seed": 5}), spiral()))
     with pytest.raises(ConfigError, match=r"encoder.kind"):
         UntrainedSettings(encoder={"kind": "nothing"})
+
+
+@pytest.mark.parametrize("settings", [HogSettings(side_px=64), RadialHarmonicsSettings(side_px=64)])
+def test_previews_show_the_picture_that_is_described(settings):
+    picture = DESCRIPTORS.make(ColourImageSettings(side_px=64))
+    found = DESCRIPTORS.make(settings).preview(Image(spiral()), 48)
+    assert found == picture.preview(Image(spiral()), 48) and found is not None

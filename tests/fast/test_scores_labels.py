@@ -158,3 +158,18 @@ def test_a_profile_names_it():
     made = EVALUATIONS.get("labels")(config.evaluations["labels"])
     assert made.published_parameters == {"k": 10, "class": None}
     assert made.published == {"map": (0.885, "published")}
+
+
+def test_the_headlines_k_is_judged_though_it_is_not_among_the_lengths():
+    images, queries = searched(list("aabab")), np.arange(5)
+    lists, values = lists_of(np.random.default_rng(4).random((5, 5)), images, queries)
+    judged = Labels(LabelsSettings(k=(1,), headline_k=2)).judge(images, queries, lists, values)
+    assert [one.parameters["k"] for one in judged] == ["all", 1, 2, 2, 2]
+    whole, *parts = (one.metrics["precision"] for one in judged if one.parameters["k"] == 2)
+    np.testing.assert_allclose(np.nansum(parts, axis=0), whole)
+
+
+def test_positions_of_ids_are_minus_1_where_they_are_not_there():
+    images = searched(list("aabb"))  # ids 5, 8, 11, 14
+    assert images.positions(np.array([[14, 5, 8], [4, 15, 9]])).tolist() == [[3, 0, 1], [-1, -1, -1]]
+    assert searched([]).positions(np.array([5, 8])).tolist() == [-1, -1]

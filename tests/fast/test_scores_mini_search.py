@@ -78,3 +78,9 @@ def test_a_copy_beyond_the_lists_end_is_not_found():
     images = SearchSet(np.arange(4), {"source_id": np.array(["a", "a", "b", "c"], dtype=object)})
     (score,) = evaluation(batch=(2,)).judge(images, np.array([0]), np.array([[2]]), np.array([[0.5]], np.float32))
     assert score.metrics["mini_search_accuracy"].tolist() == [0.0]
+
+
+def test_lists_are_read_to_their_end_or_to_the_asked_depth():
+    images = SearchSet(np.arange(10), {"source_id": SOURCES})
+    assert evaluation().depth(images, np.arange(3)) == 9
+    assert evaluation(depth=4).depth(images, np.arange(3)) == 4

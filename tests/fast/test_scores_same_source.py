@@ -88,3 +88,10 @@ def test_who_can_be_judged():
 def test_places_that_hold_nothing_do_not_count():
     found = images(list("aabb"))
     assert judged(found, 0, [1, 3, -1], [0.5, 0.4, np.nan]) == {"r_precision": 1, "map": 1, "normalised_rank": 0}
+
+
+def test_captions_name_the_source_and_whether_it_is_the_querys():
+    found = images(["M83", "M83", "NGC 1", None])
+    assert SCORE.caption(found, 0) == "M83" and SCORE.caption(found, 3) == ""
+    shown = [SCORE.compare(found, query, image, 0.75) for query, image in ((0, 1), (0, 2), (0, 3), (3, 0))]
+    assert shown == [("M83\n0.750", True), ("NGC 1\n0.750", False), ("\n0.750", None), ("M83\n0.750", None)]

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skyhash.errors import UserError
 from skyhash.scores.evaluation import SearchSet
 from skyhash.scores.time_windows import (
     HOUR,
@@ -153,3 +154,22 @@ def test_queries_of_one_day_are_one_block():
     evaluation = TimeWindows(TimeWindowsSettings())
     images = search_set([UNKNOWN] * 3, [HOUR, 23 * HOUR, 24 * HOUR])
     assert evaluation.blocks(images, np.arange(3)).tolist() == [0, 0, 1]
+
+
+def test_lists_are_read_as_far_as_the_window_or_the_limit_asks():
+    observed = [0, HOUR, 2 * HOUR, 3 * HOUR, 60 * HOUR, UNKNOWN]
+    images = search_set([UNKNOWN] * 6, observed)
+    settings = {"window_hours": (48.0,), "exclusion_minutes": (0.0,), "retrieved_fraction": 1.0}
+    by_window = TimeWindows(TimeWindowsSettings(**settings))
+    assert [by_window.depth(images, np.array([query])) for query in (0, 4)] == [4, 1]
+    by_distance = {"retrieve": "distance", **settings}
+    assert TimeWindows(TimeWindowsSettings(**by_distance)).depth(images, np.array([0])) == 5
+    assert TimeWindows(TimeWindowsSettings(**by_distance, most_retrieved=3)).depth(images, np.array([0])) == 3
+    alone = search_set([UNKNOWN] * 6, observed, np.arange(6) == 0)
+    assert TimeWindows(TimeWindowsSettings(**by_distance)).depth(alone, np.array([0])) == 1
+
+
+def test_an_exclusion_of_half_a_window_leaves_nothing_to_judge():
+    with pytest.raises(UserError, match="shorter than half a window"):
+        TimeWindows(TimeWindowsSettings(window_hours=(1.0,), exclusion_minutes=(30.0, 45.0)))
+    assert len(TimeWindows(TimeWindowsSettings(window_hours=(1.0,), exclusion_minutes=(29.0, 30.0))).criteria) == 1

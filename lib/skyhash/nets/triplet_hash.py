@@ -175,7 +175,7 @@ class TripletHash(Encoder):
         weights = self.class_weight[every_label.clamp(min=0)]
         parts = {"triplet": of.triplet * triplet_margin(every_code, every_label, of.margin, of.mining, weights)}
         labels = batch.labels.clamp(min=0)
-        # means are over the labelled rows of all ranks, times the ranks, as gradients are averaged over ranks
+        # means are over the (labelled) rows of all ranks, times the ranks, as gradients are averaged over ranks
         share = self.class_weight[labels] * (batch.labels >= 0)
         share = group.size * share / (weights * (every_label >= 0)).sum().clamp(min=1e-12)
         if of.classification:
@@ -187,7 +187,8 @@ class TripletHash(Encoder):
             losses = centre_losses(logits, labels, self.words, of.label_smoothing)
             parts["centres"] = of.centres * (losses * share).sum()
         if of.quantisation:
-            parts["quantisation"] = of.quantisation * (1 - (2 * code - 1).square()).mean()
+            losses = (1 - (2 * code - 1).square()).mean(dim=1)
+            parts["quantisation"] = of.quantisation * group.size * losses.sum() / len(every_code)
         return parts
 
     def encode(self, data: Tensor) -> Tensor:
