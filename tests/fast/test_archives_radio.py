@@ -105,23 +105,6 @@ def test_place_is_read_from_the_name_where_there_is_no_table():
     assert (facts["ra"], facts["dec"]) == (10.451, -9.284)
 
 
-def test_a_class_can_be_made_rare():
-    rows = "".join(f"{i}.png,{'FRI' if i % 2 else 'FRII'},train\n" for i in range(400)) + "v.png,FRI,valid\n"
-    files = {f"/d/{name}.png": png(SPOT) for name in [*range(400), "v"]}
-    files["/d/manifest.csv"] = ("file,label,split\n" + rows).encode()
-
-    def splits(**settings):
-        every = (only(Held(path, files), **settings).facts() for path in files if path.endswith(".png"))
-        return [(facts["label"], facts["split"]) for facts in every]
-
-    rare = splits(train_shares={"FRI": 0.25})
-    assert 30 < rare.count(("FRI", "train")) < 70 and rare.count(("FRII", "train")) == 200
-    assert rare.count(("FRI", "valid")) == 1 and rare == splits(train_shares={"FRI": 0.25})
-    fewer, more = splits(train_shares={"FRI": 0.1}), splits(train_shares={"FRI": 0.5})
-    kept = [{i for i, one in enumerate(run) if one == ("FRI", "train")} for run in (fewer, rare, more)]
-    assert kept[0] < kept[1] < kept[2]
-
-
 def test_simulated_is_said():
     path = "/d/simulated_a.png"
     assert only(Held(path, {path: png(SPOT)})).facts()["simulated"]

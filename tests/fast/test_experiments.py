@@ -1,18 +1,20 @@
 """Experiments: the files of conf/experiments, how one is found, and what decides the results of a run."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from skyhash import experiments
-from skyhash.archives.radio_galaxies import RadioGalaxiesSettings
 from skyhash.config import load, overlaid
 from skyhash.errors import ConfigError
 from skyhash.nets.settings.triplet_hash import TripletHashSettings
 from skyhash.pixels.grey_cutout import GreyCutoutSettings
+from skyhash.splits.official import OfficialSettings
 from skyhash.stages.chain.experiment import of_run, run_key
 
-GROUPS = {"archive": RadioGalaxiesSettings, "describe": GreyCutoutSettings, "encoder": TripletHashSettings}
+OFFICIAL = partial(OfficialSettings, by="official")
+GROUPS = {"train.split": OFFICIAL, "describe": GreyCutoutSettings, "encoder": TripletHashSettings}
 AURORA = ("hash_loss", "pyramid", "architectures", "methods", "code_lengths")
 RADIO = ("bits", "percentile", "noise", "imbalance")
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -36,7 +38,7 @@ def test_every_override_is_a_setting(experiment):
     assert len({run.name for run in found}) == len(found) > 3
     for run in found:
         for key, value in run.overrides.items():
-            group, _, name = key.partition(".")
+            group, _, name = key.rpartition(".")
             if group in GROUPS:
                 assert getattr(GROUPS[group](**{name: value}), name) == value
             else:
@@ -44,7 +46,7 @@ def test_every_override_is_a_setting(experiment):
 
 
 def test_imbalance_makes_each_class_rare_in_turn():
-    shares = [run["archive.train_shares"] for run in overrides("imbalance").values()]
+    shares = [run["train.split.shares"] for run in overrides("imbalance").values()]
     rare = [{label: share} for label in ("Bent", "Compact", "FRI", "FRII") for share in (0.5, 0.25, 0.1)]
     assert shares == [{}, *rare]
 
@@ -118,12 +120,11 @@ def test_a_file_that_is_no_experiment_is_one_line(tmp_path, text, line):
 
 
 def test_runs_that_read_and_describe_alike_share_a_warehouse():
-    profile = load(CONF / "radio_demo.yaml", ["warehouse=/w"])
+    profile = load(CONF / "radio_galaxies.yaml", ["warehouse=/w"])
     folders = {name: [of_run(profile, run).warehouse for run in runs(name)] for name in ("bits", "noise", "imbalance")}
     assert all(folder.startswith("/w/experiment_runs/tables-") for one in folders.values() for folder in one)
-    assert len(set(folders["bits"])) == 1 and folders["bits"][0] in folders["noise"]
-    for name in ("noise", "imbalance"):
-        assert len(set(folders[name])) == len(folders[name])
+    assert len({*folders["bits"], *folders["imbalance"]}) == 1 and folders["bits"][0] in folders["noise"]
+    assert len(set(folders["noise"])) == len(folders["noise"])
 
 
 def test_a_run_is_known_by_what_decides_its_results():

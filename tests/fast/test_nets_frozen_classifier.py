@@ -115,6 +115,25 @@ def test_rows_of_all_ranks_are_fitted():
     torch.testing.assert_close(nets[0].frozen.alpha, alone.frozen.alpha, atol=1e-3, rtol=1e-3)
 
 
+def test_features_of_fitted_rows_are_computed_once():
+    rows, others, net, computed = batch(), batch(3, seed=9), encoder(frozen_share=0.4), []
+    late = net.frozen.net.late
+    net.frozen.net.late = lambda images: computed.append(len(images)) or late(images)
+    net.fit(lambda: iter([rows]), Alone())
+    assert computed == [8] * 8, "eight orientations of eight rows"
+    net.eval()
+    with torch.inference_mode():
+        net.monitor(rows)
+        found = net.encode(torch.cat([others.data, rows.data]))
+    assert computed == [8] * 8 + [3] * 8, "of the rows that were not fitted alone"
+    again = encoder(frozen_share=0.4)
+    again.load_state_dict(net.state_dict())
+    with torch.inference_mode():
+        chances = again.eval().probabilities(torch.cat([others.data, rows.data]))
+        torch.testing.assert_close(found, again.encode(torch.cat([others.data, rows.data])))
+        torch.testing.assert_close(net.probabilities(torch.cat([others.data, rows.data])), chances)
+
+
 def test_the_hash_layers_code_has_no_frozen_share():
     with pytest.raises(
         ModelMismatch, match=r"encoder.frozen_share: found 0.4, expected 0 for encoder.code: hash_layer"

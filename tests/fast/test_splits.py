@@ -122,6 +122,22 @@ def test_the_archives_own_parts():
         fitted(split_of(by="official"), images())
 
 
+def test_a_class_of_the_archives_training_part_can_be_made_rare():
+    table = images(label=["FRI", "FRII"] * (N // 2), split=["train"] * (N - 40) + ["valid"] * 40)
+    whole = assigned(fitted(split_of(by="official"), table), table)
+    kept = []
+    for share in (0.1, 0.25, 0.5):
+        rare = assigned(fitted(split_of(by="official", shares=f"{{FRI: {share}}}"), table, 3), table)
+        changed = rare != whole
+        assert (table["label"][changed] == "FRI").all() and (rare[changed] == "gap").all()
+        assert ((rare == "unseen") == (whole == "unseen")).all(), "the same queries"
+        kept.append({*np.flatnonzero((rare == "train") & (table["label"] == "FRI"))})
+        assert abs(len(kept[-1]) - share * 180) < 25
+    assert kept[0] < kept[1] < kept[2]
+    none = assigned(fitted(split_of(by="official", shares="{}"), table), table)
+    assert (none == whole).all()
+
+
 def test_the_seed_decides_what_is_drawn():
     table = images()
     one, two = (assigned(fitted(split_of(seed=seed, by="hash"), table), table) for seed in (1, 2))

@@ -25,7 +25,6 @@ Simulated images have the FITS keyword SIMULATD, or ``simulated`` in the file's 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection, Iterator
 from pathlib import PurePosixPath
@@ -39,7 +38,7 @@ from skyhash.archives.formats import fits_planes, manifest, pictures, times
 from skyhash.archives.guard import guarded
 from skyhash.errors import BadFile
 from skyhash.pixels.image import Image
-from skyhash.settings import ArchiveSettings, Natural, NotNegative, Share
+from skyhash.settings import ArchiveSettings, Natural, NotNegative
 
 _COORDINATES = re.compile(r"(?:^|_)(\d{1,3}\.\d+)_?([+-]?\d{1,2}\.\d+)(?=_|$|\.[a-z])")
 
@@ -56,9 +55,6 @@ class RadioGalaxiesSettings(ArchiveSettings):
     npz_classes: tuple[str, ...] = Field((), description="names of class numbers 0, 1, ...; empty = the numbers")
     cube: fits_planes.Reduction = Field("plane", description="how a cube is reduced: one channel, peak or a moment")
     plane: int = Field(0, description="channel for cube: plane; from 0, negative from the end")
-    train_shares: dict[str, Share] = Field(
-        {}, description="share of a class's images of the official part train that stay in it; others: left_out"
-    )
     pixel_arcsec: NotNegative = Field(0.0, description="size of a pixel where the file has none; 0 = unknown")
 
 
@@ -131,9 +127,6 @@ class _Member:
         if facts.get("label") and self.settings.label_words:
             words = str(facts["label"]).split()
             extra["label_in_full"], facts["label"] = facts["label"], " ".join(words[: self.settings.label_words])
-        share = self.settings.train_shares.get(str(facts.get("label")), 1.0)
-        if facts.get("split") == "train" and _place_in(facts["natural_key"]) >= share:
-            facts["split"] = "left_out"
         named = f"{path.name} {facts.get('category') or ''}".lower()
         facts["simulated"] = bool(facts.get("simulated")) or "simulated" in named
         facts["facts"] = extra
@@ -205,11 +198,6 @@ class _FitsMember(_Member):
         assert cube is not None
         values = fits_planes.plane_of(cube, header, of.cube, of.plane)
         return self._image(values, fits_planes.unit_of(header, of.cube, len(cube)), _pixel_arcsec(header))
-
-
-def _place_in(natural_key: str) -> float:
-    """Pseudo-random number in [0, 1) of a natural key; it decides which images `train_shares` leaves out."""
-    return int.from_bytes(hashlib.sha256(natural_key.encode()).digest()[:6], "big") / 2**48
 
 
 def _pixel_arcsec(header: dict[str, Any]) -> float:

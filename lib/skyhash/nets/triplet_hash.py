@@ -213,7 +213,7 @@ class TripletHash(Encoder):
 
     def monitor(self, rows: Batch) -> dict[str, float]:
         """Dead units, and the codes' mean distance from 0 and 1 (scaled to 0 ... 1), on some rows."""
-        most = 256 if self.frozen is None else 32  # its eight forward passes take longer than a small network's step
+        most = 256 if self.frozen is None else 32  # its eight forward passes are slow for rows that `fit` has not seen
         code = torch.cat([self.encode(part) for part in rows.data[:most].split(64)]).detach()
         return {
             "dead_units": float((code == code[:1]).all(dim=0).sum()),

@@ -116,8 +116,7 @@ def train(plan: TrainingPlan, group: ProcessGroup) -> Trained:
             if (epoch + 1) % plan.settings["checkpoint_epochs"] == 0 and epoch + 1 < epochs:
                 checkpoints.save(folder, plan.key, epoch + 1, metrics, encoder, optimiser)
     parameters = digest(dict(encoder.named_parameters()))
-    if group.rank == 0:
-        _write_final(plan, encoder.to("cpu"))
+    _write_final(plan, group, encoder.to("cpu"))
     return Trained(parameters, metrics, resumed_from)
 
 
@@ -218,21 +217,25 @@ def _watched(plan: TrainingPlan, rank: int, device: torch.device) -> Batch:
     return Batch(*(torch.cat(column)[:most].to(device) for column in zip(*kept, strict=True)))
 
 
-def _write_final(plan: TrainingPlan, encoder: Encoder) -> None:
-    """Weights, and the thresholds of packed bits by each rule, on an even sample of all ranks' rows."""
+def _write_final(plan: TrainingPlan, group: ProcessGroup, encoder: Encoder) -> None:
+    """Rank 0 writes the weights, and the thresholds of packed bits by each rule, on an even sample of all ranks' rows.
+
+    Every rank encodes the rows of its own shard.
+    """
     import torch
 
     folder = Path(plan.snapshot)
     manifest = shards.load(folder)
     stride = max(1, -(-manifest.rows // min(SAMPLE_ROWS, max(1, SAMPLE_NUMBERS // encoder.code_size))))
     encoder.eval()
-    codes = []
     with torch.inference_mode():
-        for rank in range(manifest.ranks):
-            codes += [encoder.encode(batch.data[::stride]) for batch in _batches_in_order(plan, rank)]
-    code = torch.cat(codes).float().numpy()
+        codes = [encoder.encode(batch.data[::stride]).float() for batch in _batches_in_order(plan, group.rank)]
+    code = group.all_gather(torch.cat(codes).clone())
+    if group.rank != 0:
+        return
     tensors = {f"encoder/{name}": tensor for name, tensor in encoder.state_dict().items()}
-    tensors |= {f"thresholds/{kind}": torch.from_numpy(row) for kind, row in packing.every_threshold(code).items()}
+    thresholds = packing.every_threshold(code.numpy())
+    tensors |= {f"thresholds/{kind}": torch.from_numpy(row) for kind, row in thresholds.items()}
     facts = {"key": plan.key}
     checkpoints.write(folder / FINAL, tensors, facts)
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from skyhash.spark.training.model_folder import Model
 
+PART_BYTES = 128 << 20  # of a table's files per task: Spark's own spark.sql.files.maxPartitionBytes
+
 
 def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
     """Hash the images that have no hash of the current model yet.
@@ -83,6 +85,21 @@ def _hash(store: Store, config: Config, report: Report, todo: DataFrame, model: 
     spark = store.spark
     with arrow_batches(spark, batch), progress(spark, f"hash: {report.rows_in:,} images"):
         encode = hasher(folder, model.dtype, shape, config.hash.device)
-        rows = todo.select("image_id", "data").mapInArrow(encode, HASHED)
+        rows = shared(todo.select("image_id", "data"), report.rows_in, row_bytes(model.dtype, shape), batch)
+        rows = rows.mapInArrow(encode, HASHED)
         rows = rows.withColumn("model_id", f.lit(model.model_id)).withColumn("run_id", f.lit(report.run_id))
         return store.append("hashes", rows, expected=report.rows_in)
+
+
+def shared(rows: DataFrame, count: int, row_bytes: int, batch: int) -> DataFrame:
+    """Rows, shared among all tasks where the table's files would be too few for that.
+
+    An encoder takes seconds for what a task of Spark's size (`PART_BYTES`) holds of small arrays. Larger tables have
+    tasks enough, and are not shuffled.
+    """
+    context = rows.sparkSession.sparkContext
+    tasks = min(context.defaultParallelism, -(-count // batch))
+    if tasks < 2 or count * row_bytes >= PART_BYTES * context.defaultParallelism:
+        return rows
+    # sorted, so that equal rows are encoded in equal batches
+    return rows.repartition(tasks, "image_id").sortWithinPartitions("image_id")
