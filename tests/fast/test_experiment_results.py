@@ -54,8 +54,9 @@ def test_the_table_has_the_hash_first_and_then_the_best(tmp_path, rows):
         ["bits_8", "hash"], ["bits_8", "itq"], ["bits_8", "lsh"],
         ["bits_16", "hash"], ["bits_16", "itq"], ["bits_16", "lsh"],
     ]  # fmt: skip
-    assert cells[3] == ["bits_16", "hash", "0.7000 (0.600-0.800)", "", "0.9000 (0.800-1.000)", "40", "12.50", "61"]
-    assert cells[4][4:] == ["", "40", "", ""]
+    assert cells[3] == ["bits_16", "hash", "0.7000 (0.600-0.800)", "", "", "0.9000 (0.800-1.000)", "40", "12.50", "61"]
+    assert columns[3] == "hash minus it" and cells[5][3] == "+0.3500 (+0.250 to +0.450)"
+    assert cells[4][3:] == ["", "", "", "40", "", ""]
 
 
 def test_the_csv_holds_every_row(tmp_path, rows):
@@ -76,3 +77,18 @@ def test_published_values_are_drawn_where_there_are_any(rows):
     with_published = plots.experiment(one.assign(published=0.5), ["bits_8", "bits_16"], "a heading")
     assert holds(with_published, theme.OUTSIDE)
     assert plain == plots.experiment(one.copy(), ["bits_8", "bits_16"], "a heading")
+
+
+def test_of_many_methods_the_best_are_drawn_and_the_best_binary_code():
+    names = [f"d{number}" for number in range(30)]
+    made = [row("bits_8", name, 0.9 - 0.01 * number, published=np.nan) for number, name in enumerate(names)]
+    made += [row("bits_8", "hash", 0.95, published=np.nan), row("bits_8", "itq", 0.2, published=np.nan)]
+    made += [row("bits_8", "lsh", 0.1, published=np.nan)]
+    drawn = plots.experiment(pd.DataFrame(made), ["bits_8"], "mAP of many")
+    weak = [one for one in made if one["method"] in names[plots.MOST_BASELINES :] or one["method"] == "lsh"]
+    strong = [one for one in made if one not in weak]
+    # names and order of the drawn ones alone decide, but for the title, which counts the others
+    fewer = plots.experiment(pd.DataFrame(strong), ["bits_8"], "mAP of many")
+    size, of_fewer = (Image.open(io.BytesIO(png)).size for png in (drawn, fewer))
+    left, right = (np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))[60:] for png in (drawn, fewer))
+    assert size == of_fewer and np.array_equal(left, right)

@@ -34,8 +34,20 @@ def exported(store, folder, **settings):
     return loop.TrainingPlan(str(folder), key, config.seed, encoder, recipe, threads=1)
 
 
-def trained(spark, plan):
-    return launcher.get(plan.settings["launcher"])(spark, partial(loop.train, plan), plan.settings["ranks"])
+def trained(spark, plan, work=loop.train):
+    return launcher.get(plan.settings["launcher"])(spark, partial(work, plan), plan.settings["ranks"])
+
+
+def gathers_and_trains(plan, group):
+    """Gather rows of two ranks, three of the first and four of the second, then train."""
+    rows = torch.arange(3.0 + group.rank)[:, None].requires_grad_()
+    every = group.all_gather(rows)
+    weights = torch.arange(1.0, 8.0)[:, None] * (1 + group.rank)
+    (every * weights).sum().backward()
+    assert every[:, 0].tolist() == [0, 1, 2, 0, 1, 2, 3]
+    own = torch.arange(1.0, 8.0)[:, None][3 * group.rank :][: len(rows)]
+    assert torch.equal(rows.grad, 3 * own), "the sum of both ranks' gradients, not their mean"
+    return loop.train(plan, group)
 
 
 def test_the_snapshot_holds_the_rows_of_the_training_part_in_order_of_time(store, tmp_path):
@@ -71,7 +83,7 @@ def test_both_launchers_and_both_readers_train_the_same_weights(spark, store, tm
     digests, losses = set(), set()
     for number, (launch, read) in enumerate(ways):
         plan = exported(store, tmp_path / str(number), launcher=launch, reader=read, epochs=4, checkpoint_epochs=2)
-        ranks = trained(spark, plan)
+        ranks = trained(spark, plan, gathers_and_trains)
         assert len(ranks) == 2
         assert [epoch["rows"] for epoch in ranks[0].metrics] == [[150, 150]] * 4
         digests |= {rank.digest for rank in ranks}

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TITLES = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
+MOST_BASELINES = 8  # in the plot of an experiment; lines and legend of thirty cannot be read
 
 
 def title(metric: str) -> str:
@@ -155,6 +156,8 @@ def training(losses: Sequence[float], watched: Mapping[str, Sequence[float]]) ->
 def experiment(rows: pd.DataFrame, order: Sequence[str], heading: str) -> bytes:
     """A metric of an experiment's runs, with intervals: one line per line of the hash, and per other method.
 
+    Of the other methods the best `MOST_BASELINES` are drawn, and the best of each role (`theme.role`).
+
     Parameters
     ----------
     rows : DataFrame
@@ -174,8 +177,10 @@ def experiment(rows: pd.DataFrame, order: Sequence[str], heading: str) -> bytes:
     drawn = [("hash", line, shade) for line, shade in zip(hashes, shades, strict=True)]
     # methods that know nothing of the line are the same in all of them
     best = rows[rows["method"] != "hash"].groupby("method")["value"].mean().sort_values(ascending=False)
-    drawn += [(str(method), hashes[0], 1.0) for method in best.index]
-    colours = theme.colours(["hash", *map(str, best.index)])
+    others = [str(method) for method in best.index]
+    shown = {*others[:MOST_BASELINES], *{theme.role(method): method for method in reversed(others)}.values()}
+    drawn += [(method, hashes[0], 1.0) for method in others if method in shown]
+    colours = theme.colours(method for method, _, _ in drawn)
     for method, line, shade in drawn:
         one = rows[(rows["method"] == method) & (rows["line"] == line)]
         one = one.assign(at=one["varied"].map(positions)).sort_values("at")
@@ -183,13 +188,18 @@ def experiment(rows: pd.DataFrame, order: Sequence[str], heading: str) -> bytes:
         errors = np.abs(one[["low", "high"]].to_numpy(float).T - one["value"].to_numpy(float))
         name = f"{theme.label(method)}, {line.replace('_', ' ')}" if ours and line else theme.label(method)
         axes.errorbar(one["at"], one["value"], yerr=errors, marker="o", markersize=5 if ours else 3.5, capsize=2,
-                      linewidth=2 if ours else 1, color=colours[method], alpha=shade, label=name)  # fmt: skip
+                      linewidth=2 if ours else 1, color=colours[method], alpha=shade, label=name,
+                      zorder=3 if ours else 2)  # fmt: skip
         if ours and one["published"].notna().any():
             axes.plot(one["at"], one["published"], linestyle=(0, (1, 2)), marker="_", markersize=9, color=theme.OUTSIDE,
                       alpha=shade, label=f"published{', ' + line.replace('_', ' ') if line else ''}")  # fmt: skip
     axes.set_xticks(range(len(positions)), list(positions))
     axes.set_xlim(-0.4, len(positions) - 0.6)
-    axes.set_title(heading[0].upper() + heading[1:], fontsize=10, color=theme.INK, loc="left")
+    # mAP is not MAP
+    title_of = heading if heading[1:2].isupper() else heading[0].upper() + heading[1:]
+    left_out = len(others) - len(shown)
+    beside = f"  ({left_out} weaker baselines are in the table alone)" if left_out else ""
+    axes.set_title(title_of + beside, fontsize=10, color=theme.INK, loc="left")
     axes.legend(fontsize=8, frameon=False, labelcolor=theme.INK, loc="center left", bbox_to_anchor=(1.0, 0.5))
     theme.plain(axes)
     return theme.to_png(figure)

@@ -58,10 +58,11 @@ def label(method: str) -> str:
 def colours(methods: Iterable[str]) -> dict[str, str]:
     """A colour for each method: the hash's own, and for each role the role's shades in the order given."""
     shades = {role: cycle(values) for role, values in ROLES.items()}
-    return {method: HASH if method == "hash" else next(shades[_role(method)]) for method in dict.fromkeys(methods)}
+    return {method: HASH if method == "hash" else next(shades[role(method)]) for method in dict.fromkeys(methods)}
 
 
-def _role(method: str) -> str:
+def role(method: str) -> str:
+    """What a baseline is, by its name: ``binary``, ``components`` or ``descriptor``."""
     found = CODER.match(method)
     if not found:
         return "descriptor"

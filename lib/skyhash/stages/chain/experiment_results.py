@@ -41,21 +41,24 @@ def show(
     (folder / f"{name}.csv").write(rows.sort_values(KEY).to_csv(index=False))
     kind = experiment.evaluation
     evaluation = EVALUATIONS.get(kind)(config.evaluations[kind])
-    judged = rows[(rows["evaluation"] == kind) & ~rows["method"].str.startswith(summary.PAIRED)]
-    parameters = summary.headline_parameters(evaluation, judged)
-    shown = judged[(judged["parameters"] == parameters) & (judged["metric"] == evaluation.headline)]
+    judged = rows[rows["evaluation"] == kind]
+    paired = judged["method"].str.startswith(summary.PAIRED)
+    parameters = summary.headline_parameters(evaluation, judged[~paired])
+    headline = (judged["parameters"] == parameters) & (judged["metric"] == evaluation.headline)
+    shown, gains = judged[headline & ~paired], judged[headline & paired]
     (folder / f"{name}.png").write(plots.experiment(shown, order, experiment.description))
     report.facts |= {"table": str(folder / f"{name}.csv"), "picture": str(folder / f"{name}.png")}
     report.rows_out = len(rows)
     accuracies = rows[rows["evaluation"] == "classification"].set_index("run")
-    report.tables.append(_table(evaluation.headline, order, shown, accuracies))
+    report.tables.append(_table(evaluation.headline, order, shown, gains, accuracies))
 
 
 def _table(
-    headline: str, order: Sequence[str], shown: pd.DataFrame, accuracies: pd.DataFrame
+    headline: str, order: Sequence[str], shown: pd.DataFrame, gains: pd.DataFrame, accuracies: pd.DataFrame
 ) -> tuple[str, list[str], list[list[str]]]:
     """One line per run and method, the hash first, then the others from best to worst."""
     kind = "SIMULATED images" if bool(shown["simulated"].any()) else "observed images"
+    gain_of = {(row["run"], row["method"]): row for row in gains.to_dict("records")}
     cells = []
     for name in order:
         own = shown[shown["run"] == name]
@@ -64,10 +67,10 @@ def _table(
             ours = row["method"] == "hash"
             accuracy = _interval(accuracies.loc[name]) if ours and name in accuracies.index else ""
             size = [f"{row['size_mb']:.2f}", f"{row['train_seconds']:.0f}"] if ours else ["", ""]
-            cells.append(
-                [name, row["method"], _interval(row), _number(row["published"]), accuracy, f"{row['n']:,}", *size]
-            )
-    columns = ["run", "method", headline, "published", "accuracy of classes", "n", "MB", "training s"]
+            gain = summary.signed(gain_of.get((name, summary.PAIRED + row["method"])))
+            published = _number(row["published"])
+            cells.append([name, row["method"], _interval(row), gain, published, accuracy, f"{row['n']:,}", *size])
+    columns = ["run", "method", headline, "hash minus it", "published", "accuracy of classes", "n", "MB", "training s"]
     return f"results ({kind})", columns, cells
 
 

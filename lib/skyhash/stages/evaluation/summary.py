@@ -156,7 +156,7 @@ def table_of(
     gains = own[(own["parameters"] == parameters) & (own["metric"] == metrics[0])].set_index("method")
     for row in wide_of(evaluation, own, parameters).to_dict("records"):
         gain = gains.loc[PAIRED + row["method"]] if PAIRED + row["method"] in gains.index else None
-        cells.append([row["method"], *(_cell(row, m) for m in metrics), f"{row['n']:,}", _signed(gain)])
+        cells.append([row["method"], *(_cell(row, m) for m in metrics), f"{row['n']:,}", signed(gain)])
     settings = ", ".join(f"{name} {value}" for name, value in json.loads(parameters).items())
     return f"{kind.replace('_', ' ')} ({settings or 'all'}; {images}; {subject.split})", columns, cells
 
@@ -168,7 +168,8 @@ def _cell(row: dict[str, Any], metric: str) -> str:
     return f"{mean:.4f}" + ("" if np.isnan(low) else f" ({low:.3f}-{high:.3f})")
 
 
-def _signed(gain: Any) -> str:
+def signed(gain: Any) -> str:
+    """A paired difference with its interval; empty for None."""
     if gain is None:
         return ""
     return f"{gain['value']:+.4f}" + ("" if np.isnan(gain["low"]) else f" ({gain['low']:+.3f} to {gain['high']:+.3f})")
