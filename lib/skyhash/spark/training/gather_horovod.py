@@ -1,4 +1,4 @@
-"""A differentiable all-gather over Horovod, whose gradient is the sum over ranks: that of Horovod's own is their mean."""
+"""A differentiable all-gather over Horovod; its gradient is the sum over ranks, not their mean as Horovod's own."""
 
 from __future__ import annotations
 
