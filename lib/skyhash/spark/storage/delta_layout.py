@@ -17,6 +17,7 @@ from skyhash.tables import Table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+ATTEMPTS = 10  # to add rows to a table while other jobs change it
 COMMITS_PER_CHECKPOINT = 10
 _DELTA_TYPES = {"bigint": "long", "int": "integer"}  # where they differ from Spark SQL's names
 
@@ -73,15 +74,16 @@ class DeltaLayout:
     def add(self, folder: Location, table: Table, file: DataFile) -> int | None:
         from deltalake.exceptions import DeltaError
 
-        before = self.version(folder)
-        try:
-            done = self._commit(folder, table, [file], "append", before)
-        except DeltaError as error:
-            if before is not None or self.version(folder) is None:
-                self._raise_lost_race(folder, before, error)
-            # another job made the table meanwhile; to one that exists, delta-rs adds after whatever others have added
+        # to a table that exists, delta-rs adds after whatever others have added; where another job made the table or
+        # changed its columns meanwhile, its commit is refused and begun anew
+        for attempt in range(ATTEMPTS):
             before = self.version(folder)
-            done = self._commit(folder, table, [file], "append", before)
+            try:
+                done = self._commit(folder, table, [file], "append", before)
+                break
+            except DeltaError as error:
+                if self.version(folder) == before or attempt == ATTEMPTS - 1:
+                    self._raise_lost_race(folder, before, error)
         if not done:
             return None
         version = self._version_of(folder, file.name, 0 if before is None else before + 1)
