@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from skyhash.errors import ConfigError, ModelMismatch
-from skyhash.nets import ENCODERS, component_init
+from skyhash.nets import ENCODERS, autoencoder, component_init
 from skyhash.nets.autoencoder import Autoencoder
-from skyhash.nets.encoder import Alone, Batch
+from skyhash.nets.encoder import Alone, Batch, Encoder
 from skyhash.nets.losses.cosine_stress import cosine_stress
 from skyhash.nets.settings.autoencoder import AutoencoderSettings
 
@@ -196,3 +196,27 @@ def test_units_that_no_row_excites_are_dead(rows):
         net.encoder[-2].bias[:3] = -1e6
         dead = [column for column in net.encode(rows).T.tolist() if not any(column)]
     assert net.monitor(batch(rows))["dead_units"] == len(dead) and 3 <= len(dead) < 32
+
+
+def test_units_that_are_equal_for_all_rows_are_dead(rows):
+    net = fitted(rows)
+    with torch.no_grad():
+        net.encoder[-2].weight[3], net.encoder[-2].bias[3] = 0.0, 2.0
+        net.encoder[-2].weight[5], net.encoder[-2].bias[5] = 0.0, 0.0
+    many = torch.cat([rows] * (-(-600 // len(rows))))
+    assert Encoder.monitor(net, batch(many)) == {"dead_units": 2.0}
+
+
+def test_a_large_archive_starts_from_an_even_part_of_its_rows_and_the_moments_of_all(monkeypatch):
+    monkeypatch.setattr(autoencoder, "START_ROWS", 8)
+    rows = torch.rand(100, 256, generator=torch.Generator().manual_seed(6)) + torch.arange(100.0)[:, None]
+    seen = []
+    monkeypatch.setattr(Autoencoder, "_start_with_components", lambda net, some, *moments: seen.append((some, moments)))
+    net = ENCODERS.make(AutoencoderSettings(), (256,), ())
+    net.fit(lambda: (batch(part) for part in rows.split(10)), Alone())
+    ((some, (mean, products, _)),) = seen
+    numbers = (some * net.scale)[:, 0].floor().long()
+    assert 8 <= len(some) <= 16 and len(set(numbers.tolist())) == len(some)
+    assert numbers.min() < 40 and numbers.max() > 85
+    torch.testing.assert_close(mean * net.scale, rows.double().mean(dim=0))
+    torch.testing.assert_close(products * net.scale.double() ** 2, rows.double().T @ rows.double() / 100)
