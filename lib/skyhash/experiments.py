@@ -2,9 +2,10 @@
 
 An experiment is found by the path of its file, or by its name in the folder `experiments` beside the profile. Nothing
 is run here: `skyhash.stages.chain.experiment` brings each run through the jobs of the profile and writes one table. A
-file holds a description and runs::
+file holds a description and runs, and may have settings of all of them::
 
     description: mAP over the length of the code
+    set: {train.epochs: 30}
     runs:
       - {name: bits_8, varied: 8, set: {encoder.bits: 8}}
       - {name: bits_16, varied: 16, set: {encoder.bits: 16}}
@@ -54,6 +55,7 @@ class Experiment(Settings):
     name: str = Field(pattern=NAME)
     description: str = Field(description="heading of the plot")
     evaluation: str = Field("labels", description="kind of the evaluation whose headline metric is shown")
+    overrides: dict[str, Any] = Field({}, alias="set", description="settings of all runs; a run's own take precedence")
     runs: tuple[Run, ...] = Field(min_length=1)
 
     @field_validator("runs")
@@ -81,7 +83,8 @@ def read(experiment: str, profile: str | None = None) -> Experiment:
         There is no such experiment, or its file is no valid one.
     """
     found: Experiment = read_as(Experiment, experiment, profile, FOLDER, "experiment")
-    return found
+    runs = [run.model_copy(update={"overrides": {**found.overrides, **run.overrides}}) for run in found.runs]
+    return found.model_copy(update={"runs": tuple(runs)})
 
 
 def read_as(model: type[Settings], name: str, profile: str | None, folder: str, option: str) -> Any:

@@ -45,6 +45,17 @@ def test_every_override_is_a_setting(experiment):
                 assert key == "hash.threshold"
 
 
+def test_settings_of_all_runs_are_laid_under_those_of_each(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "description: x\nset: {encoder.bits: 8, train.epochs: 3}\n"
+        "runs: [{name: a, set: {train.ranks: 1}}, {name: b, set: {encoder.bits: 16}}]\n"
+    )
+    assert {run.name: run.overrides for run in experiments.read(str(file)).runs} == {
+        "a": {"encoder.bits": 8, "train.epochs": 3, "train.ranks": 1}, "b": {"encoder.bits": 16, "train.epochs": 3},
+    }  # fmt: skip
+
+
 def test_imbalance_makes_each_class_rare_in_turn():
     shares = [run["train.split.shares"] for run in overrides("imbalance").values()]
     rare = [{label: share} for label in ("Bent", "Compact", "FRI", "FRII") for share in (0.5, 0.25, 0.1)]

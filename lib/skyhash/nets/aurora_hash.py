@@ -97,8 +97,9 @@ class AuroraHash(Encoder):
         nn.init.normal_(self.hash_layer.weight, std=0.1 / features**0.5)
         nn.init.zeros_(self.hash_layer.bias)
         self.classifier = nn.Linear(settings.bits, max(len(classes), 1))
-        count = settings.orientations
-        self.frozen = FrozenClassifier(max(len(classes), 1), count=count) if settings.frozen_share else None
+        self.frozen: FrozenClassifier | None = None
+        if settings.frozen_share:
+            self.frozen = FrozenClassifier(max(len(classes), 1), orientations=settings.orientations)
         words = codewords(max(len(classes), 1), settings.bits) if settings.code == "classes" else torch.zeros(0)
         self.register_buffer("words", words, persistent=False)
 

@@ -147,12 +147,11 @@ class MagnetogramFile:
     def __init__(self, archive: SolarFits, source: Source):
         self.archive, self.source = archive, source
         self._read: fits.FitsImage | None = None
-        self._known: tuple[Facts, Disk] | None = None
 
     @guarded
     def facts(self) -> Facts:
         """Facts; the pixels are decoded only where `image` was called before."""
-        facts, _ = self._facts(self._fits(decode=False))
+        facts, _ = self._facts_and_disk
         solar_checks.check_quality(facts, self.archive.settings.reject_quality)
         return facts
 
@@ -160,7 +159,7 @@ class MagnetogramFile:
     def image(self) -> Image:
         """The field in gauss, its geometry a `Disk`."""
         read = self._fits(decode=True)
-        _, disk = self._facts(read)
+        _, disk = self._facts_and_disk
         if read.values is None:
             raise BadFile("unreadable", "the image has no data")
         image = Image(read.values, "G", disk, None, read.scale, read.offset, read.blank)
@@ -173,13 +172,9 @@ class MagnetogramFile:
             self._read = fits.read(self.source.bytes(), decode, settings.max_pixels, settings.max_unpacked_mb << 20)
         return self._read
 
-    def _facts(self, image: fits.FitsImage) -> tuple[Facts, Disk]:
-        if self._known is None:
-            self._known = self._facts_of(image)
-        return self._known
-
-    def _facts_of(self, image: fits.FitsImage) -> tuple[Facts, Disk]:
-        archive, path = self.archive, self.source.path
+    @functools.cached_property
+    def _facts_and_disk(self) -> tuple[Facts, Disk]:
+        archive, path, image = self.archive, self.source.path, self._fits(decode=False)
         # the file's own keywords take precedence: a table may be newer, but BSCALE and BLANK belong to the
         # file's pixels
         header = {**archive.keywords_of(self.source), **image.header}

@@ -27,7 +27,7 @@ SURE, SURE_OF_ORDER = 0.75, 0.5
 BITS_PER_CLASS = 4
 AGREEMENT = (40, 16, 8, 4, 0)
 """Of 48 bits, with the codewords of the likeliest class, the second, and so on; all others as the last."""
-SWEEPS = 8
+SWEEPS = 8  # over the bits of a code, at most
 
 
 def require_classes(settings: ClassCodeSettings) -> None:

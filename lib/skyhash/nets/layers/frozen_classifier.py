@@ -39,8 +39,8 @@ class FrozenClassifier(nn.Module):
     classes : int
     landmarks : int
         Most of them; buffers have this size, so that weights of any training can be loaded.
-    count : {1, 2, 8}
-        Orientations that features are averaged over, as for `mean_over_orientations`.
+    orientations : {1, 2, 8}
+        Number of those that features are averaged over, as for `mean_over_orientations`.
     """
 
     mean: Tensor
@@ -48,9 +48,9 @@ class FrozenClassifier(nn.Module):
     landmarks: Tensor
     alpha: Tensor
 
-    def __init__(self, classes: int, landmarks: int = LANDMARKS, count: int = 8):
+    def __init__(self, classes: int, landmarks: int = LANDMARKS, orientations: int = 8):
         super().__init__()
-        self.count = count
+        self.orientations = orientations
         self.net = EfficientNetLite0().requires_grad_(False)
         self.register_buffer("mean", torch.zeros(FEATURES))
         self.register_buffer("scale", torch.zeros(FEATURES))
@@ -67,7 +67,7 @@ class FrozenClassifier(nn.Module):
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
         """Features of pictures (n, 3, side, side), 0 to 1: shape (n, `FEATURES`)."""
-        return mean_over_orientations(images, self.count, self.net.late)
+        return mean_over_orientations(images, self.orientations, self.net.late)
 
     def keep(self, images: Tensor, features: Tensor) -> None:
         """Remember the features of pictures, so that `forward` does not compute them again in this process."""

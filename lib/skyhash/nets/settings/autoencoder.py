@@ -20,8 +20,7 @@ class AutoencoderSettings(EncoderSettings):
     )
     own_share: Share = Field(0.7, description="components: weight of the training rows beside virtual Suns")
     north_south_cells: Natural = Field(
-        1,
-        description="components: rows are shifted north and south by up to so many cells, as regions emerge",
+        1, description="components: training rows are shifted by up to so many cells, for regions of other latitudes"
     )
     offset: NotNegative = Field(2.0, description="components: added to the code, root mean squares of its numbers")
     encoder_rate: NotNegative = Field(

@@ -46,12 +46,11 @@ class HorovodGroup:
         return self.hvd.DistributedOptimizer(optimiser, named_parameters=module.named_parameters(), groups=1)
 
     def all_gather(self, rows: torch.Tensor) -> torch.Tensor:
-        if not rows.requires_grad:
-            gathered: torch.Tensor = self.hvd.allgather(rows)
-            return gathered
-        from skyhash.spark.training.gather_horovod import all_gather
-
-        return all_gather(rows)
+        gathered: torch.Tensor = self.hvd.allgather(rows)
+        if gathered.requires_grad:
+            # the gradient of Horovod's own is the mean over ranks
+            gathered.register_hook(lambda gradient: gradient * self.size)
+        return gathered
 
     def total(self, tensor: torch.Tensor) -> torch.Tensor:
         return self.hvd.allreduce(tensor.detach(), op=self.hvd.Sum)

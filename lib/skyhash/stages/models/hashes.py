@@ -85,14 +85,14 @@ def _hash(store: Store, config: Config, report: Report, todo: DataFrame, model: 
     spark = store.spark
     with arrow_batches(spark, batch), progress(spark, f"hash: {report.rows_in:,} images"):
         encode = hasher(folder, model.dtype, shape, config.hash.device)
-        rows = shared(todo.select("image_id", "data"), report.rows_in, row_bytes(model.dtype, shape), batch)
+        rows = spread_over_tasks(todo.select("image_id", "data"), report.rows_in, row_bytes(model.dtype, shape), batch)
         rows = rows.mapInArrow(encode, HASHED)
         rows = rows.withColumn("model_id", f.lit(model.model_id)).withColumn("run_id", f.lit(report.run_id))
         return store.append("hashes", rows, expected=report.rows_in)
 
 
-def shared(rows: DataFrame, count: int, row_bytes: int, batch: int) -> DataFrame:
-    """Rows, shared among all tasks where the table's files would be too few for that.
+def spread_over_tasks(rows: DataFrame, count: int, row_bytes: int, batch: int) -> DataFrame:
+    """Rows, spread over all tasks where the table's files would be too few for that.
 
     An encoder takes seconds for what a task of Spark's size (`PART_BYTES`) holds of small arrays. Larger tables have
     tasks enough, and are not shuffled.
