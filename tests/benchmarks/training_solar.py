@@ -148,7 +148,7 @@ def on_ranks(clock: Clock, folder: str, encoder: dict[str, Any]) -> dict[str, fl
     plan = loop.TrainingPlan(folder, "benchmark", 1, resolved, settings.model_dump(mode="json"), 1)
     with scratch() as local:
         spark = session(local)
-        trained = launcher.get("horovod")(spark, partial(loop.train, plan), cores())[0]
+        trained = launcher.get("horovod")(spark, partial(loop.train, plan), cores(), quick_steps=True)[0]
         spark.stop()
     epochs = trained.metrics[1:]
     batch = cores() * reader.batch_of(shards.load(Path(folder)), 0)

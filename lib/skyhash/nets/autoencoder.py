@@ -88,6 +88,7 @@ class Autoencoder(Encoder):
     """
 
     Settings = AutoencoderSettings
+    quick_steps = True
     settings: AutoencoderSettings
     version = 3
     scale: Tensor

@@ -81,6 +81,8 @@ class Encoder(nn.Module):
         Settings that name a file of which the whole content decides the model.
     threshold : {'median', 'mean', 'zero', 'half'}
         Default rule of the packed bits: bit = code above the training rows' median or mean, above 0 or above 0.5.
+    quick_steps : bool
+        A training step takes a few milliseconds at most, so that messages between ranks should not wait.
     input_shape : tuple of int
     classes : tuple of str
         Labels of the training rows, sorted; empty where there are none.
@@ -92,6 +94,7 @@ class Encoder(nn.Module):
     version: ClassVar[int] = 1
     file_settings: ClassVar[tuple[str, ...]] = ()
     threshold: ClassVar[str] = "median"
+    quick_steps: ClassVar[bool] = False
     code_size: int
 
     def __init__(self, settings: EncoderSettings, input_shape: tuple[int, ...], classes: tuple[str, ...] = ()):

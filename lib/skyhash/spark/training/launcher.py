@@ -1,7 +1,8 @@
 """The interface of launchers, which run one function on several ranks at once.
 
-``run(spark, function, ranks)`` starts `ranks` processes beside the executors, calls ``function(group)`` in each and
-returns their results in the order of ranks. A `SkyhashError` that the function raises is raised on the driver.
+``run(spark, function, ranks, quick_steps)`` starts `ranks` processes beside the executors, calls ``function(group)`` in
+each and returns their results in the order of ranks. A `SkyhashError` that the function raises is raised on the driver.
+`quick_steps` tells that a step takes a few milliseconds at most (`Encoder.quick_steps`).
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ RankFunction = Callable[[ProcessGroup], Any]
 
 
 class Launcher(Protocol):
-    def __call__(self, spark: SparkSession, function: RankFunction, ranks: int) -> list[Any]: ...
+    def __call__(
+        self, spark: SparkSession, function: RankFunction, ranks: int, quick_steps: bool = False
+    ) -> list[Any]: ...
 
 
 def get(name: str) -> Launcher:
@@ -75,6 +78,25 @@ def get(name: str) -> Launcher:
     if name not in LAUNCHERS:
         raise ConfigError("train.launcher", repr(name), f"one of {', '.join(sorted(LAUNCHERS))}")
     return importlib.import_module(LAUNCHERS[name]).run
+
+
+def averaged_in_one_message(
+    optimiser: torch.optim.Optimizer, mean: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.optim.Optimizer:
+    """Let every step of the optimiser use the gradients that `mean`, given all of them as one vector, returns.
+
+    One message takes less time than one for each parameter, and sums do not depend on the order in which they are done.
+    """
+    import torch
+
+    def average(optimiser: torch.optim.Optimizer, *_: Any) -> None:
+        gradients = [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
+        flat = mean(torch.cat([gradient.reshape(-1) for gradient in gradients]))
+        parts = flat.split([gradient.numel() for gradient in gradients])
+        torch._foreach_copy_(gradients, [part.view_as(g) for g, part in zip(gradients, parts, strict=True)])
+
+    optimiser.register_step_pre_hook(average)
+    return optimiser
 
 
 def guarded(function: RankFunction, group: ProcessGroup) -> tuple[str, Any]:

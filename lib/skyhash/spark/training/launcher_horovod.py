@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from skyhash.spark.training.launcher import (
     START_SECONDS,
     RankFunction,
+    averaged_in_one_message,
     guarded,
     loopback,
     one_machine,
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     import torch
     from pyspark.sql import SparkSession
 
-# interval of Horovod's background thread, milliseconds: its default of 1 ms takes longer than a small step
-CYCLE_MILLISECONDS = "0.1"
+# Milliseconds between two looks for messages by Horovod's background thread. Of steps of a few milliseconds, its default
+# of 1 would be a large part; beside longer ones, looking 10,000 times a second takes a third of a core from the sums.
+QUICK_CYCLE, CYCLE = "0.1", "2"
 
 
 class HorovodGroup:
@@ -42,8 +44,7 @@ class HorovodGroup:
         self.hvd.broadcast_parameters(tensors, root_rank=0)
 
     def averaging(self, optimiser: torch.optim.Optimizer, module: torch.nn.Module) -> torch.optim.Optimizer:
-        # one group: all gradients are sent as one message, so that sums do not depend on timing
-        return self.hvd.DistributedOptimizer(optimiser, named_parameters=module.named_parameters(), groups=1)
+        return averaged_in_one_message(optimiser, lambda flat: self.hvd.allreduce_(flat, name="gradients"))
 
     def all_gather(self, rows: torch.Tensor) -> torch.Tensor:
         gathered: torch.Tensor = self.hvd.allgather(rows)
@@ -61,7 +62,7 @@ class HorovodGroup:
         return self.hvd.allgather(torch.tensor([numbers], dtype=torch.int64), name="gather").tolist()
 
 
-def run(spark: SparkSession, function: RankFunction, ranks: int) -> list[Any]:
+def run(spark: SparkSession, function: RankFunction, ranks: int, quick_steps: bool = False) -> list[Any]:
     """See `skyhash.spark.training.launcher`.
 
     Raises
@@ -81,7 +82,7 @@ def run(spark: SparkSession, function: RankFunction, ranks: int) -> list[Any]:
             use_gloo=True,
             use_mpi=False,
             start_timeout=START_SECONDS,
-            env={"HOROVOD_CYCLE_TIME": os.environ.get("HOROVOD_CYCLE_TIME", CYCLE_MILLISECONDS)},
+            env={"HOROVOD_CYCLE_TIME": os.environ.get("HOROVOD_CYCLE_TIME", QUICK_CYCLE if quick_steps else CYCLE)},
             nics={loopback()} if one_machine(spark) else None,
             # executors may have an interpreter at another path than the driver's
             executable=spark.sparkContext.pythonExec,

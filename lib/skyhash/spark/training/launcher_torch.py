@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from skyhash.spark.training.launcher import (
     RankFunction,
+    averaged_in_one_message,
     guarded,
     loopback,
     one_machine,
@@ -44,20 +45,11 @@ class TorchGroup:
             self.dist.broadcast(tensor, src=0)
 
     def averaging(self, optimiser: torch.optim.Optimizer, module: torch.nn.Module) -> torch.optim.Optimizer:
-        import torch
-
-        def average(optimiser: torch.optim.Optimizer, *_: Any) -> None:
-            gradients = [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
-            # one message for all gradients: one message each would take longer than the step
-            flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        def mean(flat: torch.Tensor) -> torch.Tensor:
             self.dist.all_reduce(flat)
-            flat /= self.size
-            parts = flat.split([gradient.numel() for gradient in gradients])
-            for gradient, part in zip(gradients, parts, strict=True):
-                gradient.copy_(part.view_as(gradient))
+            return flat.div_(self.size)
 
-        optimiser.register_step_pre_hook(average)
-        return optimiser
+        return averaged_in_one_message(optimiser, mean)
 
     def all_gather(self, rows: torch.Tensor) -> torch.Tensor:
         from skyhash.spark.training.gather_torch import all_gather
@@ -77,8 +69,8 @@ class TorchGroup:
         return [part.tolist() for part in parts]
 
 
-def run(spark: SparkSession, function: RankFunction, ranks: int) -> list[Any]:
-    """See `skyhash.spark.training.launcher`.
+def run(spark: SparkSession, function: RankFunction, ranks: int, quick_steps: bool = False) -> list[Any]:
+    """See `skyhash.spark.training.launcher`; torch sends a message at once, however long the steps are.
 
     Raises
     ------

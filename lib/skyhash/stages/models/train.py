@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from skyhash.config import Config
 from skyhash.errors import SkyhashError
 from skyhash.locations import Location
+from skyhash.nets import ENCODERS
 from skyhash.spark.storage.store import Store
 from skyhash.spark.training import launcher, loop, reader, snapshot, training_part
 from skyhash.spark.training.progress import shown
@@ -92,7 +93,8 @@ def run(spark: SparkSession, config: Config, run_id: str = "") -> Report:
         _threads(config),
     )  # fmt: skip
     with shown(folder / loop.PROGRESS, config.train.epochs):
-        ranks = launch(spark, partial(loop.train, plan), config.train.ranks)
+        quick = ENCODERS.get(config.encoder.kind).quick_steps
+        ranks = launch(spark, partial(loop.train, plan), config.train.ranks, quick)
     _require_equal(ranks)
     seconds = time.monotonic() - began
     _keep(store, config, report, part, manifest, folder, ranks[0], (of_settings, key), seconds)
