@@ -18,6 +18,7 @@ from measure import Clock, alone, cores
 from ours import scratch, session
 from results import Part, Row
 
+HERE = Path(__file__).resolve().parent
 NAME, ORDER, TITLE = "training", 50, "Training and hashing, beside plain torch"
 EPOCHS = 3  # the first one warms up and is not counted
 CLASSES = ("a", "b", "c", "d")
@@ -25,33 +26,46 @@ CLASSES = ("a", "b", "c", "d")
 
 @dataclass(frozen=True)
 class Case:
-    """An encoder on made-up images.
+    """A profile's encoder on made-up images.
 
     Attributes
     ----------
     name : str
-    encoder : dict
-        Settings.
-    describe : dict
-        Settings of a descriptor whose arrays have that shape.
+    profile : str
+        Its encoder and batch are taken.
     shape, dtype
-        Of a row.
-    batch : int
-        Rows of a step, all ranks together.
+        Of a descriptor.
     steps : int
         Steps of an epoch at full size.
     encoded : int
         Rows that are encoded at full size.
+    overrides : tuple of str
+        Settings that are laid over the profile.
     """
 
     name: str
-    encoder: dict[str, Any]
-    describe: dict[str, Any]
+    profile: str
     shape: tuple[int, ...]
     dtype: str
-    batch: int
     steps: int
     encoded: int
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def config(self) -> Any:
+        from skyhash.config import load
+
+        return load(str(HERE.parents[1] / "conf" / f"{self.profile}.yaml"), list(self.overrides))
+
+    @property
+    def encoder(self) -> dict[str, Any]:
+        settings: dict[str, Any] = self.config.encoder.model_dump(mode="json")
+        return settings
+
+    @property
+    def batch(self) -> int:
+        """Rows of a step, all ranks together."""
+        return int(self.config.train.batch) * cores()
 
     def rows(self, size: str) -> tuple[int, int]:
         """Rows that are trained on, and those that are encoded."""
@@ -59,26 +73,18 @@ class Case:
 
 
 CASES = (
+    Case("conf/radio_galaxies.yaml, polar network", "radio_galaxies", (96, 96, 3), "uint8", 32, 256),
     Case(
-        "EfficientNet-lite0, triplets",
-        {"kind": "triplet_hash", "frozen_stages": 3, "orientations": 1},
-        {"kind": "grey_cutout", "side_px": 96, "crops_px": [40, 80, 160]},
-        (96, 96, 3), "uint8", 32, 16, 2048,
+        "conf/radio_galaxies.yaml, EfficientNet-lite0", "radio_galaxies", (96, 96, 3), "uint8", 16, 1024,
+        ("encoder.backbone=efficientnet_lite0", "encoder.weights=imagenet", "encoder.frozen_share=0"),
     ),
+    Case("conf/cifar10.yaml", "cifar10", (32, 32, 3), "uint8", 16, 512),
+    Case("conf/aurora.yaml", "aurora", (128, 128), "uint8", 4, 512),
     Case(
-        "polar network, triplets",
-        {"kind": "triplet_hash", "backbone": "polar", "weights": "random", "orientations": 2},
-        {"kind": "grey_cutout", "side_px": 96, "crops_px": [40, 80, 160]},
-        (96, 96, 3), "uint8", 32, 32, 4096,
+        "conf/alma_continuum.yaml, ResNet-50", "alma_continuum", (64, 64), "float32", 2, 128,
+        ("train.batch=16",),
     ),
-    Case(
-        "ResNet-50, SimCLR", {"kind": "simclr"}, {"kind": "brightest_cutout", "side_px": 64},
-        (64, 64), "float32", 32, 2, 256,
-    ),
-    Case(
-        "vision transformer, pairs", {"kind": "galaxy_vit"}, {"kind": "colour_image", "side_px": 224},
-        (224, 224, 3), "uint8", 16, 4, 256,
-    ),
+    Case("conf/galaxies_published.yaml, ViT", "galaxies_published", (224, 224, 3), "uint8", 2, 64, ("train.batch=8",)),
 )  # fmt: skip
 
 
@@ -151,7 +157,7 @@ def on_spark(clock: Clock, case: Case, n: int, encoded: int) -> dict[str, float]
         spark = session(folder)
         config = load(None, [
             f"warehouse={folder / 'tables'}", f"encoder={json.dumps(case.encoder)}",
-            f"describe={json.dumps(case.describe)}", f"train.epochs={EPOCHS}", f"train.ranks={cores()}",
+            f"describe={json.dumps(case.config.describe.model_dump(mode='json'))}", f"train.epochs={EPOCHS}", f"train.ranks={cores()}",
             f"train.batch={case.batch // cores()}", "train.threads=1", "train.split={by: official}",
             f"hash.batch={case.batch}",
         ])  # fmt: skip

@@ -5,8 +5,22 @@ import threading
 import torch
 
 
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, rows, rank):
+        every = rank._exchange(rows)
+        ctx.rank, ctx.counts = rank, [len(one) for one in every]
+        return torch.cat(every)
+
+    @staticmethod
+    def backward(ctx, slope):
+        of_all = torch.stack(ctx.rank._exchange(slope)).sum(dim=0)
+        return of_all.split(ctx.counts)[ctx.rank.rank], None
+
+
 class Threads:
-    """A rank; the backward pass of the gathered rows sums over ranks, as Horovod's does."""
+    """A rank; the backward pass of the gathered rows sums over ranks, so all ranks must go through it, each in its
+    own thread."""
 
     def __init__(self, rank, size, meet, shelf):
         self.rank, self.size, self.meet, self.shelf = rank, size, meet, shelf
@@ -19,7 +33,7 @@ class Threads:
         return every
 
     def all_gather(self, rows):
-        return torch.cat(self._exchange(rows))  # one graph over all ranks: gradients of every loss reach every row
+        return _Gather.apply(rows, self)
 
     def total(self, tensor):
         return torch.stack([value.detach() for value in self._exchange(tensor)]).sum(dim=0)

@@ -271,8 +271,7 @@ def test_two_ranks_have_the_gradient_of_one():
     alone, net = encoder((63, 63), **settings), encoder((63, 63), **settings)
     sum(alone.loss(rows, Alone()).values()).backward()
     halves = [Batch(*(part[s] for part in rows)) for s in (slice(0, 3), slice(3, 8))]
-    losses = on_ranks(lambda part, group: sum(net.loss(part, group).values()), halves)
-    (sum(losses) / 2).backward()
+    on_ranks(lambda part, group: (sum(net.loss(part, group).values()) / 2).backward(), halves)
     for (name, a), b in zip(alone.named_parameters(), net.parameters(), strict=True):
         assert a.grad is not None and a.grad.abs().sum() > 0, name
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-3, atol=1e-6)

@@ -68,13 +68,15 @@ def test_two_ranks_have_the_loss_and_the_gradients_of_one(parts):
     expected.backward()
     # one network per rank, so that nothing is shared but what is gathered; rows in the order of ranks
     nets, cuts = [small().train() for _ in parts], (slice(0, parts[0]), slice(parts[0], 8))
-    losses = on_ranks(
-        lambda net_cut, g: net_cut[0].loss_of_views(first[net_cut[1]], second[net_cut[1]], g)["nt_xent"],
-        list(zip(nets, cuts, strict=True)),
-    )
-    loss = sum(losses) / 2
-    loss.backward()
-    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+
+    def work(net_cut, group):
+        net, cut = net_cut
+        loss = net.loss_of_views(first[cut], second[cut], group)["nt_xent"] / 2
+        loss.backward()
+        return float(loss.detach())
+
+    losses = on_ranks(work, list(zip(nets, cuts, strict=True)))
+    assert sum(losses) == pytest.approx(float(expected.detach()), rel=1e-5)
     gradients = [dict(net.named_parameters()) for net in nets]
     for name, parameter in alone.named_parameters():
         # the mean over ranks of what each rank's own parameters get from all losses, as Horovod averages it
