@@ -155,11 +155,11 @@ def on_spark(clock: Clock, case: Case, n: int, encoded: int) -> dict[str, float]
 
     with scratch() as folder:
         spark = session(folder)
+        describe = json.dumps(case.config.describe.model_dump(mode="json"))
         config = load(None, [
-            f"warehouse={folder / 'tables'}", f"encoder={json.dumps(case.encoder)}",
-            f"describe={json.dumps(case.config.describe.model_dump(mode='json'))}", f"train.epochs={EPOCHS}", f"train.ranks={cores()}",
-            f"train.batch={case.batch // cores()}", "train.threads=1", "train.split={by: official}",
-            f"hash.batch={case.batch}",
+            f"warehouse={folder / 'tables'}", f"encoder={json.dumps(case.encoder)}", f"describe={describe}",
+            f"train.epochs={EPOCHS}", f"train.ranks={cores()}", f"train.batch={case.batch // cores()}",
+            "train.threads=1", "train.split={by: official}", f"hash.batch={case.batch}",
         ])  # fmt: skip
         store = Store(spark, config.warehouse, config.format)
         _write(store, config, case, 0, n)
