@@ -63,6 +63,7 @@ class Simclr(Encoder):
     """See the module; `input_shape` is (side, side)."""
 
     Settings = SimclrSettings
+    version = 2
     threshold = "median"
     settings: SimclrSettings
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import torch
     from pyspark.sql import SparkSession
 
-# Milliseconds between two looks for messages by Horovod's background thread. Of steps of a few milliseconds, its default
-# of 1 would be a large part; beside longer ones, looking 10,000 times a second takes a third of a core from the sums.
+# Milliseconds between two looks for messages by Horovod's background thread. Its default of 1 is a large part of a
+# step of a few milliseconds; beside longer steps, 10,000 looks a second take a third of a core from the sums.
 QUICK_CYCLE, CYCLE = "0.1", "2"
 
 
