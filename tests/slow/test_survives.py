@@ -18,7 +18,7 @@ from deltalake import DeltaTable
 
 from skyhash.topk.exact.knn import knn
 
-N, WIDTH, K = 24_000, 64, 200
+N, WIDTH, K = 16_000, 64, 200
 CORES = {"spark.executor.cores": "1", "spark.cores.max": "2"}
 
 
@@ -128,7 +128,7 @@ def test_an_executor_killed_costs_only_its_blocks(cluster, package, vectors, exp
 def test_a_training_killed_and_resumed_gives_the_same_weights(cluster, package, chain):
     """Two copies of one warehouse: one trained in one go, one killed after its first checkpoints."""
     settings = ["--config", "conf/demo.yaml", "--set", f"archive.path={cluster.folder / 'archive'}",
-                "--set", "train.retrain=always", "--set", "train.epochs=100", "--set", "train.checkpoint_epochs=1",
+                "--set", "train.retrain=always", "--set", "train.epochs=40", "--set", "train.checkpoint_epochs=1",
                 "--set", "encoder.similarity=10", "--set", "encoder.encoder_rate=1", "--set", "encoder.suns=1",
                 "--set", "encoder.frames=8"]  # fmt: skip
 
