@@ -8,7 +8,7 @@ import pytest
 
 from skyhash.spark.neighbours import partial_lists, tasks
 from skyhash.spark.neighbours.partial_lists import Partial
-from skyhash.topk.candidates import merge
+from skyhash.topk.candidates import buffer, merge
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 3, 7, 40])
@@ -41,8 +41,8 @@ def test_more_pieces_than_open_files_are_joined(tmp_path, few_files):
         rows = np.sort(draw.choice(50, 20, replace=False)).astype(np.uint32)
         lengths = draw.integers(0, 4, 20)
         keys = draw.integers(0, 2**60, lengths.sum()).astype(np.uint64)
-        partial_lists.save(tmp_path, f"piece-{number}", Partial(rows, merge.offsets_of(lengths), keys), {})
-        parts.append(Partial(rows, merge.offsets_of(lengths), keys).lists(10, 45))
+        partial_lists.save(tmp_path, f"piece-{number}", Partial(rows, buffer.offsets_of(lengths), keys), {})
+        parts.append(Partial(rows, buffer.offsets_of(lengths), keys).lists(10, 45))
     names = [f"piece-{number}" for number in range(40)]
     for one, other in zip(partial_lists.joined(tmp_path, names, 10, 45), merge.join(parts), strict=True):
         np.testing.assert_array_equal(one, other)

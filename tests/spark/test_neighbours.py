@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from filters_from_columns import build_pair_filter
 from skyhash.errors import ConfigError, InputError, ReleaseRefused
 from skyhash.job_settings import NeighbourSettings
 from skyhash.spark.storage.store import Store
 from skyhash.stages.neighbours import neighbour_plan, neighbour_search, neighbours
 from skyhash.topk.exact.knn import knn
-from skyhash.topk.filters.columns import build_pair_filter
 
 N, K = 700, 30
 
