@@ -41,6 +41,7 @@ def exact(spark: SparkSession, search: Search) -> dict[str, Any]:
 def blocked(spark: SparkSession, search: Search) -> dict[str, Any]:
     """Search by LSH blocking, with the search's hash tables; returns counts of pairs, groups and pieces."""
     groups = search.groups
+    tasks.store_groups_of_blocks(search)
     with progress(spark, f"neighbours: {groups:,} groups of buckets"):
         return tasks.total(_each(spark, range(groups), tasks.search_groups(search))) | {"groups": groups}
 

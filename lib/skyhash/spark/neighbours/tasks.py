@@ -30,6 +30,7 @@ from skyhash.topk.vectors.rows import Rows
 from skyhash.topk.vectors.similarity import WEIGHTS
 
 Piece = TypeVar("Piece")
+GROUPS_OF_BLOCKS = "groups_of_blocks.npy"
 
 
 @dataclass(frozen=True)
@@ -225,10 +226,19 @@ def group_name(group: int) -> str:
     return f"group-{group}"
 
 
+def store_groups_of_blocks(search: Search) -> None:
+    """Note which groups hold rows of which block, so that a merge opens no other piece: bool (blocks, groups)."""
+    held = np.zeros((search.blocks, search.groups), np.bool_)
+    for group, rows in enumerate(tiles.groups(hash_tables.load(search.tables)[0], search.block)):
+        held[rows // search.block, group] = True
+    np.save(search.folder / GROUPS_OF_BLOCKS, held)
+
+
 def pieces_of(search: Search, block: int) -> list[str]:
-    """Names of the pieces that may hold lists of a block's queries."""
+    """Names of the pieces that hold lists of a block's queries."""
     if search.tables:
-        return [group_name(group) for group in range(search.groups)]
+        held = np.load(search.folder / GROUPS_OF_BLOCKS, mmap_mode="r")[block]
+        return [group_name(int(group)) for group in np.flatnonzero(held)]
     return [pair_name((block, other)) for other in range(search.blocks)]
 
 
@@ -251,7 +261,7 @@ def recall_of(search: Search) -> Callable[[Iterable[np.ndarray]], Iterator[np.nd
         for rows in parts:
             exact = lookup(search.codes.rows(), rows, search.k, search.codes.pair_filter(), search.weights)
             listed: dict[int, np.ndarray] = {}
-            for piece in pieces_of(search, 0):
+            for piece in {piece for block in np.unique(rows // search.block) for piece in pieces_of(search, block)}:
                 listed |= partial_lists.load(search.folder, piece).of_rows(rows)
             missing = [int(row) for row in rows if int(row) not in listed]
             if missing:
