@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import subprocess
+import sys
 import time
 import tracemalloc
 from itertools import pairwise
@@ -272,6 +275,20 @@ def test_a_file_that_is_no_table_is_one_line(spark, tmp_path):
     with pytest.raises(InputError, match="no Parquet file in it"):
         search(spark, tmp_path, str(tmp_path / "folder"))
     assert not (tmp_path / "out" / "neighbours").exists()
+
+
+def test_a_file_of_random_bytes_ends_the_command_in_one_line(tmp_path):
+    junk = tmp_path / "junk.parquet"
+    junk.write_bytes(np.random.default_rng(1).bytes(10_000))
+    command = [
+        sys.executable, "-m", "skyhash.cli", "neighbours", "--vectors", str(junk), "--out", str(tmp_path / "out"),
+        "--set", "spark.master=local[1]",
+    ]  # fmt: skip
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    line = f"skyhash neighbours: --vectors: found {junk}, unreadable, expected a Parquet or Delta table"
+    assert (ended.returncode, ended.stdout, ended.stderr.splitlines()[-1]) == (2, "", line), ended.stderr
+    # neither Python's nor Java's
+    assert not re.search(r"Traceback|ERROR|Exception|^\s+at ", ended.stderr, re.MULTILINE), ended.stderr
 
 
 CODES_REFUSED = [
