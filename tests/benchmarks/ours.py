@@ -41,10 +41,10 @@ def in_process(clock: Clock, path: str, k: int, judged: int, metric: str = "cosi
 def blocked(clock: Clock, path: str, k: int, judged: int, target: float, group: int = 65_536) -> dict:
     """Tuning and LSH-blocked search in one process; lists are dropped as soon as they are made."""
     from skyhash.topk.blocked import tune
-    from skyhash.topk.blocked.search import BlockedSearch, search
+    from skyhash.topk.blocked.search import BlockedSearch
     from skyhash.topk.candidates import keys
+    from skyhash.topk.exact.backend import choose
     from skyhash.topk.filters.pair_filter import NO_FILTER
-    from skyhash.topk.planning import calibrate
     from skyhash.topk.vectors.rows import prepare
 
     codes = np.load(path)
@@ -54,12 +54,13 @@ def blocked(clock: Clock, path: str, k: int, judged: int, target: float, group: 
     lists: dict[int, np.ndarray] = {}
     with clock.timed("prepare"):
         rows = prepare(np.arange(len(codes)), codes, "cosine")
-        arithmetic, rates = calibrate.measure_rates(rows, k)
+        arithmetic = choose(rows, k)
     with clock.timed("tune"):
-        tuned = tune.tune(rows, k, NO_FILTER, target, 0, tune.Costs(rates.pair, rates.bucket))
+        tuned = tune.tune(rows, k, NO_FILTER, target, 0)
     with clock.timed("search"):
         job = BlockedSearch(rows, k, arithmetic, tuned.tables, threads=cores())
-        for members, (offsets, found) in search(job, group):
+        for members in job.groups(group):
+            offsets, found = job.search(members)
             for i in np.flatnonzero(np.isin(members, wanted)):
                 lists[int(members[i])] = keys.rows(found[offsets[i] : offsets[i + 1]]).astype(np.int64)
     share = tuned.pairs / (len(codes) * (len(codes) - 1) / 2)

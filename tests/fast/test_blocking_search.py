@@ -8,7 +8,7 @@ from skyhash.spark.neighbours.task_memory import PeakMemory, anonymous_bytes
 from skyhash.topk.blocked import buckets, probes, recall, tune
 from skyhash.topk.blocked.buckets import Buckets
 from skyhash.topk.blocked.sampled_neighbours import sample_neighbours
-from skyhash.topk.blocked.search import BlockedSearch, search
+from skyhash.topk.blocked.search import BlockedSearch
 from skyhash.topk.blocked.tune import HashTable
 from skyhash.topk.candidates import keys, merge
 from skyhash.topk.exact import knn
@@ -22,10 +22,11 @@ def arithmetic(found) -> Arithmetic:
     return choose(found, 10, "numpy")
 
 
-def in_row_order(parts, n):
-    """Lists of all rows as a list of arrays of keys."""
+def in_row_order(job, most, n):
+    """Lists of all rows, searched in groups of at most `most`, as a list of arrays of keys."""
     made: list = [None] * n
-    for group, (offsets, found) in parts:
+    for group in job.groups(most):
+        offsets, found = job.search(group)
         for i, row in enumerate(group):
             assert made[row] is None
             made[row] = found[offsets[i] : offsets[i + 1]]
@@ -57,7 +58,7 @@ def test_all_buckets_probed_gives_the_exact_lists_byte_for_byte(kind, metric):
     expected = brute(found, k)
     for most, count in ((1000, 1), (60, 1), (90, 2)):
         job = BlockedSearch(found, k, arithmetic(found), full_tables(found, 20, range(count)))
-        got = in_row_order(search(job, most), n)
+        got = in_row_order(job, most, n)
         for one, other in zip(got, expected, strict=True):
             np.testing.assert_array_equal(one, other)
         assert job.fallbacks == 0
@@ -67,7 +68,7 @@ def test_the_blend_too():
     n, k = 200, 7
     found = rows("clustered", n, "blend")
     job = BlockedSearch(found, k, choose(found, k), full_tables(found, 20, [1]))
-    for one, other in zip(in_row_order(search(job, 70), n), brute(found, k), strict=True):
+    for one, other in zip(in_row_order(job, 70, n), brute(found, k), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -83,7 +84,7 @@ def test_every_list_holds_k_without_repetition_however_few_buckets_are_probed(ki
         made.append(HashTable(table, probes.take_each(probes.rank(table, near), 2, len(table))))
     job = BlockedSearch(found, k, arithmetic(found), made)
     exact = brute(found, k)
-    for row, listed in enumerate(in_row_order(search(job, 150), n)):
+    for row, listed in enumerate(in_row_order(job, 150, n)):
         neighbours = keys.rows(listed)
         assert len(listed) == k == len(np.unique(neighbours)) and row not in neighbours
         assert (np.diff(listed.astype(object)) > 0).all()
@@ -101,7 +102,7 @@ def test_the_pair_filter_holds_and_lists_are_full_where_they_can_be():
     )
     chosen = tune.tune(found, k, pair_filter, 0.9, seed=1, sizes=(20,))
     job = BlockedSearch(found, k, arithmetic(found), chosen.tables, pair_filter)
-    got = in_row_order(search(job, 100), n)
+    got = in_row_order(job, 100, n)
     exact = brute(found, k, pair_filter)
     for row in range(n):
         assert len(got[row]) == len(exact[row])
@@ -116,7 +117,7 @@ def test_recall_reaches_the_target_against_exact(kind):
     found = rows(kind, n)
     chosen = tune.tune(found, k, NO_FILTER, target, seed=4)
     job = BlockedSearch(found, k, arithmetic(found), chosen.tables)
-    got = in_row_order(search(job, 600), n)
+    got = in_row_order(job, 600, n)
     # the exact search, pair_filter other tests compare with faiss and with slow loops
     exact, _ = knn.search(found, k, arithmetic(found))
     recalls = recall.per_query((np.cumsum([0, *map(len, got)]), np.concatenate(got)), exact)
@@ -134,7 +135,7 @@ def test_groups_seeds_and_threads_do_not_change_the_lists():
     made = []
     for most, threads, seed in ((10_000, 1, 0), (130, 1, 0), (300, 2, 0)):
         job = BlockedSearch(found, k, arithmetic(found), chosen.tables, threads=threads, seed=seed)
-        made.append(in_row_order(search(job, most), n))
+        made.append(in_row_order(job, most, n))
     for other in made[1:]:
         for one, two in zip(made[0], other, strict=True):
             np.testing.assert_array_equal(one, two)
@@ -172,7 +173,7 @@ def test_faiss_agrees_where_all_buckets_are_probed():
     index = faiss.IndexFlatIP(found.values.shape[1])
     index.add(found.values)
     scores, _ = index.search(found.values, k + 1)
-    for row, listed in enumerate(in_row_order(search(job, 500), n)):
+    for row, listed in enumerate(in_row_order(job, 500, n)):
         np.testing.assert_allclose(keys.similarity(listed), scores[row][1:], atol=2e-6)
 
 

@@ -6,7 +6,7 @@ from blocking_data import rows
 
 from skyhash.topk.blocked import buckets, probes
 from skyhash.topk.blocked.sampled_neighbours import sample_neighbours
-from skyhash.topk.blocked.search import BlockedSearch, search
+from skyhash.topk.blocked.search import BlockedSearch
 from skyhash.topk.blocked.tune import HashTable
 from skyhash.topk.candidates import keys
 from skyhash.topk.exact import limits
@@ -54,7 +54,7 @@ def test_blocked_lists_are_equal_in_every_arithmetic(metric):
     made, fallbacks = {}, {}
     for name in ARITHMETICS:
         job = BlockedSearch(found, k, Arithmetic(name, "given"), tables)
-        made[name] = [part for _, lists in search(job, 700) for part in lists]
+        made[name] = [part for group in job.groups(700) for part in job.search(group)]
         fallbacks[name] = job.fallbacks
     assert 0 < fallbacks["numpy"] < n
     for name in ARITHMETICS[1:]:

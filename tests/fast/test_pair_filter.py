@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from filters_from_columns import build_pair_filter
 from skyhash.errors import InputError
 from skyhash.topk.filters import short_lists
-from skyhash.topk.filters.columns import build_pair_filter
-from skyhash.topk.filters.pair_filter import UNKNOWN_TIME, allowed, is_off
+from skyhash.topk.filters.columns import least_differences
+from skyhash.topk.filters.pair_filter import UNKNOWN_TIME, allowed
 
 
 @dataclass
@@ -176,17 +177,12 @@ def test_category_pairs_are_directed():
     assert [(i, j) for i in range(3) for j in range(3) if allowed(made, i, j)] == [(0, 1)]
 
 
-def test_a_missing_or_short_column_is_named():
-    with pytest.raises(InputError, match="obs_time"):
-        build_pair_filter(2, within_seconds=1.0)
-    with pytest.raises(InputError, match="source_id"):
-        build_pair_filter(2, source=["sun"])
+@pytest.mark.parametrize("wrong", [-1, math.nan])
+def test_a_negative_difference_is_refused(wrong):
     with pytest.raises(InputError, match="within_degrees"):
-        build_pair_filter(2, within_degrees=-1)
-
-
-def test_columns_that_no_rule_reads_are_not_kept():
-    assert is_off(build_pair_filter(2, obs_time_us=[1, 2], ra_deg=[1, 2], dec_deg=[1, 2], category=["a", "b"]))
+        least_differences(0.0, wrong)
+    with pytest.raises(InputError, match="within_seconds"):
+        least_differences(wrong, 0.0)
 
 
 def test_short_lists_say_why():

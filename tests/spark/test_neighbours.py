@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import subprocess
+import sys
 import time
 import tracemalloc
 from itertools import pairwise
@@ -13,12 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from filters_from_columns import build_pair_filter
 from skyhash.errors import ConfigError, InputError, ReleaseRefused
 from skyhash.job_settings import NeighbourSettings
 from skyhash.spark.storage.store import Store
 from skyhash.stages.neighbours import neighbour_plan, neighbour_search, neighbours
 from skyhash.topk.exact.knn import knn
-from skyhash.topk.filters.columns import build_pair_filter
 
 N, K = 700, 30
 
@@ -272,6 +275,20 @@ def test_a_file_that_is_no_table_is_one_line(spark, tmp_path):
     with pytest.raises(InputError, match="no Parquet file in it"):
         search(spark, tmp_path, str(tmp_path / "folder"))
     assert not (tmp_path / "out" / "neighbours").exists()
+
+
+def test_a_file_of_random_bytes_ends_the_command_in_one_line(tmp_path):
+    junk = tmp_path / "junk.parquet"
+    junk.write_bytes(np.random.default_rng(1).bytes(10_000))
+    command = [
+        sys.executable, "-m", "skyhash.cli", "neighbours", "--vectors", str(junk), "--out", str(tmp_path / "out"),
+        "--set", "spark.master=local[1]",
+    ]  # fmt: skip
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    line = f"skyhash neighbours: --vectors: found {junk}, unreadable, expected a Parquet or Delta table"
+    assert (ended.returncode, ended.stdout, ended.stderr.splitlines()[-1]) == (2, "", line), ended.stderr
+    # neither Python's nor Java's
+    assert not re.search(r"Traceback|ERROR|Exception|^\s+at ", ended.stderr, re.MULTILINE), ended.stderr
 
 
 CODES_REFUSED = [

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 from test_neighbours import floats, from_kernel, search, write
 
+from filters_from_columns import build_pair_filter
 from skyhash.spark.storage.store import Store
 from skyhash.stages.neighbours import neighbour_plan, neighbour_search
-from skyhash.topk.filters.columns import build_pair_filter
 
 N, K = 700, 30
 

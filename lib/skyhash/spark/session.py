@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from skyhash.config import Config
@@ -80,6 +82,16 @@ def start(config: Config, job: str, more: dict[str, str] | None = None) -> Spark
     if not running:
         spark.conf.set(_STARTED, f"{job} {time.monotonic() - began}")
     return spark
+
+
+@contextmanager
+def unlogged(spark: SparkSession) -> Iterator[None]:
+    """Spark does not log errors inside the block: what they mean to the user is said by the one who catches them."""
+    spark.sparkContext.setLogLevel("OFF")
+    try:
+        yield
+    finally:
+        spark.sparkContext.setLogLevel("ERROR")
 
 
 def start_seconds(spark: SparkSession, job: str) -> dict[str, float]:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
-SUMMARY = "rows bigint, shortest bigint, longest bigint, largest double, bad_id bigint, bad string"
 _FLOATS = ("array<float>", "array<double>")
 
 
@@ -46,7 +45,7 @@ def check_columns(frame: DataFrame, metric: str, name: str) -> None:
 
 @dataclass
 class CodeSummary:
-    """Summary of the codes that one task has read; its attributes are the columns of `SUMMARY`.
+    """Summary of the codes that one task has read; all attributes can be written as JSON.
 
     Attributes
     ----------
@@ -69,13 +68,15 @@ class CodeSummary:
 
     def add(self, ids: pa.Array, codes: pa.Array) -> bool:
         """Include a batch; False once a code is bad or differs in length, so that nothing more needs to be copied."""
+        import pyarrow.compute as pc
+
         self.rows += len(ids)
         if self.bad is None:
             self.bad_id, self.bad = _bad(ids, codes, self.metric) or (None, None)
         if self.bad is None:
-            lengths = np.diff(_offsets(codes))
-            self.shortest = min(self.shortest, int(lengths.min()))
-            self.longest = max(self.longest, int(lengths.max()))
+            lengths = pc.min_max(pc.binary_length(codes) if self.metric == "hamming" else pc.list_value_length(codes))
+            self.shortest = min(self.shortest, lengths["min"].as_py())
+            self.longest = max(self.longest, lengths["max"].as_py())
             if self.metric in ("euclidean", "blend"):
                 numbers = codes.flatten().to_numpy(zero_copy_only=False)
                 self.largest = max(self.largest, float(np.abs(numbers).max(initial=0.0)))
@@ -111,13 +112,10 @@ def check_summaries(summaries: Sequence[Any], name: str) -> tuple[int, float]:
     return longest, max(row["largest"] for row in summaries)
 
 
-def _offsets(codes: pa.Array) -> np.ndarray:
-    kind = np.int64 if str(codes.type).startswith("large") else np.int32
-    return np.frombuffer(codes.buffers()[1], kind)[codes.offset : codes.offset + len(codes) + 1]
-
-
 def _bad(ids: pa.Array, codes: pa.Array, metric: str) -> tuple[int | None, str] | None:
     """Id and description of the first code of a batch that cannot be compared; None if there is none."""
+    import pyarrow.compute as pc
+
     if ids.null_count:
         return None, "a row without image_id"
     if codes.null_count:
@@ -130,6 +128,6 @@ def _bad(ids: pa.Array, codes: pa.Array, metric: str) -> tuple[int | None, str] 
         return None
     numbers = flat.to_numpy(zero_copy_only=False).astype(np.float64)
     at = int(np.flatnonzero(~np.isfinite(numbers))[0])
-    row = int(np.searchsorted(_offsets(codes) - _offsets(codes)[0], at, side="right")) - 1
+    row = pc.list_parent_indices(codes)[at].as_py()
     value = "null" if flat[at].as_py() is None else str(numbers[at])
     return ids[row].as_py(), f"{value} in the code of image_id {ids[row].as_py()}"

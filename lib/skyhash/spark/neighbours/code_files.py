@@ -94,27 +94,30 @@ def _pair_filter(folder: str) -> PairFilter:
     fields |= json.loads((Path(folder) / "pair_filter" / "numbers.json").read_text(encoding="utf-8"))
     for name, part in fields.items():
         if isinstance(part, np.ndarray):
-            # compiled code requires writable arrays: a private map, never written back
-            path = Path(folder) / "pair_filter" / f"{name}.npy"
-            fields[name] = np.asarray(np.load(path, mmap_mode="c")) if _size(path) else np.load(path)
+            fields[name] = mapped(Path(folder) / "pair_filter" / f"{name}.npy")
     return PairFilter(**fields)
 
 
-def _size(path: Path) -> int:
-    return int(np.load(path, mmap_mode="r").size) if path.stat().st_size > 128 else 0
+def mapped(path: Path) -> np.ndarray:
+    """The array in a file of numpy, memory-mapped."""
+    try:
+        # compiled code requires writable arrays: a private map, never written back
+        return np.asarray(np.load(path, mmap_mode="c"))
+    except ValueError:  # numpy cannot map an empty array
+        return np.load(path)
 
 
 @lru_cache(maxsize=2)
 def _mapped(codes: CodeFiles) -> Rows:
-    def mapped(name: str, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
+    def part(name: str, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
         return np.asarray(np.memmap(Path(codes.folder) / name, dtype, "c", shape=shape))
 
     bits = codes.metric == "hamming"
     return Rows(
         codes.metric,
-        mapped("ids", np.int64, (codes.n,)),
-        mapped("values", np.uint64 if bits else np.float32, (codes.n, codes.width)),
-        np.empty(0) if bits else mapped("norms", np.float64, (codes.n,)),
+        part("ids", np.int64, (codes.n,)),
+        part("values", np.uint64 if bits else np.float32, (codes.n, codes.width)),
+        np.empty(0) if bits else part("norms", np.float64, (codes.n,)),
         codes.dimensions,
         codes.scale,
     )

@@ -106,7 +106,8 @@ def _filler(
             ids.tofile(numbered)
             for first in range(0, len(ids), step):
                 part, start = slice(first, first + step), span.start + first
-                rows = vectors.sorted_rows(ids[part], staged.take(positions[part]), metric, scale)
+                own = staged.take(positions[part])
+                rows = vectors.ordered_rows(ids[part], own, np.arange(len(own)), metric, scale)
                 values.seek(start * rows.values.strides[0])
                 rows.values.tofile(values)
                 norms.seek(start * 8)

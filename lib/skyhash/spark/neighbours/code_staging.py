@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 CODES_PER_BATCH = 4096
 SAMPLES_PER_SPAN = 256  # ids looked at to choose a range: its codes are as many as wanted to about a percent
-_STAGED = f"name string, dtype string, {code_checks.SUMMARY}"
 
 
 class Span(NamedTuple):
@@ -106,10 +106,10 @@ def stage_codes(frame: DataFrame, metric: str, folder: Path, name: str) -> tuple
     """
     rows = frame.selectExpr("cast(image_id as bigint) as image_id", "code")
     with arrow_batches(frame.sparkSession, CODES_PER_BATCH):
-        tasks = rows.mapInArrow(_stage(str(folder), metric), _STAGED).collect()
+        written = rows.mapInArrow(_stage(str(folder), metric), "task string").collect()
+    tasks = sorted((json.loads(row["task"]) for row in written), key=lambda task: task["name"])
     length, largest = code_checks.check_summaries(tasks, name)
-    tasks.sort(key=lambda row: row["name"])
-    names, counts = tuple(row["name"] for row in tasks), tuple(row["rows"] for row in tasks)
+    names, counts = tuple(task["name"] for task in tasks), tuple(task["rows"] for task in tasks)
     return StagedCodes(str(folder), names, counts, tasks[0]["dtype"], length), largest
 
 
@@ -135,12 +135,7 @@ def _stage(folder: str, metric: str) -> Callable[[Iterator[pa.RecordBatch]], Ite
             read[order].tofile(f"{folder}/{name}.ids")
             order.tofile(f"{folder}/{name}.order")
         if summary.rows:
-            row = {**vars(summary), "name": name, "dtype": dtype}
-            schema = pa.schema(
-                [("name", pa.string()), ("dtype", pa.string()), ("rows", pa.int64()), ("shortest", pa.int64()),
-                 ("longest", pa.int64()), ("largest", pa.float64()), ("bad_id", pa.int64()), ("bad", pa.string())]
-            )  # fmt: skip
-            yield pa.RecordBatch.from_pylist([row], schema)
+            yield pa.RecordBatch.from_pydict({"task": [json.dumps(vars(summary) | {"name": name, "dtype": dtype})]})
 
     return stage
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from skyhash.spark.neighbours.code_files import mapped
 from skyhash.topk.blocked.buckets import Buckets
 from skyhash.topk.blocked.probes import Probes
 from skyhash.topk.blocked.tune import HashTable
@@ -57,14 +58,13 @@ def load_or_make(
 def load(path: str) -> tuple[HashTable, ...]:
     """The hash tables at a path, memory-mapped."""
 
-    def mapped(number: int, name: str) -> np.ndarray:
-        # compiled code requires writable arrays: a private map, never written back
-        return np.asarray(np.load(f"{path}/{number}-{name}.npy", mmap_mode="c"))
+    def read(number: int, name: str) -> np.ndarray:
+        return mapped(Path(path) / f"{number}-{name}.npy")
 
     return tuple(
         HashTable(
-            Buckets(*(mapped(number, f"buckets-{name}") for name in _BUCKETS)),
-            Probes(*(mapped(number, f"probes-{name}") for name in _PROBES)),
+            Buckets(*(read(number, f"buckets-{name}") for name in _BUCKETS)),
+            Probes(*(read(number, f"probes-{name}") for name in _PROBES)),
         )
         for number in range(len(list(Path(path).glob("*-buckets-order.npy"))))
     )

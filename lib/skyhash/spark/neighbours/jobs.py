@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,15 +33,15 @@ def exact(spark: SparkSession, search: Search) -> dict[str, Any]:
     """Search all pairs of blocks; returns counts of pairs and of pieces."""
     pairs = tasks.pairs_of_blocks(search.blocks)
     with progress(spark, f"neighbours: limits of {search.codes.n:,} queries"):
-        limits = tasks.total(_each(spark, range(search.blocks), tasks.estimate_limits(search)))
+        limits = _each(spark, range(search.blocks), tasks.estimate_limits(search, search.folder, search.queries))
     with progress(spark, f"neighbours: {pairs:,} pairs of blocks"):
-        counts = tasks.total(_each(spark, range(pairs), tasks.score_pairs(search)))
-    return counts | {tasks.PEAK: max(limits[tasks.PEAK], counts[tasks.PEAK])}
+        return tasks.total(limits + _each(spark, range(pairs), tasks.score_pairs(search)))
 
 
 def blocked(spark: SparkSession, search: Search) -> dict[str, Any]:
     """Search by LSH blocking, with the search's hash tables; returns counts of pairs, groups and pieces."""
     groups = search.groups
+    tasks.store_groups_of_blocks(search)
     with progress(spark, f"neighbours: {groups:,} groups of buckets"):
         return tasks.total(_each(spark, range(groups), tasks.search_groups(search))) | {"groups": groups}
 
@@ -58,32 +57,23 @@ def extended(spark: SparkSession, job: ExtendSearch) -> tuple[ExtendSearch | Non
         Counts of pairs, of lists searched again (or to be searched again) and of pieces.
     """
     search, blocks = job.search, range(job.search.blocks)
-    limits = [part for part in job.new_parts() if not partial_lists.done(job.folder, extend_tasks.limits_name(part))]
-    todo = [block for block in blocks if not partial_lists.done(job.folder, extend_tasks.kept_name(block))]
     with progress(spark, f"neighbours: lists extended by {len(job.new()):,} images"):
-        _each(spark, limits, extend_tasks.estimate_new_limits(job))
-        _each(spark, todo, extend_tasks.extend_blocks(job))
-    short = [partial_lists.load(job.folder, extend_tasks.short_name(block)).rows for block in blocks]
-    rows = np.concatenate(short)
+        counts = _each(spark, job.new_parts(), tasks.estimate_limits(search, job.folder, job.queries))
+        counts += _each(spark, blocks, extend_tasks.extend_blocks(job))
+    rows = np.concatenate([np.array(partial_lists.load(job.folder, f"short-{block}").rows) for block in blocks])
     if len(rows) > MOST_AGAIN * search.codes.n:
         return None, {"searched_again": len(rows)}
-    parts = [rows[start : start + QUERIES_PER_TASK] for start in range(0, len(rows), QUERIES_PER_TASK)]
-    again = [(part, numbers) for part, numbers in enumerate(parts)
-             if not partial_lists.done(job.folder, extend_tasks.again_name(part))]  # fmt: skip
+    parts = _parts(rows)
     with progress(spark, f"neighbours: {len(rows):,} lists searched again"):
-        _each(spark, again, extend_tasks.search_again(job))
-    counts = _totals(job.folder, [extend_tasks.kept_name(block) for block in blocks])
-    counts["pairs_scored"] += len(rows) * (search.codes.n - 1)
-    found = len(blocks) - len(todo) + len(parts) - len(again)
-    return replace(job, again=len(parts)), counts | {"searched_again": len(rows), "pieces_found": found}
+        counts += _each(spark, list(enumerate(parts)), extend_tasks.search_again(job))
+    return replace(job, again=len(parts)), tasks.total(counts) | {"searched_again": len(rows)}
 
 
 def measured_recall(spark: SparkSession, search: Search, queries: int) -> recall.Recall:
     """Recall of the saved lists of a sample of queries, against an exact search."""
     rows = recall.sample(search.codes.n, queries, search.seed)
-    parts = [rows[start : start + QUERIES_PER_TASK] for start in range(0, len(rows), QUERIES_PER_TASK)]
     with progress(spark, f"neighbours: recall of {len(rows):,} queries"):
-        found = _each(spark, parts, tasks.recall_of(search))
+        found = _each(spark, _parts(rows), tasks.recall_of(search))
     return recall.summarise(np.concatenate(found))
 
 
@@ -103,7 +93,5 @@ def _each(spark: SparkSession, items: Sequence[Any], task: Callable[[Iterable[An
     return context.parallelize(ordered, slices).mapPartitions(task).collect()
 
 
-def _totals(folder: Path, pieces: Sequence[str]) -> dict[str, Any]:
-    facts = [partial_lists.facts(folder, piece) for piece in pieces]
-    names = ("pairs_scored", "pairs_rescored", "fallbacks")
-    return {name: sum(fact.get(name, 0) for fact in facts) for name in names}
+def _parts(rows: np.ndarray) -> list[np.ndarray]:
+    return [rows[start : start + QUERIES_PER_TASK] for start in range(0, len(rows), QUERIES_PER_TASK)]

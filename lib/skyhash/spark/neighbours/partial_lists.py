@@ -1,7 +1,7 @@
-"""Lists of one finished piece of a search, as a folder of files, written under a temporary name and renamed.
+"""Lists of one finished piece of a search, as a folder of two files, written under a temporary name and renamed.
 
-A run that follows an interrupted one reuses its finished pieces. Files are memory-mapped, so a merge reads only the
-queries that it merges.
+A run that follows an interrupted one reuses its finished pieces. A file of lists is memory-mapped, so a merge reads
+only the queries that it merges.
 """
 
 from __future__ import annotations
@@ -10,45 +10,46 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from skyhash.topk.candidates import merge
-from skyhash.topk.candidates.merge import Lists, offsets_of
+from skyhash.topk.candidates.buffer import offsets_of
+from skyhash.topk.candidates.merge import Lists
+
+KINDS = (np.int64, np.int64, np.uint64)
 
 
 class Partial(NamedTuple):
-    """Lists of some rows of the archive: rows uint32 (m,) ascending, offsets int64 (m + 1,), keys uint64."""
+    """Lists of some rows of the archive: rows int64 (m,) ascending, offsets int64 (m + 1,), keys uint64."""
 
     rows: np.ndarray
     offsets: np.ndarray
     keys: np.ndarray
 
-    def part(self, first: int, last: int) -> Lists:
-        """Lists first..last of those that the piece holds, a copy: a piece that is kept mapped keeps files open."""
-        keys = self.keys[self.offsets[first] : self.offsets[last]]
-        return self.offsets[first : last + 1] - self.offsets[first], np.array(keys)
-
-    def lists(self, start: int, stop: int) -> Lists | None:
-        """Lists of the rows start..stop, a copy, empty for rows not in the piece; None if none of them is."""
+    def lengths(self, start: int, stop: int) -> np.ndarray:
+        """Lengths of the lists of the rows start..stop, int64; 0 for rows not in the piece."""
         first, last = np.searchsorted(self.rows, [start, stop])
-        if first == last:
-            return None
         lengths = np.zeros(stop - start, np.int64)
-        lengths[self.rows[first:last].astype(np.int64) - start] = np.diff(self.offsets[first : last + 1])
-        keys = self.keys[self.offsets[first] : self.offsets[last]]
-        return offsets_of(lengths), np.array(keys)
+        lengths[self.rows[first:last] - start] = np.diff(self.offsets[first : last + 1])
+        return lengths
+
+    def lists(self, start: int, stop: int) -> Lists:
+        """Lists of the rows start..stop, a copy (a piece that is kept mapped keeps a file open)."""
+        first, last = self.offsets[np.searchsorted(self.rows, [start, stop])]
+        return offsets_of(self.lengths(start, stop)), np.array(self.keys[first:last])
 
     def of_rows(self, rows: np.ndarray) -> dict[int, np.ndarray]:
         """The keys, a copy, of each of some rows that the piece holds, by row."""
-        if not len(self.rows):
-            return {}
-        at = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
-        held = np.flatnonzero(self.rows[at] == rows)
-        return {int(rows[i]): np.array(self.keys[self.offsets[at[i]] : self.offsets[at[i] + 1]]) for i in held}
+        held = np.intersect1d(rows, self.rows)
+        at = np.searchsorted(self.rows, held)
+        return {
+            int(row): np.array(self.keys[self.offsets[i] : self.offsets[i + 1]])
+            for row, i in zip(held, at, strict=True)
+        }
 
 
 def done(folder: Path, name: str) -> bool:
@@ -60,8 +61,9 @@ def save(folder: Path, name: str, partial: Partial, facts: dict[str, Any]) -> No
     """Write a finished piece; if another attempt has finished it already, that one stays."""
     scratch = folder / f".{name}-{secrets.token_hex(4)}"
     scratch.mkdir(parents=True)
-    for part, values in partial._asdict().items():
-        np.save(scratch / f"{part}.npy", values)
+    with open(scratch / "lists", "wb") as file:
+        for values, kind in (([len(partial.rows)], np.int64), *zip(partial, KINDS, strict=True)):
+            np.asarray(values, kind).tofile(file)
     (scratch / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
     try:
         os.rename(scratch, folder / name)
@@ -79,30 +81,16 @@ def facts(folder: Path, name: str) -> dict[str, Any]:
 
 def load(folder: Path, name: str) -> Partial:
     """A finished piece, memory-mapped."""
-    return Partial(*(_mapped(folder / name / f"{part}.npy") for part in Partial._fields))
+    words = np.asarray(np.memmap(folder / name / "lists", np.int64, "r"))
+    rows, offsets, keys = np.split(words, [1 + words[0], 2 + 2 * words[0]])
+    return Partial(rows[1:], offsets, keys.view(np.uint64))
 
 
-def joined(folder: Path, names: Iterable[str], start: int, stop: int) -> Lists:
+def joined(folder: Path, names: Sequence[str], start: int, stop: int) -> Lists:
     """Lists of the rows start..stop from several pieces, row by row; one piece is open at a time."""
-    lengths = np.zeros(stop - start, np.int64)
-    held: list[str] = []
-    for name in names:
-        piece = load(folder, name)
-        first, last = np.searchsorted(piece.rows, [start, stop])
-        if first < last:
-            lengths[piece.rows[first:last].astype(np.int64) - start] += np.diff(piece.offsets[first : last + 1])
-            held.append(name)
-    offsets = offsets_of(lengths)
+    # each is opened twice: lists that were kept from the first time would be held beside the joined ones
+    offsets = offsets_of(sum((load(folder, name).lengths(start, stop) for name in names), np.zeros(stop - start, int)))
     keys, end = np.empty(offsets[-1], np.uint64), offsets[:-1].copy()
-    for name in held:
-        lists = load(folder, name).lists(start, stop)
-        if lists is not None:
-            merge.append(*lists, end, keys)
+    for name in names:
+        merge.append(*load(folder, name).lists(start, stop), end, keys)
     return offsets, keys
-
-
-def _mapped(path: Path) -> np.ndarray:
-    try:
-        return np.asarray(np.load(path, mmap_mode="r"))
-    except ValueError:  # numpy cannot map an empty array
-        return np.load(path)

@@ -6,9 +6,10 @@ Tasks receive a `Search` of a few hundred bytes; codes, pair filter and lists ar
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,13 +20,17 @@ from skyhash.spark.neighbours.partial_lists import Partial
 from skyhash.spark.neighbours.task_memory import PeakMemory, note_memory_before
 from skyhash.topk.blocked import recall, tiles
 from skyhash.topk.blocked.search import BlockedSearch
-from skyhash.topk.candidates import merge
+from skyhash.topk.candidates import buffer, merge
 from skyhash.topk.exact.backend import Arithmetic
 from skyhash.topk.exact.knn import lists_of, retry_underfull
 from skyhash.topk.exact.limits import Sample, estimate_kth_similarity
 from skyhash.topk.exact.lookup import lookup
 from skyhash.topk.exact.tile_join import TileJoin
+from skyhash.topk.vectors.rows import Rows
 from skyhash.topk.vectors.similarity import WEIGHTS
+
+Piece = TypeVar("Piece")
+GROUPS_OF_BLOCKS = "groups_of_blocks.npy"
 
 
 @dataclass(frozen=True)
@@ -74,40 +79,58 @@ class Search:
     def span(self, block: int) -> tuple[int, int]:
         return block * self.block, min(self.codes.n, (block + 1) * self.block)
 
+    def queries(self, block: int) -> tuple[Rows, np.ndarray]:
+        """A block's codes, memory-mapped, and row numbers."""
+        start, stop = self.span(block)
+        return self.codes.rows().slice(start, stop), np.arange(start, stop, dtype=np.uint32)
 
-def estimate_limits(search: Search) -> Callable[[Iterable[int]], Iterator[Counts]]:
-    """Task over block numbers: estimate the limit of every query of a block, once for all pairs of blocks."""
+
+def estimate_limits(
+    search: Search, folder: Path, queries: Callable[[int], tuple[Rows, np.ndarray]]
+) -> Callable[[Iterable[int]], Iterator[Counts]]:
+    """Task over numbers of sets of queries: estimate the limit of every query, once for all rows it is compared with.
+
+    Parameters
+    ----------
+    search : Search
+    folder : Path
+        Of the pieces with the limits.
+    queries : callable
+        The codes and row numbers of a set.
+    """
 
     def estimate(numbers: Iterable[int]) -> Iterator[Counts]:
         note_memory_before()
-        rows, blocks = search.codes.rows(), list(numbers)
-        sample = Sample.draw(rows, search.k, search.seed)
+        sample = Sample.draw(search.codes.rows(), search.k, search.seed)
         prefilter = search.arithmetic.prefilter()
 
-        def one(at: int) -> tuple[Partial, Counts]:
-            start, stop = search.span(blocks[at])
-            own = np.arange(start, stop, dtype=np.uint32)
-            limits = estimate_kth_similarity(
-                rows.slice(start, stop), own, sample, prefilter, search.codes.pair_filter(), search.weights
-            )
+        def one(number: int) -> tuple[Partial, Counts]:
+            rows, own = queries(number)
+            pair_filter = search.codes.pair_filter()
+            limits = estimate_kth_similarity(rows, own, sample, prefilter, pair_filter, search.weights)
             return Partial(own, np.arange(len(own) + 1), limits), {}
 
-        yield _run_pieces(search, [f"limits-{block}" for block in blocks], one)
+        yield run_pieces(folder, numbers, limits_name, one)
 
     return estimate
 
 
-def limits_of(search: Search, block: int) -> np.ndarray:
-    """The estimated limits of a block's queries, uint64, a copy."""
-    return np.array(partial_lists.load(search.folder, f"limits-{block}").keys)
+def limits_name(number: int) -> str:
+    return f"limits-{number}"
+
+
+def limits_of(folder: Path, numbers: Iterable[int]) -> np.ndarray:
+    """The estimated limits of some sets of queries, uint64, a copy."""
+    parts = [np.array(partial_lists.load(folder, limits_name(number)).keys) for number in numbers]
+    return np.concatenate([np.empty(0, np.uint64), *parts])
 
 
 def score_pairs(search: Search) -> Callable[[Iterable[int]], Iterator[Counts]]:
     """Task over `pair_of` numbers: score each pair of rows once and save the lists of both sides; yields counts."""
 
     def score(numbers: Iterable[int]) -> Iterator[Counts]:
-        pairs = [pair_of(number, search.blocks) for number in numbers]
-        yield _run_pieces(search, [pair_name(*pair) for pair in pairs], lambda at: _score(search, *pairs[at]))
+        pairs = (pair_of(number, search.blocks) for number in numbers)
+        yield run_pieces(search.folder, pairs, pair_name, lambda pair: _score(search, *pair))
 
     return score
 
@@ -138,17 +161,21 @@ def total(counts: Iterable[Counts]) -> Counts:
     return totals
 
 
-def _run_pieces(search: Search, names: Sequence[str], run: Callable[[int], tuple[Partial, Counts]]) -> Counts:
-    """Run and save the pieces that are missing, each by its number; returns the counts of all."""
+def run_pieces(
+    folder: Path, pieces: Iterable[Piece], name_of: Callable[[Piece], str],
+    run: Callable[[Piece], tuple[Partial, Counts]],
+) -> Counts:  # fmt: skip
+    """Run and save the pieces that are missing; returns the counts of all."""
     counts: list[Counts] = []
-    for at, name in enumerate(names):
-        if partial_lists.done(search.folder, name):
+    for piece in pieces:
+        name = name_of(piece)
+        if partial_lists.done(folder, name):
             counts.append({"pieces_found": 1})
         else:
             with PeakMemory() as memory:
-                partial, facts = run(at)
-            partial_lists.save(search.folder, name, partial, facts | {PEAK: memory.mb})
-        counts.append(partial_lists.facts(search.folder, name))
+                partial, facts = run(piece)
+            partial_lists.save(folder, name, partial, facts | {PEAK: memory.mb})
+        counts.append(partial_lists.facts(folder, name))
     return total(counts)
 
 
@@ -157,7 +184,7 @@ def _score(search: Search, first: int, second: int) -> tuple[Partial, Counts]:
     spans = [search.span(block) for block in blocks]
     here = search.codes.read(spans)
     numbers = np.concatenate([np.arange(*span, dtype=np.uint32) for span in spans])
-    limits = np.concatenate([limits_of(search, block) for block in blocks])
+    limits = limits_of(search.folder, blocks)
     join = TileJoin(
         here, limits, search.arithmetic.prefilter(), search.k, numbers, search.codes.pair_filter(),
         search.weights, memory_mb=search.memory_mb // 2,
@@ -186,25 +213,33 @@ def search_groups(search: Search) -> Callable[[Iterable[int]], Iterator[Counts]]
             facts: Counts = {name: count - before[name] for name, count in job.counts().items()}
             return Partial(members[group][order], *lists), facts
 
-        numbers = list(groups)
-        yield _run_pieces(search, [group_name(group) for group in numbers], lambda at: one(numbers[at]))
+        yield run_pieces(search.folder, groups, group_name, one)
 
     return run
 
 
-def pair_name(first: int, second: int) -> str:
-    return f"pair-{min(first, second)}-{max(first, second)}"
+def pair_name(pair: tuple[int, int]) -> str:
+    return f"pair-{min(pair)}-{max(pair)}"
 
 
 def group_name(group: int) -> str:
     return f"group-{group}"
 
 
+def store_groups_of_blocks(search: Search) -> None:
+    """Note which groups hold rows of which block, so that a merge opens no other piece: bool (blocks, groups)."""
+    held = np.zeros((search.blocks, search.groups), np.bool_)
+    for group, rows in enumerate(tiles.groups(hash_tables.load(search.tables)[0], search.block)):
+        held[rows // search.block, group] = True
+    np.save(search.folder / GROUPS_OF_BLOCKS, held)
+
+
 def pieces_of(search: Search, block: int) -> list[str]:
-    """Names of the pieces that may hold lists of a block's queries."""
+    """Names of the pieces that hold lists of a block's queries."""
     if search.tables:
-        return [group_name(group) for group in range(search.groups)]
-    return [pair_name(block, other) for other in range(search.blocks)]
+        held = np.load(search.folder / GROUPS_OF_BLOCKS, mmap_mode="r")[block]
+        return [group_name(int(group)) for group in np.flatnonzero(held)]
+    return [pair_name((block, other)) for other in range(search.blocks)]
 
 
 def merged(search: Search, block: int) -> tuple[merge.Lists, int]:
@@ -213,10 +248,10 @@ def merged(search: Search, block: int) -> tuple[merge.Lists, int]:
     lists = partial_lists.joined(search.folder, pieces_of(search, block), start, stop)
     if search.tables:
         return lists, 0  # each query belongs to one group
+    best, limits = buffer.best(*lists, search.k), limits_of(search.folder, [block])
     return retry_underfull(
-        search.codes.rows(), np.arange(start, stop), merge.best(*lists, search.k), limits_of(search, block), search.k,
-        search.codes.pair_filter(), search.weights,
-    )  # fmt: skip
+        search.codes.rows(), np.arange(start, stop), best, limits, search.k, search.codes.pair_filter(), search.weights
+    )
 
 
 def recall_of(search: Search) -> Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]]:
@@ -226,13 +261,13 @@ def recall_of(search: Search) -> Callable[[Iterable[np.ndarray]], Iterator[np.nd
         for rows in parts:
             exact = lookup(search.codes.rows(), rows, search.k, search.codes.pair_filter(), search.weights)
             listed: dict[int, np.ndarray] = {}
-            for piece in pieces_of(search, 0):
+            for piece in {piece for block in np.unique(rows // search.block) for piece in pieces_of(search, block)}:
                 listed |= partial_lists.load(search.folder, piece).of_rows(rows)
             missing = [int(row) for row in rows if int(row) not in listed]
             if missing:
                 raise DataLoss(f"row {missing[0]} of the codes: no list in any piece of the search")
             lists = [listed[int(row)] for row in rows]
-            found = merge.offsets_of(np.array([len(one) for one in lists], np.int64)), np.concatenate(lists)
+            found = buffer.offsets_of(np.array([len(one) for one in lists], np.int64)), np.concatenate(lists)
             yield recall.per_query(found, exact)
 
     return measure

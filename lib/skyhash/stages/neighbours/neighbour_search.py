@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 ABANDONED_SECONDS = 86400.0
 # version of the files in the work folder; raised when an interrupted run of older code cannot be continued
-WORK_FORM = 5
+WORK_FORM = 6
 
 PAIRS_FILE = "file of category pairs"
 

@@ -27,6 +27,7 @@ from skyhash.config import Config
 from skyhash.errors import InputError
 from skyhash.job_settings import NeighbourSettings
 from skyhash.locations import Location
+from skyhash.spark.session import unlogged
 from skyhash.spark.storage.store import Store
 from skyhash.stages.models import models
 from skyhash.stages.neighbours.neighbour_search import Input, search
@@ -98,7 +99,7 @@ def run_vectors(
         There is no such table, it lacks a column, or its codes cannot be compared.
     """
     report = Report("neighbours")
-    with _readable(vectors):
+    with _readable(vectors), unlogged(spark):
         table, content = _open(spark, Location(vectors, storage))
     store = Store(spark, out, format, work, storage)
     if "code" in table.columns and dict(table.dtypes)["code"] == "binary" and settings.metric != "hamming":

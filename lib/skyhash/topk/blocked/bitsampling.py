@@ -9,26 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from skyhash.topk.vectors.rows import Rows
-
 DRAWN = 8  # bits tried per split
-
-
-def assign(rows: Rows, size: int, seed: int) -> NDArray[np.int32]:
-    """Bucket of every row, int32 (n,): buckets are split until they hold at most `size` rows, or equal codes."""
-    draw = np.random.default_rng(seed)
-    codes = rows.values.view(np.uint8)
-    found = np.empty(len(rows), dtype=np.int32)
-    waiting, count = [np.arange(len(rows))], 0
-    while waiting:
-        members = waiting.pop()
-        upper = halve(codes[members], rows.dimensions, draw) if len(members) > size else None
-        if upper is None:
-            found[members] = count
-            count += 1
-        else:
-            waiting += [members[upper], members[~upper]]
-    return found
 
 
 def halve(codes: NDArray[np.uint8], bits: int, draw: np.random.Generator) -> NDArray[np.bool_] | None:

@@ -83,41 +83,40 @@ def build(rows: Rows, size: int, seed: int) -> Buckets:
     """
     count = max(1, round(len(rows) / size))
     if rows.metric == "hamming":
-        found = bitsampling.assign(rows, size, seed)
+        members = [np.arange(len(rows))]
+        parts, duplicate_group = _split(rows, members, size, 2 * size, np.random.default_rng(seed))
     else:
         found = hyperplanes.assign(rows, hyperplanes.centroids_of(rows, count, seed))
-    order = np.argsort(found, kind="stable")
-    members = np.split(order, np.flatnonzero(np.diff(found[order])) + 1)
-    draw = np.random.default_rng([seed, 1])
-    parts, duplicate_group = _split(rows, members, 2 * size, draw)
+        order = np.argsort(found, kind="stable")
+        members = np.split(order, np.flatnonzero(np.diff(found[order])) + 1)
+        parts, duplicate_group = _split(rows, members, 2 * size, 2 * size, np.random.default_rng([seed, 1]))
     parts, duplicate_group = _merge(rows, parts, duplicate_group, max(1, size // 4), 2 * size)
     return _ordered(rows, parts, duplicate_group)
 
 
 def _split(
-    rows: Rows, members: list[NDArray[np.int64]], most: int, draw: np.random.Generator
+    rows: Rows, members: list[NDArray[np.int64]], wanted: int, most: int, draw: np.random.Generator
 ) -> tuple[list[NDArray[np.int64]], list[int]]:
+    """Buckets of at most `wanted` rows, or equal codes, at most `most` of them; and each one's duplicate group."""
     done: list[NDArray[np.int64]] = []
     duplicate_group: list[int] = []
     groups = 0
     waiting = members[::-1]
     while waiting:
         part = waiting.pop()
-        if len(part) <= most:
-            done.append(part)
-            duplicate_group.append(-1)
-            continue
-        if rows.metric == "hamming":
+        if len(part) <= wanted:
+            upper = None
+        elif rows.metric == "hamming":
             upper = bitsampling.halve(rows.values.view(np.uint8)[part], rows.dimensions, draw)
         else:
             upper = hyperplanes.halve(hyperplanes.coordinates(rows, part), draw)
-        if upper is None:
-            cuts = np.array_split(part, -(-len(part) // most))
-            done += cuts
-            duplicate_group += [groups] * len(cuts)
-            groups += 1
-        else:
+        if upper is not None:
             waiting += [part[upper], part[~upper]]
+            continue
+        cuts = np.array_split(part, -(-len(part) // most))
+        done += cuts
+        duplicate_group += [groups if len(cuts) > 1 else -1] * len(cuts)
+        groups += len(cuts) > 1
     return done, duplicate_group
 
 

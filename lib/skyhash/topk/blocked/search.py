@@ -17,9 +17,8 @@ from skyhash.topk.blocked import tiles
 from skyhash.topk.blocked.tune import HashTable
 from skyhash.topk.candidates import keys, merge
 from skyhash.topk.exact.backend import Arithmetic
-from skyhash.topk.exact.knn import lists_of
+from skyhash.topk.exact.knn import better_lists, lists_of
 from skyhash.topk.exact.limits import Sample, estimate_kth_similarity
-from skyhash.topk.exact.lookup import lookup
 from skyhash.topk.exact.tile_join import TileJoin
 from skyhash.topk.filters import short_lists
 from skyhash.topk.filters.pair_filter import NO_FILTER, PairFilter
@@ -107,15 +106,10 @@ class BlockedSearch:
         for start in range(m + step, len(numbers), step):
             more = self._join(group, numbers[start : start + step], limits, first=False)
             lists = merge.merge([lists, more], self.k)
-        better = []
-        if len(zero):
-            better.append((zero, merge.zero_lists(group[zero].astype(np.int64), n, self.k, self.pair_filter)))
         short = np.setdiff1d(self._short(group, np.diff(lists[0])), zero)
-        if len(short):
-            self.fallbacks += len(short)
-            self.pairs_scored += len(short) * (n - 1)
-            again = lookup(self.rows, group[short], self.k, self.pair_filter, self.weights, self.threads)
-            better.append((short, again))
+        self.fallbacks += len(short)
+        self.pairs_scored += len(short) * (n - 1)
+        better = better_lists(self.rows, group, short, zero, self.k, self.pair_filter, self.weights, self.threads)
         return merge.replace(lists, better, order)
 
     def _rows_at_once(self, m: int) -> int:
@@ -166,9 +160,3 @@ class BlockedSearch:
             return short
         possible = short_lists.at_most(self.pair_filter, len(self.rows), group[short].astype(np.int64))
         return short[lengths[short] < np.minimum(self.k, possible)]
-
-
-def search(job: BlockedSearch, most_rows: int) -> Iterator[tuple[NDArray[np.uint32], merge.Lists]]:
-    """Lists of all rows, group after group: the group's row numbers and their lists."""
-    for group in job.groups(most_rows):
-        yield group, job.search(group)

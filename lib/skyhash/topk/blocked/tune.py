@@ -25,6 +25,8 @@ EXPLORED = 32_768  # rows of the sample on which sizes are compared
 HITS_PER_BUCKET = 500
 VALIDATION_QUERIES = 1000
 NONE = np.empty(0, np.int64)
+# fixed: costs measured on the machine could choose other hash tables in every build, which would give other lists
+PAIR_SECONDS, BUCKET_SECONDS = 1e-9, 2e-4
 SAFETY = 2.33  # standard errors subtracted from the validation recall: a one-sided 99 % confidence bound
 
 
@@ -84,29 +86,17 @@ class Tuned:
         }
 
 
-@dataclass(frozen=True)
-class Costs:
-    """Seconds per pair scored, and per bucket with its probes.
-
-    The jobs use the defaults: costs measured on the machine could choose other hash tables in every build, which would
-    give other lists.
-    """
-
-    pair: float = 1e-9
-    bucket: float = 2e-4
-
-
 def tune(
     rows: Rows,
     k: int,
     pair_filter: PairFilter,
     recall: float,
     seed: int,
-    costs: Costs = Costs(),
     tables: int = 0,
     probes_each: int = 0,
     sizes: tuple[int, ...] = (),
     held_out: NDArray[np.int64] = NONE,
+    bucket_seconds: float = BUCKET_SECONDS,
 ) -> Tuned:
     """Hash all rows and choose hash tables and probes.
 
@@ -118,18 +108,19 @@ def tune(
     recall : float
         Target mean recall@k.
     seed : int
-    costs : Costs
     tables, probes_each : int
         Fixed number of hash tables, or of partners per bucket (itself counted); 0 = tuned.
     sizes : tuple of int
         Bucket sizes to try; () = `SIZES`, compared on a sample of the rows where there are many.
     held_out : int64
         Rows that are not used as queries, because the recall of the finished lists is measured on them.
+    bucket_seconds : float
+        Cost of a bucket with its probes.
     """
     n = len(rows)
     tried: tuple[dict[str, float], ...] = ()
     if not sizes and n > 2 * EXPLORED:
-        size, number, tried = explore(rows, k, pair_filter, recall, seed, costs, tables, held_out)
+        size, number, tried = explore(rows, k, pair_filter, recall, seed, tables, held_out)
         sizes, tables = (size,), tables or number
     wanted = sizes or tuple(size for size in SIZES if n >= 8 * size) or (max(1, n // 8),)
     validation = sample_neighbours(
@@ -147,7 +138,7 @@ def tune(
                 continue
             choice, reached = _choose(made, validation, recall, probes_each)
             pairs = sum(table.pairs for table in choice)
-            seconds = pairs * costs.pair + sum(len(table.buckets) for table in choice) * costs.bucket
+            seconds = pairs * PAIR_SECONDS + sum(len(table.buckets) for table in choice) * bucket_seconds
             tried += ({"rows": n, "size": size, "tables": number, "pairs": pairs, "seconds": seconds},)
             here = Tuned(choice, reached, seconds, ())
             if best is None or _order(here, recall) < _order(best, recall):
@@ -159,7 +150,7 @@ def tune(
 
 
 def explore(
-    rows: Rows, k: int, pair_filter: PairFilter, recall: float, seed: int, costs: Costs = Costs(), tables: int = 0,
+    rows: Rows, k: int, pair_filter: PairFilter, recall: float, seed: int, tables: int = 0,
     held_out: NDArray[np.int64] = NONE,
 ) -> tuple[int, int, tuple[dict[str, float], ...]]:  # fmt: skip
     """Best bucket size and number of hash tables, by tuning on a sample of the rows.
@@ -182,10 +173,10 @@ def explore(
         take_rows(pair_filter, part),
         recall,
         seed,
-        Costs(costs.pair, costs.bucket / shrink**2),
         tables,
         sizes=tuple(max(4, round(size / shrink)) for size in SIZES),
         held_out=np.flatnonzero(np.isin(part, held_out, assume_unique=True)),
+        bucket_seconds=BUCKET_SECONDS / shrink**2,
     )
     tried = tuple(
         {**one, "size": one["size"] * shrink, "pairs": one["pairs"] * shrink**2, "seconds": one["seconds"] * shrink**2}

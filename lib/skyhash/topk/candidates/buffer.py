@@ -66,8 +66,11 @@ class CandidateBuffer:
 
     def keep_best(self, k: int, limits: NDArray[np.uint64]) -> None:
         """Keep the k best candidates of each query and lower the query's limit to the k-th key, in place."""
-        offsets, keys = grouped(self.chunks(), 0, len(limits))
-        self.full = [_best(offsets, sort_rows(offsets, keys), k, limits)]
+        ends, keys = best(*grouped(self.chunks(), 0, len(limits)), k)
+        lengths = np.diff(ends)
+        full = np.flatnonzero(lengths == k)
+        limits[full] = np.minimum(limits[full], keys[ends[full + 1] - 1])
+        self.full = [(np.repeat(np.arange(len(limits), dtype=np.uint32), lengths), keys.copy())]
         self.count[0] = 0
 
     def clear(self) -> None:
@@ -88,7 +91,7 @@ def grouped(chunks: Iterable[Chunk], start: int, stop: int) -> tuple[NDArray[np.
     counts = np.zeros(stop - start, np.int64)
     for slots, _ in listed:
         _count(slots, start, counts)
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    offsets = offsets_of(counts)
     keys = np.empty(offsets[-1], np.uint64)
     end = offsets[:-1].copy()
     for slots, found in listed:
@@ -96,16 +99,21 @@ def grouped(chunks: Iterable[Chunk], start: int, stop: int) -> tuple[NDArray[np.
     return offsets, keys
 
 
-def sort_rows(offsets: NDArray[np.int64], keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Sort each list's keys in place, best first; returns them."""
+def offsets_of(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Offsets (m + 1,) of m lists of these lengths."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+
+
+def best(offsets: NDArray[np.int64], keys: NDArray[np.uint64], k: int) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """The k best distinct keys of each list, best first, as offsets and keys; sorts and cuts in place."""
     for start, stop in pairwise(offsets.tolist()):
         keys[start:stop].sort()
-    return keys
+    found: tuple[NDArray[np.int64], NDArray[np.uint64]] = _cut(offsets, keys, k)
+    return found
 
 
 @compiled
-def cut(offsets, keys, k):
-    """Keep the first k distinct keys of every sorted list, moved together in place; returns offsets and keys."""
+def _cut(offsets, keys, k):
     ends = np.zeros_like(offsets)
     end = 0
     for row in range(len(offsets) - 1):
@@ -136,11 +144,3 @@ def _scatter(slots, found, start, end, keys):
         if 0 <= slot < len(end):
             keys[end[slot]] = found[entry]
             end[slot] += 1
-
-
-def _best(offsets: NDArray[np.int64], keys: NDArray[np.uint64], k: int, limits: NDArray[np.uint64]) -> Chunk:
-    ends, best = cut(offsets, keys, k)
-    lengths = np.diff(ends)
-    full = np.flatnonzero(lengths == k)
-    limits[full] = np.minimum(limits[full], best[ends[full + 1] - 1])
-    return np.repeat(np.arange(len(lengths), dtype=np.uint32), lengths), best.copy()

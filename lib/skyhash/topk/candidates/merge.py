@@ -9,15 +9,10 @@ from numpy.typing import NDArray
 
 from skyhash.compiled import compiled
 from skyhash.topk.candidates import keys as _keys
-from skyhash.topk.candidates.buffer import cut, sort_rows
+from skyhash.topk.candidates.buffer import best, offsets_of
 from skyhash.topk.filters.pair_filter import PairFilter, addresses_of, permitted
 
 Lists = tuple[NDArray[np.int64], NDArray[np.uint64]]  # offsets (m + 1,), keys (offsets[-1],)
-
-
-def offsets_of(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Offsets (m + 1,) of m lists of these lengths."""
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
 
 
 def merge(parts: Sequence[Lists], k: int) -> Lists:
@@ -30,12 +25,6 @@ def merge(parts: Sequence[Lists], k: int) -> Lists:
     k : int
     """
     return best(*join(parts), k)
-
-
-def best(offsets: NDArray[np.int64], keys: NDArray[np.uint64], k: int) -> Lists:
-    """The k best entries of each list, best first, without duplicates; sorts and cuts in place."""
-    found: Lists = cut(offsets, sort_rows(offsets, keys), k)
-    return found
 
 
 def join(parts: Sequence[Lists]) -> Lists:
@@ -63,35 +52,6 @@ def concat(parts: Sequence[Lists]) -> Lists:
     return offsets_of(lengths), np.concatenate([found for _, found in parts])
 
 
-def gather(lists: Sequence[Lists], which: NDArray[np.integer], rows: NDArray[np.integer]) -> Lists:
-    """Lists selected from several sets: the i-th is list ``rows[i]`` of ``lists[which[i]]``."""
-    lengths = np.zeros(len(rows), np.int64)
-    for number, (offsets, _) in enumerate(lists):
-        own = which == number
-        lengths[own] = np.diff(offsets)[rows[own]]
-    begins = offsets_of(lengths)
-    joined = np.empty(begins[-1], np.uint64)
-    for number, (offsets, found) in enumerate(lists):
-        own = np.flatnonzero(which == number)
-        _copy(offsets, found, np.ascontiguousarray(rows[own], np.int64), begins[own], joined)
-    return begins, joined
-
-
-@compiled
-def _copy(offsets, found, rows, begins, joined):
-    for i in range(len(rows)):
-        end = begins[i]
-        for at in range(offsets[rows[i]], offsets[rows[i] + 1]):
-            joined[end] = found[at]
-            end += 1
-
-
-def keep(lists: Lists, which: NDArray[np.bool_]) -> Lists:
-    """Lists with those cut to nothing that are not in `which`, bool (m,)."""
-    lengths = np.diff(lists[0])
-    return offsets_of(np.where(which, lengths, 0)), lists[1][np.repeat(which, lengths)]
-
-
 def replace(
     lists: Lists, better: Sequence[tuple[NDArray[np.int64], Lists]], order: NDArray[np.int64] | None = None
 ) -> Lists:
@@ -107,13 +67,28 @@ def replace(
     """
     if not better and order is None:
         return lists
-    rows = np.arange(len(lists[0]) - 1)
+    every = [lists, *(new for _, new in better)]
+    lengths, rows = np.diff(lists[0]), np.arange(len(lists[0]) - 1)
     which = np.zeros(len(rows), np.int8)
-    for number, (at, _) in enumerate(better, start=1):
-        rows[at], which[at] = np.arange(len(at)), number
+    for number, (at, (offsets, _)) in enumerate(better, start=1):
+        lengths[at], rows[at], which[at] = np.diff(offsets), np.arange(len(at)), number
     if order is not None:
-        rows, which = rows[order], which[order]
-    return gather([lists, *(new for _, new in better)], which, rows)
+        lengths, rows, which = lengths[order], rows[order], which[order]
+    begins = offsets_of(lengths)
+    joined = np.empty(begins[-1], np.uint64)
+    for number, (offsets, found) in enumerate(every):
+        own = np.flatnonzero(which == number)
+        _copy(offsets, found, rows[own], begins[own], joined)
+    return begins, joined
+
+
+@compiled
+def _copy(offsets, found, rows, begins, joined):
+    for i in range(len(rows)):
+        end = begins[i]
+        for at in range(offsets[rows[i]], offsets[rows[i] + 1]):
+            joined[end] = found[at]
+            end += 1
 
 
 def decode(keys: NDArray[np.uint64], ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 
 from skyhash.errors import ConfigError
-from skyhash.topk.candidates import keys
 from skyhash.topk.exact import limits as _limits
 from skyhash.topk.exact.prefilter import BitPrefilter, NumpyPrefilter
-from skyhash.topk.exact.tile_join import TileJoin, tile_rows
-from skyhash.topk.threads import single_threaded
+from skyhash.topk.exact.tile_join import TileJoin
 from skyhash.topk.vectors.rows import Rows
 
 NAMES = ("auto", "numpy", "torch", "bfloat16", "cuda")
@@ -127,24 +125,13 @@ def measure(rows: Rows, k: int, seed: int = 0) -> Arithmetic:
 
 
 def _seconds_per_pair(probe: Rows, limits: np.ndarray, k: int, name: str) -> float:
-    prefilter = make_prefilter(name)
-    side = tile_rows(probe.values.strides[0])
-    join = TileJoin(probe, limits, prefilter, k)
-    left, right = join.operands.left[:side], join.operands.right[:side]
-    scratch = prefilter.scratch(side * side)
+    join = TileJoin(probe, limits, make_prefilter(name), k)
 
     def run() -> None:
         join.buffers.clear()
         join.run([(slice(0, PROBE), slice(PROBE, None))])
 
-    with single_threaded():
-        product = _best_of(lambda: prefilter.product(left, right, scratch)) / (len(left) * len(right))
-        # time of rescoring and keeping: the difference to a search whose limits accept nothing
-        with_survivors = _best_of(run)
-        join.limits[:] = keys.REJECT_ALL
-        join.refresh()
-        without = _best_of(run)
-    return product + max(0.0, with_survivors - without) / (PROBE * PROBE)
+    return _best_of(run) / (PROBE * PROBE)
 
 
 def _best_of(action: Callable[[], Any], times: int = 6) -> float:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from skyhash.compiled import compiled
 from skyhash.topk.candidates import keys
-from skyhash.topk.candidates.merge import Lists, concat, offsets_of
+from skyhash.topk.candidates.buffer import offsets_of
+from skyhash.topk.candidates.merge import Lists, concat
 from skyhash.topk.candidates.stored import StoredLists
 from skyhash.topk.exact.knn import lists_of
 from skyhash.topk.exact.tile_join import TileJoin
@@ -76,7 +77,7 @@ def extend(
     new_limits : uint64 (a,)
         Their limits (`estimate_kth_similarity`).
     k : int
-    prefilter : Prefilter
+    prefilter : NumpyPrefilter
         Does not change the result.
     pair_filter, weights, memory_mb
         See `TileJoin`.

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from skyhash.errors import ConfigError
 from skyhash.topk.candidates import keys, merge
-from skyhash.topk.candidates.buffer import cut, grouped, sort_rows
+from skyhash.topk.candidates.buffer import best, grouped
 from skyhash.topk.exact import limits as _limits
 from skyhash.topk.exact.backend import Arithmetic, choose
 from skyhash.topk.exact.lookup import lookup
@@ -116,8 +116,7 @@ def lists_of(join: TileJoin, k: int, slots: int = SLOTS, threads: int = 1) -> It
     chunks = [chunk for buffer in join.buffers for chunk in buffer.chunks()]
 
     def some(span: tuple[int, int]) -> merge.Lists:
-        offsets, found = grouped(chunks, *span)
-        return cut(offsets, sort_rows(offsets, found), k)
+        return best(*grouped(chunks, *span), k)
 
     parts = spans(0, len(join.rows), -(-slots // threads))
     yield from map(some, parts) if threads == 1 else for_each(some, list(parts), threads)
@@ -154,9 +153,18 @@ def retry_underfull(
     """
     short = np.flatnonzero((np.diff(lists[0]) < k) & (limits != keys.NO_LIMIT) & (limits != keys.REJECT_ALL))
     zero = np.flatnonzero(limits == keys.REJECT_ALL)
+    better = better_lists(archive, numbers, short, zero, k, pair_filter, weights, threads)
+    return merge.replace(lists, better), len(short)
+
+
+def better_lists(
+    archive: Rows, numbers: NDArray[np.integer], short: NDArray[np.int64], zero: NDArray[np.int64], k: int,
+    pair_filter: PairFilter, weights: tuple[float, float, float], threads: int,
+) -> list[tuple[NDArray[np.int64], merge.Lists]]:  # fmt: skip
+    """Lists of the queries at some positions of `numbers`, for `merge.replace`: `short` by `lookup`, `zero` codes."""
     better = []
     if len(short):
         better.append((short, lookup(archive, numbers[short], k, pair_filter, weights, threads)))
     if len(zero):
         better.append((zero, merge.zero_lists(numbers[zero].astype(np.int64), len(archive), k, pair_filter)))
-    return merge.replace(lists, better), len(short)
+    return better

@@ -89,7 +89,7 @@ def estimate_kth_similarity(
     numbers : uint32 (m,)
         Their row numbers in the archive.
     sample : Sample
-    prefilter : Prefilter
+    prefilter : NumpyPrefilter
         Computes the products.
     pair_filter : PairFilter
     weights : three floats

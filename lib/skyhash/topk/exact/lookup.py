@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from skyhash.compiled import compiled
 from skyhash.errors import ConfigError
 from skyhash.topk.candidates import keys
-from skyhash.topk.candidates.merge import Lists, concat, offsets_of
+from skyhash.topk.candidates.buffer import offsets_of
+from skyhash.topk.candidates.merge import Lists, concat
 from skyhash.topk.candidates.select import keep_smallest
 from skyhash.topk.filters.pair_filter import NO_FILTER, PairFilter, addresses_of, permitted
 from skyhash.topk.threads import for_each

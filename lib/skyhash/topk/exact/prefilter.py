@@ -14,7 +14,7 @@ rounding preserves order.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,38 +42,6 @@ class Operands:
     right: Any
     lengths: NDArray[np.float64]
     lost: NDArray[np.float64]
-
-
-class Prefilter(Protocol):
-    """One arithmetic for tiles of scores.
-
-    Attributes
-    ----------
-    kind : int
-        Type of the scores: `rescore.FLOAT32`, `BFLOAT16` or `BITS`.
-    on_device : bool
-        Tiles stay on a GPU; `surviving_pairs` and `load` are then used.
-    """
-
-    kind: int
-    on_device: bool
-
-    def operands(self, rows: Rows, centre: NDArray[np.float32]) -> Operands: ...
-    def take(self, operands: Operands, rows: NDArray[np.int64]) -> Operands:
-        """The operands of some rows."""
-        ...
-
-    def scratch(self, cells: int) -> Any:
-        """Memory for a tile of `cells` scores, with 64 more readable after it."""
-        ...
-
-    def product(self, left: Any, right: Any, scratch: Any) -> int:
-        """Write the tile of scores into `scratch`; returns its address."""
-        ...
-
-    def thresholds(self, required: NDArray[np.float64], operands: Operands) -> NDArray[np.float32]:
-        """The lowest score of each row for which the exact product may be `required`."""
-        ...
 
 
 def centre_of(rows: Rows) -> NDArray[np.float32]:
@@ -141,33 +109,50 @@ def round_down(values: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 class NumpyPrefilter:
-    """Float32 products by numpy's BLAS."""
+    """Float32 products by numpy's BLAS. Other arithmetics are derived from it.
+
+    Attributes
+    ----------
+    kind : int
+        Type of the scores: `rescore.FLOAT32`, `BFLOAT16` or `BITS`.
+    on_device : bool
+        Tiles stay on a GPU; `surviving_pairs` and `load` are then used.
+    """
 
     kind = FLOAT32
     on_device = False
 
+    def load(self, values: NDArray) -> Any:
+        """An array in the form that `product` reads."""
+        return values
+
     def operands(self, rows: Rows, centre: NDArray[np.float32]) -> Operands:
-        values: Any = np.asarray(rows.values)
         lost = np.zeros(len(rows))
         if rows.metric != "euclidean":
+            values = self.load(np.asarray(rows.values))
             return Operands(values, values, rows.norms, lost)
-        left, right, lengths = centred(values, centre)
-        return Operands(left, right, lengths, lost)
+        left, right, lengths = centred(np.asarray(rows.values), centre)
+        return Operands(self.load(left), self.load(right), lengths, lost)
 
     def take(self, operands: Operands, rows: NDArray[np.int64]) -> Operands:
-        left = operands.left[rows]
-        right = left if operands.right is operands.left else operands.right[rows]
+        """The operands of some rows."""
+        part = self.load(rows)
+        left = operands.left[part]
+        right = left if operands.right is operands.left else operands.right[part]
         return Operands(left, right, operands.lengths[rows], operands.lost[rows])
 
-    def scratch(self, cells: int) -> NDArray[np.float32]:
+    def scratch(self, cells: int) -> Any:
+        """Memory for a tile of `cells` scores, with 64 more readable after it."""
         return np.zeros(cells + 64, np.float32)
 
     def product(self, left: Any, right: Any, scratch: Any) -> int:
+        """Write the tile of scores into `scratch`; returns its address."""
         tile = scratch[: len(left) * len(right)].reshape(len(left), len(right))
         np.dot(left, right.T, out=tile)
         return int(scratch.ctypes.data)
 
     def thresholds(self, required: NDArray[np.float64], operands: Operands) -> NDArray[np.float32]:
+        """The lowest score of each row for which the exact product may be `required`."""
         return round_down(required - slack(operands, operands.left.shape[1]))
 
 
@@ -189,11 +174,10 @@ def centred(
     return left, right, lengths
 
 
-class BitPrefilter:
+class BitPrefilter(NumpyPrefilter):
     """No prefilter: Hamming distances of binary codes are counted by `rescore`."""
 
     kind = BITS
-    on_device = False
 
     def operands(self, rows: Rows, centre: NDArray[np.float32]) -> Operands:
         return self._of(np.asarray(rows.values))
@@ -211,6 +195,3 @@ class BitPrefilter:
 
     def product(self, left: Any, right: Any, scratch: Any) -> int:
         return 0
-
-    def thresholds(self, required: NDArray[np.float64], operands: Operands) -> NDArray[np.float32]:
-        return np.empty(0, np.float32)

@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skyhash.topk.exact.prefilter import NumpyPrefilter, Operands, U, centred, round_down, slack
-from skyhash.topk.exact.rescore import BFLOAT16, FLOAT32
+from skyhash.topk.exact.rescore import BFLOAT16
 from skyhash.topk.vectors.rows import CHUNK, Rows
 
 
-class TorchPrefilter:
+class TorchPrefilter(NumpyPrefilter):
     """Float32 products by torch's BLAS on the CPU, or on a device."""
-
-    kind = FLOAT32
 
     def __init__(self, device: str = "cpu"):
         import torch
@@ -23,24 +21,9 @@ class TorchPrefilter:
         self.torch, self.device = torch, torch.device(device)
         self.on_device = device != "cpu"
 
-    def operands(self, rows: Rows, centre: NDArray[np.float32]) -> Operands:
-        values: Any = np.asarray(rows.values)
-        lost = np.zeros(len(rows))
-        if rows.metric != "euclidean":
-            tensor = self.load(values)
-            return Operands(tensor, tensor, rows.norms, lost)
-        left, right, lengths = centred(values, centre)
-        return Operands(self.load(left), self.load(right), lengths, lost)
-
-    def load(self, values: NDArray[np.float32]) -> Any:
+    def load(self, values: NDArray) -> Any:
         """A tensor of the values, on the device."""
         return self.torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
-
-    def take(self, operands: Operands, rows: NDArray[np.int64]) -> Operands:
-        index = self.torch.from_numpy(rows).to(self.device)
-        left = operands.left[index]
-        right = left if operands.right is operands.left else operands.right[index]
-        return Operands(left, right, operands.lengths[rows], operands.lost[rows])
 
     def scratch(self, cells: int) -> Any:
         return self.torch.zeros(cells + 64, dtype=self.torch.float32, device=self.device)
@@ -49,8 +32,6 @@ class TorchPrefilter:
         tile = scratch[: len(left) * len(right)].view(len(left), len(right))
         self.torch.mm(left, right.T, out=tile)
         return int(scratch.data_ptr())
-
-    thresholds = NumpyPrefilter.thresholds
 
     def surviving_pairs(self, left: Any, right: Any, scratch: Any, rows: Any, columns: Any) -> tuple[NDArray, NDArray]:
         """Pairs of a tile whose score is at least either threshold: int64 row and column numbers within the tile.

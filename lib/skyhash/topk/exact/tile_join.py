@@ -58,7 +58,7 @@ class TileJoin:
     limits : uint64 (m,)
         A candidate is accepted when its key is at most its query's limit: `keys.NO_LIMIT` accepts everything, a row
         with `keys.REJECT_ALL` is no query. Lowered in place when candidates are compacted.
-    prefilter : Prefilter
+    prefilter : NumpyPrefilter
         Does not change the result.
     k : int
         Length of the lists, for compaction.
@@ -169,19 +169,20 @@ class TileJoin:
     def _tile_rows(self, group: RowSelection) -> TileRows:
         assert self.numbers is not None
         if isinstance(group, slice):
-            start, stop, _ = group.indices(len(self.rows))
+            operands, (start, stop, _) = self.operands, group.indices(len(self.rows))
             every = np.arange(len(self.rows), dtype=np.uint32)
-            return TileRows.of(
-                self.operands, start, stop, self.rows.values, self.numbers, every, self.norms, self.thresholds,
-                self.radii,
+            arrays = (self.rows.values, self.numbers, every, self.norms, self.thresholds, self.radii)
+        else:
+            rows = np.ascontiguousarray(group, np.int64)
+            operands, start, stop = self.prefilter.take(self.operands, rows), 0, len(rows)
+            thresholds = np.append(self.thresholds[rows], np.full(PADDING, np.inf, np.float32))
+            radii = np.append(self.radii[rows], np.full(PADDING, -1))
+            arrays = (
+                self.rows.values[rows], self.numbers[rows], rows.astype(np.uint32), self.norms[rows], thresholds, radii
             )  # fmt: skip
-        rows = np.ascontiguousarray(group, np.int64)
-        thresholds = np.append(self.thresholds[rows], np.full(PADDING, np.inf, np.float32))
-        radii = np.append(self.radii[rows], np.full(PADDING, -1))
-        return TileRows.of(
-            self.prefilter.take(self.operands, rows), 0, len(rows), self.rows.values[rows], self.numbers[rows],
-            rows.astype(np.uint32), self.norms[rows], thresholds, radii,
-        )  # fmt: skip
+        address = [array.ctypes.data for array in arrays]
+        columns = operands.right.ctypes.data if self.settings.kind == rescore.BITS else 0
+        return TileRows(operands, start, stop, rescore.TileSide(address[0], columns, *address[1:]), arrays)
 
     def _drain(self, tiles: Iterator[Tile], failures: list[BaseException]) -> None:
         """Work of one thread: process tiles until none is left."""
@@ -255,20 +256,15 @@ class TileRows:
     start: int
     stop: int
     side: rescore.TileSide
-    thresholds: NDArray[np.float32]
-    norms: NDArray[np.float64]
     arrays: tuple[NDArray[Any], ...]
 
-    @classmethod
-    def of(
-        cls, operands: Operands, start: int, stop: int, values: NDArray, numbers: NDArray, slots: NDArray,
-        norms: NDArray, thresholds: NDArray, radii: NDArray,
-    ) -> TileRows:  # fmt: skip
-        arrays = (values, numbers, slots, norms, thresholds, radii)
-        columns = operands.right.ctypes.data if values.dtype == np.uint64 else 0
-        address = [array.ctypes.data for array in arrays]
-        side = rescore.TileSide(address[0], columns, *address[1:])
-        return cls(operands, start, stop, side, thresholds, norms, arrays)
+    @property
+    def norms(self) -> NDArray[np.float64]:
+        return self.arrays[3]
+
+    @property
+    def thresholds(self) -> NDArray[np.float32]:
+        return self.arrays[4]
 
 
 def spans(start: int, stop: int, step: int) -> Iterator[tuple[int, int]]:

@@ -24,6 +24,8 @@ WORTH_EXPLORING = 10.0  # core seconds of scoring all pairs above which tuning o
 SIDES = 2.0  # a blocked search scores a pair from both sides: groups of buckets are independent tasks
 GATHER = 1e-9  # seconds per pair to copy the rows of a bucket and of those it probes
 COPIES = 1.5  # a blocked search's lists are merged from several searches
+PRODUCT = 2e-11  # core seconds of a multiply-add of a float32 matrix product: hashing and ranking
+BUCKET = 2e-4  # core seconds per bucket
 FIXED_SECONDS = 11.0  # of every job, on any number of cores: Spark's stages, workers that load libraries, commits
 LAYOUT = 6e-8  # core seconds per number of a code: read, checked, normalised, written to the work folder
 WRITE = 1e-7  # core seconds per list entry: merged, decoded, compressed, written as Parquet
@@ -41,16 +43,10 @@ class Rates:
         Prefilter score of one pair.
     candidate : float
         One candidate scored exactly, buffered and sorted into its list.
-    product : float
-        One multiply-add of a float32 matrix product: hashing and ranking.
-    bucket : float
-        Overhead per bucket.
     """
 
     pair: float
     candidate: float
-    product: float = 2e-11
-    bucket: float = 2e-4
 
 
 @dataclass(frozen=True)
@@ -105,10 +101,10 @@ def blocked_seconds(n: int, d: int, k: int, rates: Rates, cores: int, share: flo
     score = SIDES * share * n * (n - 1) / 2 * (rates.pair + GATHER)
     keep = COPIES * n * min(k, n - 1) * CANDIDATES * rates.candidate
     buckets = max(1.0, n / size)
-    hashing = tables * n * buckets * d * rates.product
+    hashing = tables * n * buckets * d * PRODUCT
     # 500 near pairs a bucket, each from about n / k sampled rows; and 1000 queries against all rows
-    sampling = (500 * buckets * n / max(k, 1) + 1000 * n) * d * rates.product
-    return (TUNING_SECONDS + score + keep + hashing + sampling + tables * buckets * rates.bucket) / cores
+    sampling = (500 * buckets * n / max(k, 1) + 1000 * n) * d * PRODUCT
+    return (TUNING_SECONDS + score + keep + hashing + sampling + tables * buckets * BUCKET) / cores
 
 
 def predicted(n: int, d: int, k: int, metric: str, facts: dict[str, Any]) -> float:

@@ -97,25 +97,21 @@ def prepare(ids: ArrayLike, codes: NDArray, metric: str) -> Rows:
     repeated = np.flatnonzero(ordered[1:] == ordered[:-1])
     if len(repeated):
         raise InputError("image_id", f"{ordered[repeated[0]]} more than once", "every id once")
-    if metric == "hamming":
-        return sorted_rows(ordered, codes[order], metric, 1.0)
-    scale = 1.0 if metric == "cosine" else scale_of(largest(ordered, codes, order), metric, codes.shape[1])
-    values = np.zeros((len(ordered), padded(codes.shape[1])), np.float32)
-    norms = np.zeros(len(ordered))
-    step = rows_at_once(codes.shape[1])
-    for start in range(0, len(order), step):
-        part = slice(start, start + step)
-        fill(values[part], norms[part], ordered[part], codes[order[part]], metric, scale)
-    return Rows(metric, ordered, values, norms, codes.shape[1], scale)
+    unscaled = metric in ("cosine", "hamming")
+    scale = 1.0 if unscaled else scale_of(largest(ordered, codes, order), metric, codes.shape[1])
+    return ordered_rows(ordered, codes, order, metric, scale)
 
 
-def sorted_rows(ids: NDArray[np.int64], codes: NDArray, metric: str, scale: float) -> Rows:
-    """`Rows` of codes whose ids ascend already, with the scale of the archive that they are a part of."""
+def ordered_rows(ids: NDArray[np.int64], codes: NDArray, order: NDArray[np.int64], metric: str, scale: float) -> Rows:
+    """`Rows` of ascending ids and the codes ``codes[order]``, with the scale of the archive that they are a part of."""
     if metric == "hamming":
-        return Rows(metric, ids, as_words(codes), np.empty(0), 8 * codes.shape[1])
+        return Rows(metric, ids, as_words(codes[order]), np.empty(0), 8 * codes.shape[1])
     values = np.zeros((len(ids), padded(codes.shape[1])), np.float32)
     norms = np.zeros(len(ids))
-    fill(values, norms, ids, codes, metric, scale)
+    step = rows_at_once(codes.shape[1])
+    for start in range(0, len(ids), step):
+        part = slice(start, start + step)
+        fill(values[part], norms[part], ids[part], codes[order[part]], metric, scale)
     return Rows(metric, ids, values, norms, codes.shape[1], scale)
 
 
@@ -144,14 +140,13 @@ def padded(dimensions: int) -> int:
     return -(-dimensions // LANES) * LANES
 
 
-def largest(ids: NDArray, codes: NDArray, order: NDArray | None = None) -> float:
-    """The largest magnitude in all codes; raises InputError at the first NaN or infinity."""
+def largest(ids: NDArray, codes: NDArray, order: NDArray[np.int64]) -> float:
+    """The largest magnitude in all codes; raises InputError at the first NaN or infinity of ``codes[order]``."""
     biggest = 0.0
     step = rows_at_once(codes.shape[1])
     for start in range(0, len(codes), step):
-        part = np.arange(start, min(start + step, len(codes))) if order is None else order[start : start + step]
-        chunk = codes[part]
-        require_finite(ids[start : start + step] if order is not None else ids[part], chunk)
+        chunk = codes[order[start : start + step]]
+        require_finite(ids[start : start + step], chunk)
         biggest = max(biggest, float(np.abs(chunk).max()))
     return biggest
 
