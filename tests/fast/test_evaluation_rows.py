@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pandas as pd
 
+from skyhash.config import load
 from skyhash.scores.evaluation import SearchSet
 from skyhash.scores.labels import Labels, LabelsSettings
 from skyhash.scores.time_windows import HOUR, UNKNOWN, TimeWindows, TimeWindowsSettings
 from skyhash.spark.udfs.evaluation import as_matrix, judged_rows, packed_left
 from skyhash.spark.udfs.table_arrays import pooled
+from skyhash.stages.evaluation.evaluate import names_of
 from skyhash.stages.evaluation.summary import headline_parameters
 
 
@@ -57,3 +59,11 @@ def test_tables_show_all_classes_together_and_not_the_first_class():
                         for hours in (12.0, 48.0))  # fmt: skip
     assert headline_parameters(windows, pd.DataFrame({"parameters": [first, published]})) == published
     assert headline_parameters(windows, pd.DataFrame({"parameters": [first]})) == first
+
+
+def test_two_descriptors_of_one_kind_are_two_methods():
+    hogs = [f"{{kind: hog, side_px: {side}}}" for side in (32, 64)]
+    config = load(None, [f"evaluate.descriptors=[{hogs[0]}, {{kind: radial_harmonics}}, {hogs[1]}]"])
+    names = names_of(config.evaluate.descriptors)
+    assert list(names) == ["hog", "radial_harmonics", "hog_2"]
+    assert [names[name].side_px for name in ("hog", "hog_2")] == [32, 64]

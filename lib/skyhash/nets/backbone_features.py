@@ -48,7 +48,7 @@ class BackboneFeatures:
     def __call__(self, image: Image) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
         """Features, float32, shape (1280,); facts and errors are those of the picture's descriptor."""
         data, facts = self.picture(image)
-        images = pictures(torch.from_numpy(np.ascontiguousarray(data))[None])
+        images = pictures(torch.from_numpy(np.array(data))[None])
         views = orientations(images)[:: 8 // self.settings.orientations].flatten(0, 1)
         with torch.no_grad():
             return _network()(views).mean(dim=0).numpy(), facts

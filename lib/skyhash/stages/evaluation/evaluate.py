@@ -23,6 +23,7 @@ writes  evaluation_queries (newest run), evaluation_summary (a run's rows are ad
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ from skyhash.pixels import DESCRIPTORS
 from skyhash.pixels.descriptor import untrained_of
 from skyhash.scores import EVALUATIONS
 from skyhash.scores.evaluation import Evaluation
+from skyhash.settings import DescriptorSettings
 from skyhash.spark.arrow_batches import arrow_batches
 from skyhash.spark.progress import progress
 from skyhash.spark.storage.driver_rows import records
@@ -168,19 +170,28 @@ def _baselines(config: Config, store: Store, report: Report, subject: Subject) -
     own = subject.model["descriptor_id"] == descriptor_id(config.describe)
     untrained = untrained_of(DESCRIPTORS.make(config.describe)) if own else {}
     methods = baselines.fit(source, rows, settings.components, bits or settings.components, config.seed, untrained)
-    for described in settings.descriptors:
+    for name, described in names_of(settings.descriptors).items():
         other = DescriptorArrays(files, descriptor_id(described))
-        methods.append(Method(described.kind, "cosine", other, baselines.unchanged))
+        methods.append(Method(name, "cosine", other, baselines.unchanged))
         if bits:
             of_other, _ = baselines.training_rows(other, subject.trained, subject.images.ids, config.seed)
-            methods += baselines.binary(described.kind, other, of_other, bits, config.seed)
+            methods += baselines.binary(name, other, of_other, bits, config.seed)
     return methods + _classifiers(config, report, subject, files, bits)
+
+
+def names_of(descriptors: Sequence[DescriptorSettings]) -> dict[str, DescriptorSettings]:
+    """Descriptors by the name of their method: the kind; the second of a kind is ``kind_2``, and so on."""
+    named: dict[str, DescriptorSettings] = {}
+    for one in descriptors:
+        before = sum(other.kind == one.kind for other in named.values())
+        named[f"{one.kind}_{before + 1}" if before else one.kind] = one
+    return named
 
 
 def _classifiers(config: Config, report: Report, subject: Subject, files: Any, bits: int) -> list[Method]:
     """Logistic regressions on each of evaluate.descriptors, and on all of them together."""
     of = config.evaluate.descriptors if config.evaluate.classifiers else ()
-    sources: dict[str, Any] = {one.kind: DescriptorArrays(files, descriptor_id(one)) for one in of}
+    sources: dict[str, Any] = {name: DescriptorArrays(files, descriptor_id(one)) for name, one in names_of(of).items()}
     if len(sources) > 1:
         sources["descriptors"] = JoinedArrays(tuple(sources.values()))
     found = [
