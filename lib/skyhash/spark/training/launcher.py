@@ -89,10 +89,15 @@ def averaged_in_one_message(
     """
     import torch
 
+    kept: dict[int, torch.Tensor] = {}
+
     def average(optimiser: torch.optim.Optimizer, *_: Any) -> None:
         gradients = [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
-        flat = mean(torch.cat([gradient.reshape(-1) for gradient in gradients]))
-        parts = flat.split([gradient.numel() for gradient in gradients])
+        counts = [gradient.numel() for gradient in gradients]
+        # kept from step to step: mapping a new vector of some hundred MB takes about as long as sending it
+        vector = kept.setdefault(sum(counts), torch.empty(0, dtype=gradients[0].dtype, device=gradients[0].device))
+        torch.cat([gradient.reshape(-1) for gradient in gradients], out=vector)
+        parts = mean(vector).split(counts)
         torch._foreach_copy_(gradients, [part.view_as(g) for g, part in zip(gradients, parts, strict=True)])
 
     optimiser.register_step_pre_hook(average)
