@@ -73,14 +73,14 @@ class GalaxyRings(PairEncoder):
         moments = Moments(NUMBERS)
         for batch in batches():
             for rows in batch.data.split(64):
-                moments.add(self._seen(pictures(rows)))
-                moments.add(self._seen(pictures(rows).flip(-1)))
+                moments.add(self._features_of_views(pictures(rows)))
+                moments.add(self._features_of_views(pictures(rows).flip(-1)))
         moments.totals(group)
         mean, directions, _ = view_components(moments, self.settings.size, self.settings.ridge)
         self.mean.copy_(mean)
         self.directions.copy_(directions)
 
-    def _seen(self, images: Tensor) -> Tensor:
+    def _features_of_views(self, images: Tensor) -> Tensor:
         """Features of pictures and of altered views of them, shape (1 + views, n, `NUMBERS`)."""
         of = self.settings
         altered = [random_subset(images, self._positive, of.positive_count) for _ in range(of.views)]

@@ -59,19 +59,19 @@ class _Normalised(torch.autograd.Function):
         return maps, mean, variance, total
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor, *_: Any) -> Any:
+    def backward(ctx: Any, gradient: Tensor, *_: Any) -> Any:
         """Ioffe and Szegedy 2015, section 3, with the means over the rows of all ranks."""
         values, weight, mean, variance, total = ctx.saved_tensors
-        # as if mean and variance were given: sums of slope * normalised value, and of slope, of the own rows
+        # as if mean and variance were given: of the own rows; those of weight and bias are sums over the rows
         of_values, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
-            slope.contiguous(), values, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
+            gradient.contiguous(), values, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
         )
-        sums = ctx.group.total(torch.cat([of_weight, of_bias])) / total
-        narrow = torch.rsqrt(variance + ctx.eps)
-        by_value = -weight * narrow.square() * sums[: len(weight)]
-        constant = -weight * narrow * sums[len(weight) :] - by_value * mean
+        mean_of_weight, mean_of_bias = (ctx.group.total(torch.cat([of_weight, of_bias])) / total).chunk(2)
+        inverse_std = torch.rsqrt(variance + ctx.eps)
+        factor = -weight * inverse_std.square() * mean_of_weight
+        constant = -weight * inverse_std * mean_of_bias - factor * mean
         shape = (1, -1, 1, 1)
-        of_values.addcmul_(values, by_value.view(shape)).add_(constant.view(shape))
+        of_values.addcmul_(values, factor.view(shape)).add_(constant.view(shape))
         return of_values, of_weight, of_bias, None, None
 
 

@@ -46,6 +46,7 @@ LOCAL = {
 
 
 _STARTED = "skyhash.started"
+LOG_LEVEL = "ERROR"
 
 
 def start(config: Config, job: str, more: dict[str, str] | None = None) -> SparkSession:
@@ -78,7 +79,7 @@ def start(config: Config, job: str, more: dict[str, str] | None = None) -> Spark
     for key, value in settings.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
+    spark.sparkContext.setLogLevel(LOG_LEVEL)
     if not running:
         spark.conf.set(_STARTED, f"{job} {time.monotonic() - began}")
     return spark
@@ -91,7 +92,7 @@ def unlogged(spark: SparkSession) -> Iterator[None]:
     try:
         yield
     finally:
-        spark.sparkContext.setLogLevel("ERROR")
+        spark.sparkContext.setLogLevel(LOG_LEVEL)
 
 
 def start_seconds(spark: SparkSession, job: str) -> dict[str, float]:

@@ -9,6 +9,7 @@ directions of little noise in a finite number of views are partly chance.
 
 from __future__ import annotations
 
+import scipy.linalg
 import torch
 from torch import Tensor
 
@@ -70,11 +71,8 @@ def view_components(moments: Moments, count: int, ridge: float) -> tuple[Tensor,
     level = within.diagonal().mean().clamp(min=1e-9)
     # without a ridge too, directions in which views are equal have a floor
     within = within + (ridge + 1e-6) * level * torch.eye(len(within), dtype=within.dtype)
-    lower = torch.linalg.cholesky(within)
-    half = torch.linalg.solve_triangular(lower, total, upper=False)
-    whitened = torch.linalg.solve_triangular(lower, half.T, upper=False)
-    ratios, vectors = torch.linalg.eigh((whitened + whitened.T) / 2)
-    ratios, vectors = ratios.flip(0)[:count], vectors.flip(1)[:, :count]
-    directions = torch.linalg.solve_triangular(lower.T, vectors, upper=True) * scale[:, None]
+    leading = (len(total) - count, len(total) - 1)
+    rising, vectors = scipy.linalg.eigh(total.numpy(), within.numpy(), subset_by_index=leading)
+    ratios, directions = torch.from_numpy(rising).flip(0), torch.from_numpy(vectors).flip(1) * scale[:, None]
     largest = directions.gather(0, directions.abs().argmax(dim=0, keepdim=True))
     return mean, directions * torch.where(largest < 0, -1.0, 1.0), ratios

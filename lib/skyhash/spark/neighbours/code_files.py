@@ -7,6 +7,8 @@ executors share, like the warehouse. `code_layout` writes the files.
 from __future__ import annotations
 
 import json
+import os
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -96,6 +98,13 @@ def _pair_filter(folder: str) -> PairFilter:
         if isinstance(part, np.ndarray):
             fields[name] = mapped(Path(folder) / "pair_filter" / f"{name}.npy")
     return PairFilter(**fields)
+
+
+def store_array(path: Path, values: np.ndarray) -> None:
+    """Write a file of numpy that others may be reading: a run that continues an interrupted one writes the same."""
+    writing = path.with_name(f"{path.stem}-{secrets.token_hex(4)}.npy")
+    np.save(writing, values)
+    os.replace(writing, path)
 
 
 def mapped(path: Path) -> np.ndarray:

@@ -6,7 +6,6 @@ all pairs, so that an interrupted run can be resumed.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from skyhash.spark.neighbours import partial_lists
-from skyhash.spark.neighbours.code_files import mapped
+from skyhash.spark.neighbours.code_files import mapped, store_array
 from skyhash.spark.neighbours.partial_lists import Partial
 from skyhash.spark.neighbours.stored_lists import StoredFile, read_lists
 from skyhash.spark.neighbours.task_memory import note_memory_before
@@ -81,9 +80,7 @@ def store_row_numbers(folder: Path, ids: np.ndarray, is_new: np.ndarray) -> None
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {"is_new": is_new, "table": RowNumbers.of(ids, is_new).table, "new": np.flatnonzero(is_new)}
     for name, values in arrays.items():
-        # a run that continues an interrupted one writes the same
-        np.save(folder / f"{name}.writing.npy", values)
-        os.replace(folder / f"{name}.writing.npy", folder / f"{name}.npy")
+        store_array(folder / f"{name}.npy", values)
 
 
 @lru_cache(maxsize=2)

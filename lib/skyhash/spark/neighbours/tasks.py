@@ -15,7 +15,7 @@ import numpy as np
 
 from skyhash.errors import DataLoss
 from skyhash.spark.neighbours import hash_tables, partial_lists
-from skyhash.spark.neighbours.code_files import CodeFiles
+from skyhash.spark.neighbours.code_files import CodeFiles, store_array
 from skyhash.spark.neighbours.partial_lists import Partial
 from skyhash.spark.neighbours.task_memory import PeakMemory, note_memory_before
 from skyhash.topk.blocked import recall, tiles
@@ -231,7 +231,7 @@ def store_groups_of_blocks(search: Search) -> None:
     held = np.zeros((search.blocks, search.groups), np.bool_)
     for group, rows in enumerate(tiles.groups(hash_tables.load(search.tables)[0], search.block)):
         held[rows // search.block, group] = True
-    np.save(search.folder / GROUPS_OF_BLOCKS, held)
+    store_array(search.folder / GROUPS_OF_BLOCKS, held)
 
 
 def pieces_of(search: Search, block: int) -> list[str]:

@@ -45,7 +45,7 @@ class ProcessGroup(Protocol):
     def broadcast(self, tensors: dict[str, torch.Tensor]) -> None:
         """Give every rank the tensors of rank 0, in place."""
 
-    def averaging(self, optimiser: torch.optim.Optimizer, module: torch.nn.Module) -> torch.optim.Optimizer:
+    def averaging(self, optimiser: torch.optim.Optimizer) -> torch.optim.Optimizer:
         """Wrap an optimiser so that its step uses the mean gradient of all ranks; its state starts empty."""
 
     def all_gather(self, rows: torch.Tensor) -> torch.Tensor:

@@ -43,7 +43,7 @@ class HorovodGroup:
     def broadcast(self, tensors: dict[str, torch.Tensor]) -> None:
         self.hvd.broadcast_parameters(tensors, root_rank=0)
 
-    def averaging(self, optimiser: torch.optim.Optimizer, module: torch.nn.Module) -> torch.optim.Optimizer:
+    def averaging(self, optimiser: torch.optim.Optimizer) -> torch.optim.Optimizer:
         return averaged_in_one_message(optimiser, lambda flat: self.hvd.allreduce_(flat, name="gradients"))
 
     def all_gather(self, rows: torch.Tensor) -> torch.Tensor:

@@ -44,7 +44,7 @@ class TorchGroup:
         for tensor in tensors.values():
             self.dist.broadcast(tensor, src=0)
 
-    def averaging(self, optimiser: torch.optim.Optimizer, module: torch.nn.Module) -> torch.optim.Optimizer:
+    def averaging(self, optimiser: torch.optim.Optimizer) -> torch.optim.Optimizer:
         def mean(flat: torch.Tensor) -> torch.Tensor:
             self.dist.all_reduce(flat)
             return flat.div_(self.size)

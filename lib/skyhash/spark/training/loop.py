@@ -97,7 +97,7 @@ def train(plan: TrainingPlan, group: ProcessGroup) -> Trained:
     encoder.fit(lambda: _batches_in_order(plan, group.rank), group)
     encoder.to(device)
     group.broadcast(encoder.state_dict())
-    optimiser = group.averaging(train_loop.optimiser_of(encoder, plan.settings), encoder)
+    optimiser = group.averaging(train_loop.optimiser_of(encoder, plan.settings))
     watched = _watched(plan, group.rank, device)
     metrics: list[dict[str, Any]] = []
     if checkpoint is not None:
