@@ -36,7 +36,8 @@ def tables(clock: Clock, path: str, k: int, memory_mb: int) -> dict[str, float]:
     """Milliseconds, medians; the neighbour job that writes the table is not timed."""
     from skyhash.config import NeighbourSettings
     from skyhash.locations import Location
-    from skyhash.scores.refine import combined, groups
+    from skyhash.scores.image_groups import groups
+    from skyhash.scores.refine import combined
     from skyhash.stages.neighbours.neighbours import run_vectors
     from skyhash.stages.releases.released import NeighbourTable, files_of_table
 
