@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from blocking_data import KINDS, rows
 
-from skyhash.spark.neighbours.task_memory import PeakMemory, anonymous_bytes
+from skyhash.spark.neighbours.task_memory import PeakMemory
 from skyhash.topk.blocked import buckets, probes, recall, tune
 from skyhash.topk.blocked.buckets import Buckets
 from skyhash.topk.blocked.sampled_neighbours import sample_neighbours
@@ -154,9 +154,9 @@ def test_a_group_that_reads_all_rows_stays_within_its_memory(metric):
     group = job.groups(200)[0]
     assert len(group) == 200
     small = BlockedSearch(found, k, arithmetic(found), tables, memory_mb=10**6)
-    with PeakMemory(anonymous_bytes()) as whole:
+    with PeakMemory(alone=True) as whole:
         expected = small.search(group)
-    with PeakMemory(anonymous_bytes()) as memory:
+    with PeakMemory(alone=True) as memory:
         lists = job.search(group)
     assert whole.mb > memory_mb > memory.mb
     assert (job.pairs_scored, job.fallbacks) == (small.pairs_scored, small.fallbacks)

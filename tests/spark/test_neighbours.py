@@ -111,6 +111,18 @@ def test_blocking_meets_its_recall_and_says_what_it_reached(spark, tmp_path):
     assert all(stored.get((q, i), s) == s for q, ids_, sims in rows for i, s in zip(ids_, sims, strict=True))
 
 
+@pytest.mark.parametrize("method", ["exact", "lsh"])
+def test_no_task_needs_more_than_its_memory(spark, tmp_path, method):
+    """All codes are 94 MiB: a task that held them would need more than it may."""
+    memory_mb, draw = 80, np.random.default_rng(1)
+    codes = draw.standard_normal((40, 2048), np.float32)[draw.integers(0, 40, 12_000)]
+    codes += np.float32(0.8) * draw.standard_normal(codes.shape, np.float32)
+    settings = {"k": 10, "method": method, "recall": 0.9, "sample": 60, "arithmetic": "numpy"}
+    _, run, _ = search(spark, tmp_path, write(tmp_path, codes), memory_mb=memory_mb, **settings)
+    assert run["method"] == method
+    assert 0 < json.loads(run["parameters"])["task_mb"] <= memory_mb < codes.nbytes / 2**20
+
+
 def test_the_pair_filter_holds_before_the_k_are_taken_and_short_lists_say_why(spark, tmp_path):
     codes, ids = floats(), ids_of()
     rng = np.random.default_rng(6)

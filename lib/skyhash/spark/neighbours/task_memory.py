@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from types import TracebackType
+
+import numpy as np
+
+from skyhash.topk.exact.knn import knn
 
 INTERVAL_SECONDS = 0.005
 _before: list[int] = []
@@ -21,7 +26,20 @@ def anonymous_bytes() -> int:
 def note_memory_before() -> None:
     """Note what the process holds, if nothing was noted before: what a task makes from now on counts as its memory."""
     if not _before:
+        # compiled code, and the buffers that libraries keep from their first product on, are no task's own
+        knn(np.random.default_rng(0).standard_normal((512, 512), np.float32), 3, arithmetic="numpy", threads=1)
+        give_back_unused()
         _before.append(anonymous_bytes())
+
+
+def give_back_unused() -> None:
+    """Return to the system what allocators keep of freed memory: it would count as the next piece's."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):  # of glibc
+        libc.malloc_trim(0)
 
 
 class PeakMemory:
@@ -29,9 +47,9 @@ class PeakMemory:
 
     Parameters
     ----------
-    before : int, optional
-        `anonymous_bytes` that do not count; those of `note_memory_before` by default, for a later block may reuse
-        what an earlier one has not given back.
+    alone : bool
+        Count from what the process holds when the block begins. Otherwise it counts from `note_memory_before`: a later
+        block of a task may reuse what an earlier one has not given back.
 
     Attributes
     ----------
@@ -41,11 +59,13 @@ class PeakMemory:
 
     mb = 0.0
 
-    def __init__(self, before: int | None = None):
+    def __init__(self, alone: bool = False):
         note_memory_before()
-        self._before = _before[0] if before is None else before
+        self._alone = alone
 
     def __enter__(self) -> PeakMemory:
+        give_back_unused()
+        self._before = anonymous_bytes() if self._alone else _before[0]
         self._most, self._done = anonymous_bytes(), threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()

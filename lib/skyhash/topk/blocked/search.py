@@ -22,10 +22,11 @@ from skyhash.topk.exact.limits import Sample, estimate_kth_similarity
 from skyhash.topk.exact.tile_join import TileJoin
 from skyhash.topk.filters import short_lists
 from skyhash.topk.filters.pair_filter import NO_FILTER, PairFilter
+from skyhash.topk.planning.cost_model import copies_of_codes
 from skyhash.topk.vectors.rows import Rows
 from skyhash.topk.vectors.similarity import WEIGHTS
 
-LEAST_ROWS = 1024  # gathered at once, at least
+LEAST_ROWS = 256  # gathered at once, at least
 SMALL_ARRAYS = 64  # bytes per gathered row of norms, limits, thresholds and numbers
 PER_ROW = 8  # bytes per row of the archive: places and marks of the rows that are gathered
 
@@ -115,9 +116,8 @@ class BlockedSearch:
     def _rows_at_once(self, m: int) -> int:
         """Rows beside a group of m that fit half a task's memory; candidates have the other half."""
         row = self.rows.values.strides[0]
-        # codes, operands, and both of a tile; euclidean operands and bits have two sides
-        copies = 3 if self.rows.metric in ("cosine", "blend") else 6
-        room = self.memory_mb * 2**20 // 2 - m * copies * row - PER_ROW * len(self.rows)
+        copies = copies_of_codes(self.rows.metric)
+        room = self.memory_mb * 2**20 // 2 - (m * copies + len(self.sample.rows)) * row - PER_ROW * len(self.rows)
         return max(LEAST_ROWS, room // (copies * row + SMALL_ARRAYS))
 
     def _join(

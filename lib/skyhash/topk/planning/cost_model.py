@@ -120,9 +120,14 @@ def predicted(n: int, d: int, k: int, metric: str, facts: dict[str, Any]) -> flo
     return common_seconds(n, d, k, metric, cores) + blocked_seconds(n, d, k, rates, cores, *tuned)
 
 
-def superblock_rows(n: int, d: int, k: int, memory_mb: int, metric: str = "cosine") -> int:
+def copies_of_codes(metric: str) -> int:
+    """Copies that a blocked search holds of a row: code, operands (of two sides but for cosines), both of a tile."""
+    return 3 if metric in ("cosine", "blend") else 6
+
+
+def superblock_rows(n: int, d: int, k: int, memory_mb: int, metric: str = "cosine", method: str = "exact") -> int:
     """Rows whose codes and candidates fit one task: half its memory for candidates, a quarter per side for codes."""
-    code = d / 8 if metric == "hamming" else 4 * d
+    code = (d / 8 if metric == "hamming" else 4 * d) * (copies_of_codes(metric) if method == "lsh" else 1)
     room = memory_mb * 1e6
     by_candidates = 0.5 * room / (k * CANDIDATES * (ENTRY_BYTES + 8))
     by_codes = 0.25 * room / max(code, 1)
@@ -163,7 +168,6 @@ def choose(
     share, size, tables : float, int, int
         Results of `tune.explore` on a sample. Without a share ``auto`` chooses exact.
     """
-    rows = superblock_rows(n, d, k, memory_mb, metric)
     fixed = fixed_rates(d, metric)
     common, common_core = common_seconds(n, d, k, metric, cores), common_seconds(n, d, k, metric, 1)
     seconds = {"exact": common + exact_seconds(n, k, rates, cores)}
@@ -172,7 +176,6 @@ def choose(
         "cores": cores,
         "seconds_per_pair": rates.pair,
         "seconds_per_candidate": rates.candidate,
-        "superblock_rows": rows,
     }
     if share is not None:
         seconds["lsh"] = common + blocked_seconds(n, d, k, rates, cores, share, size, tables)
@@ -186,6 +189,8 @@ def choose(
     if share is not None:
         predicted += f", {100 * share:.2g} % of pairs for recall {recall:g}"
     method, why = _chosen(method, recall, k >= n - 1, share, core_seconds)
+    rows = superblock_rows(n, d, k, memory_mb, metric, method)
+    facts["superblock_rows"] = rows
     return Plan(method, f"{why}; {predicted}", seconds, core_seconds, rows, facts)
 
 
