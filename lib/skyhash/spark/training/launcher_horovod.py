@@ -44,7 +44,7 @@ class HorovodGroup:
         self.hvd.broadcast_parameters(tensors, root_rank=0)
 
     def averaging(self, optimiser: torch.optim.Optimizer) -> torch.optim.Optimizer:
-        return averaged_in_one_message(optimiser, lambda flat: self.hvd.allreduce_(flat, name="gradients"))
+        return averaged_in_one_message(optimiser, self.size, lambda flat: self.hvd.allreduce_(flat, name="gradients"))
 
     def all_gather(self, rows: torch.Tensor) -> torch.Tensor:
         gathered: torch.Tensor = self.hvd.allgather(rows)

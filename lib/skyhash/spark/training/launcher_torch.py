@@ -49,7 +49,7 @@ class TorchGroup:
             self.dist.all_reduce(flat)
             return flat.div_(self.size)
 
-        return averaged_in_one_message(optimiser, mean)
+        return averaged_in_one_message(optimiser, self.size, mean)
 
     def all_gather(self, rows: torch.Tensor) -> torch.Tensor:
         from skyhash.spark.training.gather_torch import all_gather
