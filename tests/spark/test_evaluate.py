@@ -209,6 +209,13 @@ def test_binary_coders_equal_a_plain_ranking_by_differing_bits(sky, judged):
     same(plain(sky, lists.tolist(), keep), stored(store, "itq"))
 
 
+def test_baselines_have_the_bits_of_the_code_and_not_of_its_whole_bytes(judged):
+    """The build's dimensions of two bits, packed in a byte, are 8."""
+    store, _ = judged
+    assert evaluate.bits_of(store, {"metric": "hamming", "dimensions": 8}, "m") == 2
+    assert evaluate.bits_of(store, {"metric": "cosine", "dimensions": 2}, "m") == 0
+
+
 def test_the_summary_holds_the_means_that_duckdb_finds(judged):
     store, report = judged
     means = query(

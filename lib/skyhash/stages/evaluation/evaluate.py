@@ -165,7 +165,7 @@ def _baselines(config: Config, store: Store, report: Report, subject: Subject) -
     source = DescriptorArrays(files, subject.model["descriptor_id"])
     rows, fitted_on = baselines.training_rows(source, subject.trained, subject.images.ids, config.seed)
     report.facts["baselines fitted on"] = fitted_on
-    bits = int(subject.build.get("dimensions") or 0) if subject.build.get("metric") == "hamming" else 0
+    bits = bits_of(store, subject.build, subject.model["model_id"])
     # an imported model may use another descriptor than the profile's
     own = subject.model["descriptor_id"] == descriptor_id(config.describe)
     untrained = untrained_of(DESCRIPTORS.make(config.describe)) if own else {}
@@ -177,6 +177,16 @@ def _baselines(config: Config, store: Store, report: Report, subject: Subject) -
             of_other, _ = baselines.training_rows(other, subject.trained, subject.images.ids, config.seed)
             methods += baselines.binary(name, other, of_other, bits, config.seed)
     return methods + _classifiers(config, report, subject, files, bits)
+
+
+def bits_of(store: Store, build: dict[str, Any], model_id: str) -> int:
+    """Bits of a code, for baselines of the same length; 0 where codes are compared as floats.
+
+    The build's own dimensions are those of whole bytes: 8 where a code has 4 bits.
+    """
+    if build.get("metric") != "hamming":
+        return 0
+    return len(store.read("hashes").where(f"model_id = '{model_id}'").select("code").first()["code"])
 
 
 def names_of(descriptors: Sequence[DescriptorSettings]) -> dict[str, DescriptorSettings]:
