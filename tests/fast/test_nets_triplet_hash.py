@@ -304,6 +304,15 @@ def test_sure_images_have_their_class_codeword_and_unsure_ones_one_bit_less():
         assert differing[:4].argmax(dim=1).tolist() == [0, int(8 * 0.2 / SURE), 4, 7]
 
 
+@pytest.mark.parametrize("classes, bits, apart", [(4, 4, 2), (4, 5, 3), (9, 4, 1)])
+def test_unsure_images_keep_their_codeword_where_a_flipped_one_is_as_near_to_another(classes, bits, apart):
+    words = codewords(classes, bits)
+    assert (words[:, None] != words[None]).sum(dim=2)[~np.eye(classes, dtype=bool)].min() == apart
+    chances = torch.full((1, classes), 0.4 / (classes - 1))
+    chances[0, 2] = 0.6
+    assert int((class_code(chances, words) != words[2:3]).sum()) == (apart >= 3)
+
+
 @pytest.mark.parametrize("classes, bits", [(10, 48), (4, 48), (3, 12)])
 def test_long_codes_of_unsure_images_are_near_the_codewords_in_the_order_of_the_classes(classes, bits):
     words, random = codewords(classes, bits), np.random.default_rng(2)

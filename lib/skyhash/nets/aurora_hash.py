@@ -79,7 +79,7 @@ class AuroraHash(Encoder):
     """See the module; `input_shape` is (side, side) or (side, side, 3)."""
 
     Settings = AuroraHashSettings
-    version = 3
+    version = 4
     threshold = "zero"
     settings: AuroraHashSettings
     words: Tensor

@@ -106,7 +106,7 @@ class TripletHash(Encoder):
     """See the module; `input_shape` is (side, side) or (side, side, 3)."""
 
     Settings = TripletHashSettings
-    version = 3
+    version = 4
     file_settings = ("weights_file",)
     threshold = "half"
     settings: TripletHashSettings

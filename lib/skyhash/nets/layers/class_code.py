@@ -7,6 +7,10 @@ likeliest class leads the second by too little gets another code.
 - **Short codes**, of fewer than `BITS_PER_CLASS` bits for each class: if the lead is below `SURE`, the codeword with
   one bit flipped; the size of the lead determines which bit. Certain images, of which few are wrong, are then tied only
   with each other. For an uncertain query the images of equal lead come first, then the certain images of its class.
+  Where codewords differ in fewer than `LEAST_APART` bits, as those of four classes do in codes of 4 bits, a flipped
+  codeword is as near to another class's, and all images have codewords: on five folds of FIRST's training part (1758
+  images, a logistic regression's probabilities) the tie-aware mAP@100 of 4 bits is 0.755 so and 0.708 with flips; of 5,
+  6 and 8 bits it is 0.763, 0.770 and 0.786 with flips and 0.755 without.
 - **Long codes**: if the lead is below `SURE_OF_ORDER`, the order of the classes. The code's bits are chosen so that its
   agreement with the codewords (bits that are equal less bits that differ) falls from the likeliest class to the least
   likely as `AGREEMENT` does. An uncertain query then finds the certain images of its second class before those of the
@@ -25,6 +29,7 @@ from skyhash.nets.settings.class_code import ClassCodeSettings
 
 SURE, SURE_OF_ORDER = 0.75, 0.5
 BITS_PER_CLASS = 4
+LEAST_APART = 3
 AGREEMENT = (40, 16, 8, 4, 0)
 """Of 48 bits, with the codewords of the likeliest class, the second, and so on; all others as the last."""
 SWEEPS = 8  # over the bits of a code, at most
@@ -65,11 +70,16 @@ def class_code(probabilities: Tensor, words: Tensor) -> Tensor:
     if bits >= BITS_PER_CLASS * classes:
         rows = torch.nonzero(lead < SURE_OF_ORDER).squeeze(1)
         code[rows] = _ordered(probabilities[rows], words)
-    else:
+    elif _least_apart(words) >= LEAST_APART:
         rows = torch.nonzero(lead / SURE < 1).squeeze(1)
         flipped = (lead[rows] / SURE * bits).long().clamp(max=bits - 1)
         code[rows, flipped] = 1 - code[rows, flipped]
     return code
+
+
+def _least_apart(words: Tensor) -> int:
+    """Bits in which the two codewords that are most alike differ."""
+    return int(torch.pdist(words, p=1).min())
 
 
 def nearest_class(codes: Tensor, words: Tensor) -> Tensor:
