@@ -46,7 +46,7 @@ def main() -> int:
     size.add_argument("--list", action="store_true", help="list the parts and stop")
     parser.add_argument("--only", action="append", choices=sorted(named), help="run this part; may be given again")
     parser.add_argument(
-        "--case", default="", help="of all_pairs, only work that holds this in its name, e.g. 'solar 525'"
+        "--case", default="", help="of all_pairs and training, only work that holds this in its name, e.g. 'solar 525'"
     )
     parser.add_argument("--minutes", type=float, default=1e9, help="begin nothing further after so many minutes")
     parser.add_argument("--codes", type=Path, help="folder that keeps the codes for the next run")
@@ -56,7 +56,9 @@ def main() -> int:
         for name, module in named.items():
             print(f"{name:20}{module.TITLE}")
         return 0
-    named["all_pairs"].only = asked.case
+    for module in named.values():
+        if hasattr(module, "only"):
+            module.only = asked.case
     return _run([named[name] for name in named if not asked.only or name in asked.only], asked)
 
 

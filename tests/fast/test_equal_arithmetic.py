@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from blocking_data import rows
+from kernel_cases import bits
 
 from skyhash.topk.blocked import buckets, probes
 from skyhash.topk.blocked.sampled_neighbours import sample_neighbours
@@ -12,6 +13,7 @@ from skyhash.topk.candidates import keys
 from skyhash.topk.exact import limits
 from skyhash.topk.exact.backend import Arithmetic, make_prefilter
 from skyhash.topk.filters.pair_filter import NO_FILTER, allowed
+from skyhash.topk.vectors.rows import prepare
 from skyhash.topk.vectors.similarity import scores
 
 ARITHMETICS = ("numpy", "torch", "bfloat16")
@@ -41,6 +43,19 @@ def test_limits_are_the_exact_similarities_at_their_rank(kind, metric):
         others = np.array([j for j in sample.numbers if allowed(NO_FILTER, row, j)])
         expected = np.sort(scores(found, np.full(len(others), row), others))[-rank]
         assert keys.similarity(made["numpy"][row : row + 1])[0] == expected
+
+
+@pytest.mark.parametrize("width", [8, 48])
+def test_limits_of_bits_are_the_keys_at_their_rank_so_that_ties_do_not_let_thousands_in(width):
+    n, k = 1500, 40
+    found = prepare(np.arange(n), bits("random", n, width), "hamming")
+    sample = limits.Sample.draw(found, k, 3)
+    made = limits.estimate_kth_similarity(found, np.arange(n, dtype=np.uint32), sample, make_prefilter("popcount"))
+    for row in range(0, n, 97):
+        every = np.array([j for j in range(n) if allowed(NO_FILTER, row, j)])
+        of_every = keys.pack(scores(found, np.full(len(every), row), every), every)
+        assert made[row] == np.sort(of_every[np.isin(every, sample.numbers)])[sample.rank() - 1]
+        assert k <= np.count_nonzero(of_every <= made[row]) < 8 * k
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])

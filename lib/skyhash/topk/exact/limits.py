@@ -106,13 +106,33 @@ def estimate_kth_similarity(
     """
     limits = np.full(len(queries), keys.NO_LIMIT)
     rank = sample.rank(deviations)
-    if rank < len(sample.rows):
+    if rank < len(sample.rows) and queries.metric == "hamming":
+        limits = _hamming_at_rank(queries, numbers, sample, rank, pair_filter, threads)
+    elif rank < len(sample.rows):
         limits = keys.limit(_at_rank(queries, numbers, sample, rank, prefilter, pair_filter, weights, threads))
         # -inf: fewer sampled rows than the rank are permitted
         limits[keys.similarity(limits) == -np.inf] = keys.NO_LIMIT
     if queries.metric == "cosine":
         limits[queries.zero] = keys.REJECT_ALL
     return limits
+
+
+def _hamming_at_rank(
+    queries: Rows, numbers: NDArray[np.uint32], sample: Sample, rank: int, pair_filter: PairFilter, threads: int
+) -> NDArray[np.uint64]:
+    """Each query's `rank`-th best key of the sample; `keys.NO_LIMIT` where fewer are permitted.
+
+    Rows are at few distances, and most of those at the rank's are too many: the limit says up to which row number.
+    """
+    found = np.full(len(queries), keys.NO_LIMIT)
+    others = sample.numbers.astype(np.uint32)
+
+    def select(begin: int, end: int, _: Any) -> None:
+        part = slice(begin, end)
+        _key_at_rank(queries.values[part], sample.rows.values, numbers[part], others, pair_filter, rank, found[part])
+
+    _share_out(select, len(queries), threads, lambda: None)
+    return found
 
 
 def _at_rank(
@@ -125,14 +145,6 @@ def _at_rank(
     chunks = similarity.chunks_of(queries)
     others = sample.numbers.astype(np.uint32)
     rows = sample.rows
-    if queries.metric == "hamming":
-
-        def count(begin: int, end: int, _: Any) -> None:
-            part = slice(begin, end)
-            _radius_at_rank(queries.values[part], rows.values, numbers[part], others, pair_filter, rank, found[part])
-
-        _share_out(count, len(queries), threads, lambda: None)
-        return found
     centre = centre_of(rows)
     theirs = prefilter.operands(rows, centre)
 
@@ -262,23 +274,30 @@ def _exact_at_rank(
 
 
 @compiled
-def _radius_at_rank(values, sample, own, others, pair_filter, rank, found):
-    """Minus each query's rank-th smallest Hamming distance to the sample, from a histogram of distances."""
+def _key_at_rank(values, sample, own, others, pair_filter, rank, found):
+    """Each query's rank-th best key of the sample, whose rows are in ascending order; `found` stays where fewer are."""
     words = values.shape[1]
     at = addresses_of(pair_filter)
     counts = np.empty(64 * words + 1, np.int64)
+    distances = np.empty(len(others), np.int64)
     for q in range(len(own)):
         counts[:] = 0
         for j in range(len(others)):
+            distances[j] = -1
             if permitted(at, own[q], others[j]):
                 distance = 0
                 for word in range(words):
                     distance += simd.popcount(values[q, word] ^ sample[j, word])
+                distances[j] = distance
                 counts[distance] += 1
-        total = 0
-        found[q] = -np.inf
-        for distance in range(len(counts)):
-            total += counts[distance]
-            if total >= rank:
-                found[q] = -distance
+        distance, left = 0, rank
+        while distance < len(counts) and counts[distance] < left:
+            left -= counts[distance]
+            distance += 1
+        if distance == len(counts):
+            continue
+        for j in range(len(others)):
+            left -= distances[j] == distance
+            if left == 0:
+                found[q] = keys.key(np.float32(-distance), others[j])
                 break
