@@ -66,6 +66,10 @@ def test_a_superblock_fits_the_memory_of_a_task(n, d, k, memory_mb):
         assert rows <= n
         assert rows * k * cost_model.CANDIDATES * cost_model.ENTRY_BYTES <= memory_mb * 1e6
         assert 2 * rows * 4 * d <= memory_mb * 1e6
+    blocked = cost_model.superblock_rows(n, d, k, memory_mb, method="lsh")
+    assert blocked <= rows
+    if blocked > 256:
+        assert 4 * blocked * cost_model.copies_of_codes("cosine") * 4 * d <= memory_mb * 1e6 * 1.001
 
 
 def test_longer_codes_make_blocking_pay_sooner():

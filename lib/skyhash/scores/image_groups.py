@@ -41,13 +41,15 @@ class ImageGroup(NamedTuple):
 
 
 def similarity_matrix(rows: Sequence[NeighbourRow]) -> npt.NDArray[np.float32]:
-    """Similarities among the images of some rows, (n, n) float32, symmetric.
+    """Similarities among the images of some rows, no image twice, (n, n) float32, symmetric.
 
     Two images of which neither lists the other get the higher of the two lists' last similarities; the diagonal is the
     highest similarity of each row.
     """
     import pandas as pd
 
+    if not rows:
+        return np.empty((0, 0), np.float32)
     ids = np.array([row.query for row in rows], dtype=np.int64)
     lengths = [len(row.ids) for row in rows]
     # looked up in a hash table: a sorted search of each list takes five times as long

@@ -26,7 +26,7 @@ def anonymous_bytes() -> int:
 def note_memory_before() -> None:
     """Note what the process holds, if nothing was noted before: what a task makes from now on counts as its memory."""
     if not _before:
-        # compiled code, and the buffers that libraries keep from their first product on, are no task's own
+        # compiled code, and the buffers that numpy keeps from its first product on, are no task's own; torch is counted
         knn(np.random.default_rng(0).standard_normal((512, 512), np.float32), 3, arithmetic="numpy", threads=1)
         give_back_unused()
         _before.append(anonymous_bytes())

@@ -47,6 +47,8 @@ class HorovodGroup:
         return averaged_in_one_message(optimiser, self.size, lambda flat: self.hvd.allreduce_(flat, name="gradients"))
 
     def all_gather(self, rows: torch.Tensor) -> torch.Tensor:
+        if self.size == 1:
+            return rows
         gathered: torch.Tensor = self.hvd.allgather(rows)
         if gathered.requires_grad:
             # the gradient of Horovod's own is the mean over ranks

@@ -52,6 +52,8 @@ class TorchGroup:
         return averaged_in_one_message(optimiser, self.size, mean)
 
     def all_gather(self, rows: torch.Tensor) -> torch.Tensor:
+        if self.size == 1:
+            return rows
         from skyhash.spark.training.gather_torch import all_gather
 
         return all_gather(rows, self.rank, [count for (count,) in self.gather([len(rows)])])

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skyhash.config import Config
-from skyhash.errors import ConfigError
+from skyhash.errors import ConfigError, InputError
 from skyhash.pixels import DESCRIPTORS
 from skyhash.pixels.descriptor import untrained_of
 from skyhash.scores import EVALUATIONS
@@ -183,10 +183,18 @@ def bits_of(store: Store, build: dict[str, Any], model_id: str) -> int:
     """Bits of a code, for baselines of the same length; 0 where codes are compared as floats.
 
     The build's own dimensions are those of whole bytes: 8 where a code has 4 bits.
+
+    Raises
+    ------
+    InputError
+        The model has no codes.
     """
     if build.get("metric") != "hamming":
         return 0
-    return len(store.read("hashes").where(f"model_id = '{model_id}'").select("code").first()["code"])
+    first = store.read("hashes").where(f"model_id = '{model_id}'").select("code").first()
+    if first is None:
+        raise InputError("table hashes", f"no codes of model {model_id!r}", "those that were compared")
+    return len(first["code"])
 
 
 def names_of(descriptors: Sequence[DescriptorSettings]) -> dict[str, DescriptorSettings]:

@@ -23,10 +23,11 @@ from skyhash.topk.exact.tile_join import TileJoin
 from skyhash.topk.filters import short_lists
 from skyhash.topk.filters.pair_filter import NO_FILTER, PairFilter
 from skyhash.topk.planning.cost_model import copies_of_codes
-from skyhash.topk.vectors.rows import Rows
+from skyhash.topk.vectors.rows import MAX_ROWS, Rows
 from skyhash.topk.vectors.similarity import WEIGHTS
 
 LEAST_ROWS = 256  # gathered at once, at least
+LEAST_SHARE = 16  # likewise as many as fit this part of the memory: each part of the rows visits all buckets
 SMALL_ARRAYS = 64  # bytes per gathered row of norms, limits, thresholds and numbers
 PER_ROW = 8  # bytes per row of the archive: places and marks of the rows that are gathered
 
@@ -101,6 +102,8 @@ class BlockedSearch:
             self.rows.take(group), group, self.sample, self.prefilter, self.pair_filter, self.weights
         )
         zero = np.flatnonzero(limits == keys.REJECT_ALL)
+        # all ties are let in, or lists of bits would be short, and searched again among all rows, for want of few
+        limits = np.where(limits == keys.REJECT_ALL, limits, limits | np.uint64(MAX_ROWS))
         numbers = tiles.rows_needed(self.tables, group, n)
         step = self._rows_at_once(m)
         lists = self._join(group, numbers[m : m + step], limits, first=True)
@@ -118,7 +121,8 @@ class BlockedSearch:
         row = self.rows.values.strides[0]
         copies = copies_of_codes(self.rows.metric)
         room = self.memory_mb * 2**20 // 2 - (m * copies + len(self.sample.rows)) * row - PER_ROW * len(self.rows)
-        return max(LEAST_ROWS, room // (copies * row + SMALL_ARRAYS))
+        least = self.memory_mb * 2**20 // LEAST_SHARE
+        return max(LEAST_ROWS, max(room, least) // (copies * row + SMALL_ARRAYS))
 
     def _join(
         self, group: NDArray[np.uint32], others: NDArray[np.uint32], limits: NDArray[np.uint64], first: bool
