@@ -97,9 +97,8 @@ def table(rows: list[Row]) -> str:
 def folder_of(machine: dict[str, Any], size: str) -> Path:
     """Where a run of today on this processor is kept."""
     # processors of one family differ in their extensions, and rates with them
-    best = machine["extensions"][-1:] if "avx512f" not in machine["extensions"] else []
-    words = " ".join([machine["cpu"], *best, str(machine["cores"]), "cores"])
-    name = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
+    without = "" if "avx512f" in machine["extensions"] else "without avx512"
+    name = re.sub(r"[^a-z0-9]+", "-", f"{machine['cpu']} {without} {machine['cores']} cores".lower()).strip("-")
     if size == "quick":
         name += "-quick"
     return FOLDER / f"{dt.datetime.now(dt.UTC):%Y-%m-%d}-{name}"

@@ -62,6 +62,7 @@ def test_the_matrix_is_symmetric_and_holds_what_the_table_knows():
     rows = every[1::2]  # lists hold images that have no row here
     matrix = similarity_matrix(rows)
     ids = [row.query for row in rows]
+    assert np.array_equal(matrix, matrix.T)
 
     def known(row, other):
         found = row.similarities[row.ids == other]

@@ -88,10 +88,9 @@ def averaged_in_one_message(
     One message takes less time than one for each parameter, and sums do not depend on the order in which they are done.
     A single rank's gradients are the mean already.
     """
-    import torch
-
     if ranks == 1:
         return optimiser
+    import torch
 
     kept: dict[int, torch.Tensor] = {}
 

@@ -27,7 +27,7 @@ from skyhash.topk.vectors.rows import MAX_ROWS, Rows
 from skyhash.topk.vectors.similarity import WEIGHTS
 
 LEAST_ROWS = 256  # gathered at once, at least
-LEAST_SHARE = 16  # likewise as many as fit this part of the memory: each part of the rows visits all buckets
+LEAST_SHARE = 16  # likewise, those that fit a 16th of the memory: every part that is gathered visits all buckets
 SMALL_ARRAYS = 64  # bytes per gathered row of norms, limits, thresholds and numbers
 PER_ROW = 8  # bytes per row of the archive: places and marks of the rows that are gathered
 
@@ -102,7 +102,7 @@ class BlockedSearch:
             self.rows.take(group), group, self.sample, self.prefilter, self.pair_filter, self.weights
         )
         zero = np.flatnonzero(limits == keys.REJECT_ALL)
-        # all ties are let in, or lists of bits would be short, and searched again among all rows, for want of few
+        # with all ties: the rows at hand are not all rows, and a list that lacks one entry is searched again among all
         limits = np.where(limits == keys.REJECT_ALL, limits, limits | np.uint64(MAX_ROWS))
         numbers = tiles.rows_needed(self.tables, group, n)
         step = self._rows_at_once(m)

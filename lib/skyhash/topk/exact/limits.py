@@ -122,7 +122,8 @@ def _hamming_at_rank(
 ) -> NDArray[np.uint64]:
     """Each query's `rank`-th best key of the sample; `keys.NO_LIMIT` where fewer are permitted.
 
-    Rows are at few distances, and most of those at the rank's are too many: the limit says up to which row number.
+    Binary codes have few distances, so that many rows tie at that of the rank: the key's row number says which of them
+    are within the limit.
     """
     found = np.full(len(queries), keys.NO_LIMIT)
     others = sample.numbers.astype(np.uint32)
